@@ -1,0 +1,7 @@
+// What client, workflows and activities share. Types and zod schemas; nothing here touches Node or Temporal.
+export * from './failure-type.ts';
+export * from './names.ts';
+export * from './secret.ts';
+export * from './session.ts';
+export * from './target.ts';
+export * from './vault.ts';

@@ -1,0 +1,122 @@
+// A session: what starts it, what it answers, and what can be asked of it. JSON-safe throughout.
+import { z } from 'zod';
+import { backupSetNameSchema, sessionIdSchema, siteNameSchema } from './names.ts';
+import { sealedSecretSchema } from './secret.ts';
+import { targetSchema } from './target.ts';
+import { vaultLocationSchema } from './vault.ts';
+
+export const verifyModeSchema = z.enum(['none', 'beside', 'before']);
+export type VerifyMode = z.infer<typeof verifyModeSchema>;
+
+export const startInputSchema = z.object({
+  sessionId: sessionIdSchema,
+  site: siteNameSchema,
+  /** When the person gave the command, milliseconds since 1970: what "seconds to boot" is counted from. */
+  commandedAtMs: z.number().int().nonnegative(),
+  source: z.object({
+    vault: vaultLocationSchema,
+    backupSet: backupSetNameSchema,
+    /** A job's id, or the newest one. */
+    jobId: z.string().min(1),
+    vmName: z.string().min(1),
+    passphrase: sealedSecretSchema,
+  }),
+  target: targetSchema,
+  placement: z.object({
+    /** The VM's name on the target; the name in the backup when absent. */
+    name: z.string().min(1).max(80).optional(),
+    host: z.string().min(1).optional(),
+    folder: z.string().min(1).optional(),
+    resourcePool: z.string().min(1).optional(),
+    /** `disconnected`: every NIC is there, and starts unplugged. */
+    network: z.enum(['original', 'disconnected']),
+  }),
+  powerOn: z.boolean(),
+  verify: verifyModeSchema,
+  /** How long to wait for the guest's heartbeat before the session says that it did not come; it runs on. */
+  guestTimeoutMs: z.number().int().min(0).max(3_600_000),
+  /** Space kept for changes, as a multiple of the provisioned size. */
+  reserveFactor: z.number().min(0.01).max(10),
+});
+export type StartInput = z.infer<typeof startInputSchema>;
+export const LATEST_JOB = 'latest';
+
+export type SessionState =
+  | 'preflight'
+  | 'starting'
+  | 'running'
+  | 'stopping'
+  | 'stopped'
+  | 'failed'
+  | 'cancelled';
+
+export interface LogEntry {
+  /** ISO 8601, UTC. */
+  readonly time: string;
+  readonly level: 'info' | 'warning' | 'error';
+  readonly message: string;
+}
+
+export interface VerifyStatus {
+  readonly state: 'off' | 'waiting' | 'running' | 'passed' | 'failed';
+  readonly checkedBytes: number;
+  readonly totalBytes: number;
+  /** What is wrong, in words: file, disk and block. */
+  readonly findings: readonly string[];
+}
+
+/** A VM on a target, as the session knows it. */
+export interface RunningVm {
+  readonly moref: string;
+  readonly name: string;
+  readonly hostName: string;
+  readonly datastore: string;
+}
+
+export interface SessionStatus {
+  readonly sessionId: string;
+  readonly site: string;
+  readonly vmName: string;
+  readonly target: string;
+  readonly backupSet: string;
+  readonly jobId: string;
+  readonly state: SessionState;
+  /** As a person reads it: it ends with `OK` and 100 per cent. */
+  readonly status: 'In progress' | 'OK' | 'Warning' | 'Error';
+  readonly progressPercent: number;
+  readonly step: string;
+  readonly vm: RunningVm | undefined;
+  readonly powerState: 'poweredOn' | 'poweredOff' | 'suspended' | undefined;
+  /** Milliseconds from the command. */
+  readonly timings: {
+    readonly poweredOnMs?: number;
+    readonly guestReadyMs?: number;
+    readonly stoppedMs?: number;
+  };
+  readonly verify: VerifyStatus;
+  /** The newest last; at most `MAX_LOG_ENTRIES`. */
+  readonly log: readonly LogEntry[];
+  /** Set when `state` is `failed`. */
+  readonly failure: { readonly type: string; readonly message: string } | undefined;
+}
+export const MAX_LOG_ENTRIES = 200;
+
+/** Why preflight says no, or what a person should know before it goes on. */
+export interface PreflightFinding {
+  readonly severity: 'error' | 'warning';
+  /** Stable, for scripts: `NameTaken`, `NotEnoughSpace`, … */
+  readonly code: string;
+  /** What was found, on what, and the way out. */
+  readonly message: string;
+}
+
+/** Argument of the Update `stop`. */
+export const stopRequestSchema = z.object({ reason: z.string().max(200).optional() });
+export type StopRequest = z.infer<typeof stopRequestSchema>;
+export interface StopResult {
+  readonly sessionId: string;
+  readonly state: SessionState;
+}
+
+/** Names of the session's messages. */
+export const SessionMessage = { status: 'status', stop: 'stop' } as const;

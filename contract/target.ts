@@ -1,0 +1,42 @@
+// How a vCenter or a standalone ESXi host is named and reached.
+import { z } from 'zod';
+import { sealedSecretSchema } from './secret.ts';
+
+export const fingerprintSchema = z
+  .string()
+  .transform((text) =>
+    text
+      .toUpperCase()
+      .replace(/^SHA-?256[:=]/, '')
+      .replaceAll(':', ''),
+  )
+  .pipe(z.string().regex(/^[0-9A-F]{64}$/, 'a certificate fingerprint is 64 hexadecimal digits (SHA-256)'));
+
+export const targetSchema = z.object({
+  host: z.string().min(1),
+  port: z.number().int().min(1).max(65535),
+  user: z.string().min(1),
+  /** SHA-256 of the server's certificate (DER), 64 upper-case hexadecimal digits; checked before a byte is sent. */
+  fingerprint: fingerprintSchema,
+  password: sealedSecretSchema,
+});
+export type Target = z.infer<typeof targetSchema>;
+
+/** What a secret for a target is bound to, and how a target is shown to people. */
+export const targetSubject = (target: { host: string; port: number; user: string }): string =>
+  `${target.host}:${target.port}/${target.user}`;
+
+export interface SiteInfo {
+  readonly site: string;
+  /** X25519 public key, base64 of its 32 bytes. */
+  readonly publicKey: string;
+  /** `SHA256:` and the base64 of the key's digest. */
+  readonly fingerprint: string;
+}
+
+/** What a target shows before anybody logs in. */
+export interface TargetInfo {
+  readonly host: string;
+  readonly port: number;
+  readonly fingerprint: string;
+}

@@ -1,0 +1,77 @@
+// Inputs and answers of the vault's Workflows: init, list and backup run at a site, the CLI only asks.
+import { z } from 'zod';
+import { backupSetNameSchema, siteNameSchema } from './names.ts';
+import { sealedSecretSchema } from './secret.ts';
+
+/** Where a vault lives, as the site sees it: an absolute folder. (Buckets and SFTP get URLs here.) */
+export const vaultLocationSchema = z.string().startsWith('/', 'a vault is named by its absolute folder');
+
+export const vaultInitInputSchema = z.object({ site: siteNameSchema, vault: vaultLocationSchema });
+export type VaultInitInput = z.infer<typeof vaultInitInputSchema>;
+export interface VaultInitResult {
+  readonly vault: string;
+  readonly vaultId: string;
+}
+
+export const vaultListInputSchema = z.object({
+  site: siteNameSchema,
+  vault: vaultLocationSchema,
+  backupSet: backupSetNameSchema.optional(),
+});
+export type VaultListInput = z.infer<typeof vaultListInputSchema>;
+
+export interface DiskSummary {
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** Bytes that this job added to the vault for the disk. */
+  readonly storedBytes: number;
+}
+export interface VmSummary {
+  readonly name: string;
+  readonly disks: readonly DiskSummary[];
+}
+export interface JobSummary {
+  readonly jobId: string;
+  readonly kind: 'full' | 'delta';
+  /** When the job was committed, ISO 8601, UTC. */
+  readonly createdAt: string;
+  readonly vms: readonly VmSummary[];
+  readonly storedBytes: number;
+}
+export interface BackupSetSummary {
+  readonly name: string;
+  readonly createdAt: string;
+  /** Oldest first. */
+  readonly jobs: readonly JobSummary[];
+}
+export interface VaultListResult {
+  readonly vault: string;
+  readonly vaultId: string;
+  readonly backupSets: readonly BackupSetSummary[];
+}
+
+export const backupInputSchema = z.object({
+  site: siteNameSchema,
+  vault: vaultLocationSchema,
+  backupSet: backupSetNameSchema,
+  /** Folders of powered-off VMs, absolute, as the site sees them; one job holds them all. */
+  vmFolders: z.array(z.string().startsWith('/')).min(1).max(64),
+  passphrase: sealedSecretSchema,
+  /** Start a new chain although a delta would do. */
+  full: z.boolean(),
+});
+export type BackupInput = z.infer<typeof backupInputSchema>;
+
+export interface BackupProgress {
+  readonly phase: 'waiting' | 'reading' | 'committing' | 'done' | 'failed';
+  readonly vmName: string;
+  readonly diskName: string;
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  readonly storedBytes: number;
+}
+export interface BackupResult extends JobSummary {
+  readonly backupSet: string;
+  readonly newSet: boolean;
+  readonly durationMs: number;
+}

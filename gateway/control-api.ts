@@ -1,0 +1,119 @@
+// What a worker may ask of the gateway: HTTP with JSON over a Unix socket that only the service's user can
+// open. The socket is the permission; there is no other. Every request is idempotent unless it says otherwise.
+//
+//   GET    /status                         GatewayStatus
+//   POST   /space                          SpaceRequest   → SpaceAnswer         (asks, reserves nothing)
+//   POST   /exports                        PublishRequest → PublishedExport     (reserves the space atomically)
+//   GET    /exports                        → ExportStatus[]
+//   GET    /exports/SESSION                → ExportStatus; 404 NotFound
+//   DELETE /exports/SESSION                drops export, overlay and key; a session once dropped stays dropped
+//   PUT    /leases                         Lease → Lease[] on that host and datastore
+//   DELETE /leases                         Lease → Lease[] that are left
+//   GET    /leases                         → Lease[]
+//   POST   /locks                          LockRequest; answers 200 when held, holds until the connection closes
+//
+// An error is answered with its status and { code, message }, code being a GatewayErrorCode.
+import { z } from 'zod';
+
+const plainName = z
+  .string()
+  .min(1)
+  .max(255)
+  .refine((name) => !/[/\0]/.test(name) && name !== '.' && name !== '..', 'a plain file name');
+
+export const publishRequestSchema = z.object({
+  sessionId: plainName,
+  /** Names the mount path: one per target, so that a host sees no other target's disks. */
+  targetId: z.string().regex(/^[a-z0-9-]{1,40}$/),
+  /** Addresses (or CIDR ranges) that may mount it; NFS calls of others are refused. */
+  allow: z.array(z.string()).min(1).max(256),
+  source: z.object({
+    vault: z.string(),
+    backupSet: z.string(),
+    jobId: z.string(),
+    vmName: z.string(),
+    /** The backup set's key, 32 bytes, base64. Kept in the site's credential store until the export is dropped. */
+    setKey: z.string(),
+  }),
+  vmx: z.object({
+    displayName: z.string().min(1),
+    network: z.enum(['original', 'disconnected']),
+  }),
+  reserveFactor: z.number().positive(),
+});
+export type PublishRequest = z.infer<typeof publishRequestSchema>;
+
+export interface PublishedExport {
+  readonly sessionId: string;
+  /** What CreateNasDatastore gets as remoteHost and remotePath. */
+  readonly remoteHost: string;
+  readonly remotePath: string;
+  /** Relative to the datastore's root: `SESSION/NAME.vmx`. */
+  readonly vmxPath: string;
+  readonly disks: readonly { readonly path: string; readonly sizeBytes: number }[];
+}
+
+export interface ExportStatus extends PublishedExport {
+  readonly targetId: string;
+  readonly publishedAt: string;
+  readonly provisionedBytes: number;
+  readonly reservedBytes: number;
+  /** Bytes that the overlay takes on the gateway's disk. */
+  readonly overlayBytes: number;
+  /** Set while reads of the destination are failing and being retried. */
+  readonly stalledSince: string | undefined;
+  /** The last error of the data path, in words, if there was one. */
+  readonly lastError: string | undefined;
+}
+
+export const spaceRequestSchema = z.object({
+  provisionedBytes: z.number().int().nonnegative(),
+  reserveFactor: z.number().positive(),
+});
+export type SpaceRequest = z.infer<typeof spaceRequestSchema>;
+export interface SpaceAnswer {
+  readonly neededBytes: number;
+  /** Free on the file system, less what is reserved for other exports and not used yet. */
+  readonly availableBytes: number;
+  readonly fits: boolean;
+}
+
+/** A session's claim on a host's mount. While one is held, nobody unmounts the datastore from that host. */
+export const leaseSchema = z.object({
+  host: z.string().min(1).max(255),
+  datastore: z.string().min(1).max(42),
+  sessionId: plainName,
+});
+export type Lease = z.infer<typeof leaseSchema>;
+
+export const lockRequestSchema = z.object({
+  name: z.string().min(1).max(300),
+  holder: z.string().min(1).max(300),
+});
+export type LockRequest = z.infer<typeof lockRequestSchema>;
+
+export interface GatewayStatus {
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly version: string;
+  readonly advertise: string;
+  readonly ports: { readonly nfs: number; readonly mount: number; readonly portmap: number };
+  readonly exports: number;
+  readonly space: { readonly totalBytes: number; readonly freeBytes: number; readonly reservedBytes: number };
+}
+
+export type GatewayErrorCode =
+  | 'InvalidInput'
+  | 'NotFound'
+  | 'ExportDropped'
+  | 'ExportConflict'
+  | 'StorageFull'
+  | 'NotAVault'
+  | 'BackupNotFound'
+  | 'ChainBroken'
+  | 'BlockCorrupt'
+  | 'KeyRejected'
+  | 'FormatUnsupported'
+  | 'DestinationUnavailable'
+  | 'GatewayUnavailable'
+  | 'Unexpected';
