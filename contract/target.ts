@@ -1,5 +1,6 @@
 // How a vCenter or a standalone ESXi host is named and reached.
 import { z } from 'zod';
+import { siteNameSchema } from './names.ts';
 import { sealedSecretSchema } from './secret.ts';
 
 export const fingerprintSchema = z
@@ -26,6 +27,8 @@ export type Target = z.infer<typeof targetSchema>;
 export const targetSubject = (target: { host: string; port: number; user: string }): string =>
   `${target.host}:${target.port}/${target.user}`;
 
+export const siteInfoInputSchema = z.object({ site: siteNameSchema });
+export type SiteInfoInput = z.infer<typeof siteInfoInputSchema>;
 export interface SiteInfo {
   readonly site: string;
   /** X25519 public key, base64 of its 32 bytes. */
@@ -34,6 +37,12 @@ export interface SiteInfo {
   readonly fingerprint: string;
 }
 
+export const targetInfoInputSchema = z.object({
+  site: siteNameSchema,
+  host: z.string().min(1),
+  port: z.number().int().min(1).max(65535),
+});
+export type TargetInfoInput = z.infer<typeof targetInfoInputSchema>;
 /** What a target shows before anybody logs in. */
 export interface TargetInfo {
   readonly host: string;

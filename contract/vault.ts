@@ -75,3 +75,6 @@ export interface BackupResult extends JobSummary {
   readonly newSet: boolean;
   readonly durationMs: number;
 }
+
+/** Names of a backup's messages: the Query `progress` answers `BackupProgress`. */
+export const BackupMessage = { progress: 'progress' } as const;
