@@ -1,0 +1,107 @@
+// Certificates are pinned, not chained: hosts come with self-signed ones, and a pin is what a person can
+// compare. A connection is handed on only after the certificate was compared, so nothing, neither the
+// password nor a request line, has been written to an impostor. SHA-256 over the DER form, as openssl and
+// the host's own console show it.
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { VsphereError } from './errors.ts';
+
+const HANDSHAKE_TIMEOUT_MS = 15_000;
+const FINGERPRINT = /^[0-9A-F]{64}$/;
+
+/**
+ * The fingerprint that a server shows: 64 upper-case hexadecimal digits. For first contact, when a person
+ * compares it. Throws `TargetUnavailable` and `Cancelled`.
+ */
+export async function readFingerprint(
+  host: string,
+  port: number,
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<string> {
+  const socket = await handshake(host, port, options.signal);
+  const fingerprint = fingerprintOf(socket);
+  socket.destroy();
+  return fingerprint;
+}
+
+/** A TLS connection to the server with exactly this certificate. Throws `CertificateMismatch` for another. */
+export async function connectPinned(
+  host: string,
+  port: number,
+  fingerprint: string,
+  signal?: AbortSignal,
+): Promise<TLSSocket> {
+  if (!FINGERPRINT.test(fingerprint)) {
+    throw new VsphereError(
+      'InvalidInput',
+      `The fingerprint given for ${host}:${port} is not one: 64 upper-case hexadecimal digits are needed (SHA-256 of the certificate).`,
+    );
+  }
+  const socket = await handshake(host, port, signal);
+  const shown = fingerprintOf(socket);
+  if (shown === fingerprint) return socket;
+  socket.destroy();
+  throw new VsphereError(
+    'CertificateMismatch',
+    `${host}:${port} shows a certificate with the fingerprint ${shown}, but ${fingerprint} is expected. ` +
+      'Nothing was sent. If its certificate was renewed, compare the new fingerprint at its console and use that; if not, something else answers at this address.',
+  );
+}
+
+function fingerprintOf(socket: TLSSocket): string {
+  return socket.getPeerCertificate().fingerprint256.replaceAll(':', '');
+}
+
+function handshake(host: string, port: number, signal?: AbortSignal): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: VsphereError): void => {
+      socket.destroy();
+      reject(error);
+    };
+    const socket = connectTls({
+      host,
+      port,
+      // Not a lapse: the certificate is compared by its fingerprint, which no authority can sign away.
+      rejectUnauthorized: false,
+      ...(isAddress(host) ? {} : { servername: host }),
+      ALPNProtocols: ['http/1.1'],
+    });
+    const onAbort = (): void =>
+      fail(
+        new VsphereError('Cancelled', `Connecting to ${host}:${port} was cancelled.`, {
+          cause: signal?.reason,
+        }),
+      );
+    if (signal?.aborted === true) {
+      onAbort();
+      return;
+    }
+    signal?.addEventListener('abort', onAbort, { once: true });
+    socket.setTimeout(HANDSHAKE_TIMEOUT_MS, () =>
+      fail(
+        new VsphereError(
+          'TargetUnavailable',
+          `${host}:${port} did not complete a TLS handshake within ${HANDSHAKE_TIMEOUT_MS / 1000} s. Check address, port and firewall.`,
+        ),
+      ),
+    );
+    socket.once('error', (cause: Error) => {
+      signal?.removeEventListener('abort', onAbort);
+      fail(
+        new VsphereError(
+          'TargetUnavailable',
+          `No TLS connection to ${host}:${port}: ${cause.message}. Check address, port and firewall.`,
+          { cause },
+        ),
+      );
+    });
+    socket.once('secureConnect', () => {
+      signal?.removeEventListener('abort', onAbort);
+      socket.setTimeout(0);
+      resolve(socket);
+    });
+  });
+}
+
+function isAddress(host: string): boolean {
+  return /^[\d.]+$/.test(host) || host.includes(':');
+}
