@@ -111,9 +111,9 @@ module.exports = {
     {
       name: 'nobody-imports-lab-or-test',
       severity: 'error',
-      comment: 'The product runs without its lab, its tests, its set-up and its benchmarks.',
-      from: { pathNot: ['^(lab|test|setup|bench)/', '\\.test\\.ts$'] },
-      to: { path: '^(lab|test|setup|bench)/' },
+      comment: 'The product runs without its lab, its demo, its tests, its set-up and its benchmarks.',
+      from: { pathNot: ['^(lab|demo|test|setup|bench)/', '\\.test\\.ts$'] },
+      to: { path: '^(lab|demo|test|setup|bench)/' },
     },
   ],
   options: {

@@ -22,7 +22,7 @@ export default tseslint.config(
   },
   {
     // What a person started in a terminal may print to it.
-    files: ['client/**/*.ts', 'setup/**/*.ts', 'bench/**/*.ts', 'test/**/*.ts'],
+    files: ['client/**/*.ts', 'setup/**/*.ts', 'bench/**/*.ts', 'demo/**/*.ts', 'test/**/*.ts'],
     rules: { 'no-console': 'off' },
   },
   {

@@ -1,5 +1,6 @@
 // Unit tests stand beside their source; test/ holds what needs the whole house. `npm test` runs both.
-// Files run one at a time per project where they start servers and guests: two cores are all we count on.
+// Files that start the whole house run one at a time, after the unit tests (groupOrder): two cores are all we
+// count on.
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -21,6 +22,7 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 240_000,
           fileParallelism: false,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -30,6 +32,7 @@ export default defineConfig({
           testTimeout: 3_600_000,
           hookTimeout: 600_000,
           fileParallelism: false,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -1,0 +1,11 @@
+// The second part of set-up, under Node 24: everything that npm does not bring. Started by bootstrap.mjs.
+import { goStep, packagesStep } from './machine.ts';
+import { runSteps, SetupError } from './step.ts';
+import { temporalStep } from './temporal.ts';
+
+try {
+  await runSteps([packagesStep, goStep, temporalStep]);
+} catch (error) {
+  console.error(error instanceof SetupError ? `  ✗ ${error.message}` : error);
+  process.exitCode = 1;
+}
