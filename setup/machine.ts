@@ -1,6 +1,6 @@
 // What the machine itself has to bring: Go for the lab, and Debian packages for guests, disks and foreign
 // NFS clients. A package is known by what it brings, so that another distribution's copy is as good.
-import { access, constants } from 'node:fs/promises';
+import { access, constants, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { runCommand, SetupError, type Step } from './step.ts';
 
@@ -26,6 +26,7 @@ const requirements: readonly Requirement[] = [
   { package: 'libxml2-utils', proof: 'xmllint' },
 ];
 
+const labModule = path.join(path.dirname(import.meta.dirname), 'lab', 'go.mod');
 const APT_LIMIT_MS = 15 * 60_000;
 /** Debian keeps some of what we need where only root's PATH looks. */
 const searchPath = [...(process.env['PATH'] ?? '').split(path.delimiter), '/usr/sbin', '/sbin'];
@@ -55,14 +56,25 @@ export const packagesStep: Step = {
 export const goStep: Step = {
   name: 'Go',
   run: async () => {
+    const needed = /^go (\d+\.\d+)/m.exec(await readFile(labModule, 'utf8'))?.[1] ?? '';
     const { code, output } = await runCommand('go', ['env', 'GOVERSION'], { timeoutMs: 30_000 });
-    if (code !== 0)
+    const found = code === 0 ? output.trim().replace(/^go/, '') : undefined;
+    if (found === undefined || !isAtLeast(found, needed))
       throw new SetupError(
-        'The lab is built with Go 1.25 or newer, and there is no `go` on the PATH: see https://go.dev/doc/install.',
+        `The lab is built with Go ${needed} or newer; ` +
+          (found === undefined ? 'there is no `go` on the PATH.' : `the one on the PATH is ${found}.`) +
+          ' https://go.dev/doc/install says how to get it.',
       );
-    return { cached: true, detail: output.trim() };
+    return { cached: true, detail: found };
   },
 };
+
+/** Compares `MAJOR.MINOR…`: 1.26.8 is at least 1.26. */
+export function isAtLeast(version: string, needed: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10));
+  const [neededMajor = 0, neededMinor = 0] = needed.split('.').map((part) => Number.parseInt(part, 10));
+  return major > neededMajor || (major === neededMajor && minor >= neededMinor);
+}
 
 async function findMissing(): Promise<string[]> {
   const there = await Promise.all(requirements.map(({ proof }) => isThere(proof)));
