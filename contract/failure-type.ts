@@ -36,6 +36,9 @@ export const failurePolicies = {
   NotOurs: { retryable: false },
   VmMoved: { retryable: false },
   PowerOnFailed: { retryable: false },
+  /** Asked of a session that has come to its end, or is on the way there. */
+  NotRunning: { retryable: false },
+  AlreadyStopping: { retryable: false },
   // It may well succeed later, by itself or after somebody made room.
   BackupInProgress: { retryable: true },
   DestinationUnavailable: { retryable: true },
@@ -44,6 +47,8 @@ export const failurePolicies = {
   TaskInProgress: { retryable: true },
   ResourceInUse: { retryable: true, nextRetryDelayMs: 2_000 },
   GatewayUnavailable: { retryable: true },
+  /** Nobody took the step: the site has no worker, or its worker hangs. */
+  SiteUnavailable: { retryable: true },
   Unexpected: { retryable: true },
 } as const satisfies Record<string, FailurePolicy>;
 

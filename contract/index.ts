@@ -1,4 +1,5 @@
 // What client, workflows and activities share. Types and zod schemas; nothing here touches Node or Temporal.
+export * from './activities.ts';
 export * from './failure-type.ts';
 export * from './names.ts';
 export * from './secret.ts';

@@ -37,8 +37,11 @@ export const startInputSchema = z.object({
   guestTimeoutMs: z.number().int().min(0).max(3_600_000),
   /** Space kept for changes, as a multiple of the provisioned size. */
   reserveFactor: z.number().min(0.01).max(10),
+  /** How long one step of the start may take, retries and all, before the start is given up and undone. */
+  stepTimeoutMs: z.number().int().min(100).max(3_600_000).optional(),
 });
 export type StartInput = z.infer<typeof startInputSchema>;
+export const DEFAULT_STEP_TIMEOUT_MS = 120_000;
 export const LATEST_JOB = 'latest';
 
 export type SessionState =
@@ -47,6 +50,8 @@ export type SessionState =
   | 'running'
   | 'stopping'
   | 'stopped'
+  /** The VM lives on production storage now: it was migrated, and nothing of the session is left. */
+  | 'finalized'
   | 'failed'
   | 'cancelled';
 
@@ -113,6 +118,10 @@ export interface PreflightFinding {
 /** Argument of the Update `stop`. */
 export const stopRequestSchema = z.object({ reason: z.string().max(200).optional() });
 export type StopRequest = z.infer<typeof stopRequestSchema>;
+/**
+ * Answered when everything of the session is gone, and the result of its Workflow. `state` is `stopped`;
+ * `finalized` when somebody had migrated the VM, which was not touched; `cancelled` when it was still starting.
+ */
 export interface StopResult {
   readonly sessionId: string;
   readonly state: SessionState;

@@ -1,0 +1,148 @@
+// What a site can be asked to do: the Activities of its Task Queue, one step each, with what they take and
+// answer. Workflows call them by these signatures; activities/ implements them; tests fake them.
+//
+// Every step is idempotent, and every undoing step answers "done" for what never happened. One object goes in,
+// JSON-safe values come out. A secret travels sealed, and opens only for the Workflow that it was sealed for.
+import type {
+  LogEntry,
+  PreflightFinding,
+  RunningVm,
+  SessionStatus,
+  StartInput,
+  VerifyStatus,
+} from './session.ts';
+import type { SiteInfo, SiteInfoInput, Target, TargetInfo, TargetInfoInput } from './target.ts';
+import type {
+  BackupInput,
+  BackupProgress,
+  BackupResult,
+  VaultInitInput,
+  VaultInitResult,
+  VaultListInput,
+  VaultListResult,
+} from './vault.ts';
+
+/** Where a session's VM goes on its target: found once by preflight, the same for every later step. */
+export interface Placement {
+  /** Names the mount path at the gateway: one per target. */
+  readonly targetId: string;
+  readonly host: { readonly moref: string; readonly name: string };
+  /** Morefs. */
+  readonly folder: string;
+  readonly resourcePool: string;
+  /** Name of the gateway's datastore on the host. */
+  readonly datastore: string;
+  /** The VM's name in the inventory. */
+  readonly vmName: string;
+  /** Addresses that may mount the export. */
+  readonly allow: readonly string[];
+}
+
+export interface PreflightResult {
+  /** The job that `latest` stood for. */
+  readonly jobId: string;
+  readonly provisionedBytes: number;
+  readonly placement: Placement;
+  readonly warnings: readonly PreflightFinding[];
+}
+
+export type SessionSource = StartInput['source'];
+
+export interface VerifyChainInput {
+  readonly sessionId: string;
+  readonly source: SessionSource;
+}
+export interface VerifyChainResult {
+  readonly checkedBytes: number;
+  /** Empty when all is well. */
+  readonly findings: readonly string[];
+}
+
+export interface PublishInput {
+  readonly sessionId: string;
+  readonly source: SessionSource;
+  readonly placement: Placement;
+  readonly network: StartInput['placement']['network'];
+  readonly reserveFactor: number;
+}
+/** How hosts reach what was published; paths are relative to the datastore's root. */
+export interface SessionExport {
+  readonly remoteHost: string;
+  readonly remotePath: string;
+  readonly vmxPath: string;
+}
+
+export interface DropExportInput {
+  readonly sessionId: string;
+}
+
+/** A step that touches the target. */
+export interface TargetStepInput {
+  readonly sessionId: string;
+  readonly target: Target;
+  readonly placement: Placement;
+  readonly exported: SessionExport;
+}
+/** A step that undoes a start may come before anybody knew the VM's moref. */
+export interface VmStepInput extends TargetStepInput {
+  readonly moref: string | undefined;
+}
+export interface RunningVmInput extends TargetStepInput {
+  readonly moref: string;
+}
+export interface UnmountResult {
+  readonly unmounted: boolean;
+  /** Why it stays mounted, in words. */
+  readonly reason: string | undefined;
+}
+
+/**
+ * Whose a VM is now. `ours`: moref, mark and every disk are the session's. `moved`: it lives on other
+ * datastores altogether. `partlyMoved`: some of it still lies on ours. `gone`: it is not in the inventory.
+ */
+export type VmStanding = 'ours' | 'moved' | 'partlyMoved' | 'gone';
+export interface VmSighting {
+  readonly standing: VmStanding;
+  readonly powerState: SessionStatus['powerState'];
+  /** Where it lies and what is odd about it, in words; for people. */
+  readonly detail: string;
+}
+
+export interface AwaitGuestInput extends RunningVmInput {
+  readonly timeoutMs: number;
+}
+export interface WatchVmInput extends RunningVmInput {
+  /** What the session knows; the watch ends as soon as something else is true. */
+  readonly known: Pick<VmSighting, 'standing' | 'powerState'>;
+}
+
+export interface SiteActivities {
+  preflight(input: StartInput): Promise<PreflightResult>;
+  verifyChain(input: VerifyChainInput): Promise<VerifyChainResult>;
+  publish(input: PublishInput): Promise<SessionExport>;
+  dropExport(input: DropExportInput): Promise<void>;
+  mount(input: TargetStepInput): Promise<void>;
+  /** Gives the session's lease back, and unmounts when nobody else needs the datastore. */
+  unmount(input: TargetStepInput): Promise<UnmountResult>;
+  registerVm(input: TargetStepInput): Promise<RunningVm>;
+  /** Throws VmMoved and NotOurs rather than touch a VM that is not the session's. */
+  unregisterVm(input: VmStepInput): Promise<void>;
+  powerOnVm(input: RunningVmInput): Promise<{ readonly poweredOnAtMs: number }>;
+  /** Throws VmMoved and NotOurs rather than touch a VM that is not the session's. */
+  powerOffVm(input: VmStepInput): Promise<void>;
+  inspectVm(input: RunningVmInput): Promise<VmSighting>;
+  awaitGuest(input: AwaitGuestInput): Promise<{ readonly readyAtMs: number | undefined }>;
+  watchVm(input: WatchVmInput): Promise<VmSighting>;
+  vaultInit(input: VaultInitInput): Promise<VaultInitResult>;
+  vaultList(input: VaultListInput): Promise<VaultListResult>;
+  backup(input: BackupInput): Promise<BackupResult>;
+  siteInfo(input: SiteInfoInput): Promise<SiteInfo>;
+  targetInfo(input: TargetInfoInput): Promise<TargetInfo>;
+}
+
+/** Signal by which a long Activity tells its Workflow how far it is. Rare: each one is kept in the history. */
+export const REPORT_SIGNAL = 'report';
+export type SessionReport =
+  | ({ readonly kind: 'verify' } & Pick<VerifyStatus, 'checkedBytes' | 'totalBytes' | 'findings'>)
+  | { readonly kind: 'note'; readonly level: LogEntry['level']; readonly message: string };
+export type BackupReport = BackupProgress;

@@ -1,0 +1,77 @@
+// The site's Activities, with the patience that each kind of step deserves. Whether a failure is retried is
+// decided by the failure itself (contract/failure-type.ts); here is only how long and how often.
+
+import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import { type SiteActivities, siteTaskQueue } from '../contract/index.ts';
+
+/** A worker that died is noticed after this long, and its step goes to the next one. */
+const HEARTBEAT_TIMEOUT = '15s';
+/** Transient failures come back quickly at first: somebody waits. */
+const quickRetry = { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s' } as const;
+
+/** One round of an undoing step; `compensation.ts` adds rounds. */
+const UNDO_ROUND = '60s';
+const WATCH_ROUND = '6h';
+/** A verify or a backup of many terabytes takes days. */
+const LONG_STEP = '14d';
+
+type Proxy = ReturnType<typeof proxyActivities<SiteActivities>>;
+
+function proxyOf(site: string, options: Omit<ActivityOptions, 'taskQueue'>): Proxy {
+  return proxyActivities<SiteActivities>({ taskQueue: siteTaskQueue(site), ...options });
+}
+
+/**
+ * Steps of a start: a dead target ends in a clear failure after `timeoutMs`, not after hours. A cancelled step
+ * is waited for, so that what undoes it never runs beside it.
+ */
+export const startSteps = (site: string, timeoutMs: number): Proxy =>
+  proxyOf(site, {
+    scheduleToCloseTimeout: timeoutMs,
+    heartbeatTimeout: HEARTBEAT_TIMEOUT,
+    retry: quickRetry,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  });
+
+export const undoSteps = (site: string): Proxy =>
+  proxyOf(site, {
+    scheduleToCloseTimeout: UNDO_ROUND,
+    heartbeatTimeout: HEARTBEAT_TIMEOUT,
+    retry: quickRetry,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  });
+
+/** Reads for hours and changes nothing outside: when it is cancelled, nobody waits for it. */
+export const longSteps = (site: string): Proxy =>
+  proxyOf(site, {
+    startToCloseTimeout: LONG_STEP,
+    heartbeatTimeout: HEARTBEAT_TIMEOUT,
+    retry: { ...quickRetry, maximumInterval: '1m' },
+    cancellationType: ActivityCancellationType.TRY_CANCEL,
+  });
+
+export const watchSteps = (site: string): Proxy =>
+  proxyOf(site, {
+    startToCloseTimeout: WATCH_ROUND,
+    heartbeatTimeout: '60s',
+    retry: { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '1m' },
+    cancellationType: ActivityCancellationType.TRY_CANCEL,
+  });
+
+/** A question that somebody waits for at a terminal. */
+export const shortSteps = (site: string): Proxy =>
+  proxyOf(site, {
+    scheduleToCloseTimeout: '30s',
+    heartbeatTimeout: HEARTBEAT_TIMEOUT,
+    retry: quickRetry,
+  });
+
+/** A backup writes its job at the very end: cancelled, it must have cleaned up before the Workflow ends. */
+export const backupSteps = (site: string): Proxy =>
+  proxyOf(site, {
+    startToCloseTimeout: LONG_STEP,
+    scheduleToStartTimeout: '2m',
+    heartbeatTimeout: HEARTBEAT_TIMEOUT,
+    retry: { ...quickRetry, maximumAttempts: 20 },
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  });

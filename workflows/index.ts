@@ -1,0 +1,7 @@
+// The Workflow Types that a worker offers; their names are in contract/names.ts.
+export { backup } from './backup.ts';
+export { runDirect } from './run-direct.ts';
+export { siteInfo } from './site-info.ts';
+export { targetInfo } from './target-info.ts';
+export { vaultInit } from './vault-init.ts';
+export { vaultList } from './vault-list.ts';

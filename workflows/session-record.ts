@@ -1,0 +1,146 @@
+// What a session knows about itself: the answer of its Query, the log that a person reads, and what Temporal's
+// web page shows (current details, search attributes). The steps tell it; it decides nothing.
+
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { setCurrentDetails, upsertSearchAttributes, log as workerLog } from '@temporalio/workflow';
+import {
+  LATEST_JOB,
+  type LogEntry,
+  MAX_LOG_ENTRIES,
+  SearchAttribute,
+  type SessionReport,
+  type SessionState,
+  type SessionStatus,
+  type StartInput,
+  targetSubject,
+} from '../contract/index.ts';
+import { percentAt } from './progress.ts';
+
+/** Lines of the log in the web page's current details. */
+const DETAILS_LOG_LINES = 15;
+/** Findings of a verify that are kept; the report says how many there were. */
+const MAX_FINDINGS = 20;
+
+type Changes = Partial<
+  Pick<
+    SessionStatus,
+    'state' | 'status' | 'progressPercent' | 'step' | 'vm' | 'powerState' | 'jobId' | 'verify' | 'failure'
+  >
+>;
+
+export interface SessionRecord {
+  status(): SessionStatus;
+  update(changes: Changes): void;
+  say(message: string, level?: LogEntry['level']): void;
+  /** Milliseconds since 1970, as the site measured it; kept as milliseconds from the command. */
+  timed(what: keyof SessionStatus['timings'], atMs: number): void;
+  report(report: SessionReport): void;
+}
+
+const keyword = (name: string) => defineSearchAttributeKey(name, 'KEYWORD');
+const stateKey = keyword(SearchAttribute.state);
+
+/** Opens the record of a new session, or goes on with the one that an earlier run of the Workflow left. */
+export function sessionRecord(input: StartInput, earlier: SessionStatus | undefined): SessionRecord {
+  let current: SessionStatus = earlier ?? firstStatus(input);
+  upsertSearchAttributes([
+    { key: keyword(SearchAttribute.vm), value: input.source.vmName },
+    { key: keyword(SearchAttribute.site), value: input.site },
+    { key: keyword(SearchAttribute.target), value: current.target },
+    { key: keyword(SearchAttribute.backupSet), value: input.source.backupSet },
+    { key: stateKey, value: current.state },
+  ]);
+
+  const update = (changes: Partial<SessionStatus>): void => {
+    const before = current.state;
+    current = { ...current, ...changes };
+    if (current.state !== before) upsertSearchAttributes([{ key: stateKey, value: current.state }]);
+    setCurrentDetails(detailsOf(current));
+  };
+  const say = (message: string, level: LogEntry['level'] = 'info'): void => {
+    const entry = { time: new Date().toISOString(), level, message };
+    update({ log: [...current.log, entry].slice(-MAX_LOG_ENTRIES) });
+    workerLog[level === 'warning' ? 'warn' : level](message);
+  };
+  return {
+    status: () => current,
+    update,
+    say,
+    timed: (what, atMs) =>
+      update({
+        timings: { ...current.timings, [what]: Math.max(0, Math.round(atMs - input.commandedAtMs)) },
+      }),
+    report: (report) => {
+      if (report.kind === 'note') {
+        say(report.message, report.level);
+        return;
+      }
+      const known = new Set(current.verify.findings);
+      const { checkedBytes, totalBytes } = report;
+      const findings = report.findings.slice(0, MAX_FINDINGS);
+      update({ verify: { state: 'running', checkedBytes, totalBytes, findings } });
+      if (current.step === 'verifyChain' && totalBytes > 0) {
+        update({ progressPercent: percentAt(input, 'verifyChain', checkedBytes / totalBytes) });
+      }
+      for (const finding of findings.filter((each) => !known.has(each))) {
+        update({ status: 'Error' });
+        say(`Verify found damage: ${finding}`, 'error');
+      }
+    },
+  };
+}
+
+function firstStatus(input: StartInput): SessionStatus {
+  const state: SessionState = 'preflight';
+  return {
+    sessionId: input.sessionId,
+    site: input.site,
+    vmName: input.placement.name ?? input.source.vmName,
+    target: targetSubject(input.target),
+    backupSet: input.source.backupSet,
+    jobId: input.source.jobId === LATEST_JOB ? '' : input.source.jobId,
+    state,
+    status: 'In progress',
+    progressPercent: 0,
+    step: 'preflight',
+    vm: undefined,
+    powerState: undefined,
+    timings: {},
+    verify: {
+      state: input.verify === 'none' ? 'off' : 'waiting',
+      checkedBytes: 0,
+      totalBytes: 0,
+      findings: [],
+    },
+    log: [],
+    failure: undefined,
+  };
+}
+
+/** Markdown for Temporal's web page. What came from outside stands in code spans, so that it stays text. */
+function detailsOf(status: SessionStatus): string {
+  const { verify } = status;
+  const rows = [
+    `**${status.status}** · ${status.state} · ${status.progressPercent} % · ${status.step}`,
+    `VM ${code(status.vm?.name ?? status.vmName)} on ${code(status.vm?.hostName ?? status.target)}` +
+      (status.powerState === undefined ? '' : ` · ${status.powerState}`),
+    `Backup ${code(`${status.backupSet}/${status.jobId === '' ? LATEST_JOB : status.jobId}`)}` +
+      (verify.state === 'off' ? '' : ` · verify ${verify.state} ${bytesOf(verify)}`),
+  ];
+  if (status.failure !== undefined) rows.push(`**${status.failure.type}**: ${code(status.failure.message)}`);
+  const lines = status.log
+    .slice(-DETAILS_LOG_LINES)
+    .map(
+      ({ time, level, message }) =>
+        `- ${time.slice(11, 19)} ${level === 'info' ? '' : `**${level}** `}${code(message)}`,
+    );
+  return `${rows.join('\n\n')}\n\n${lines.join('\n')}\n`;
+}
+
+function bytesOf({ checkedBytes, totalBytes }: SessionStatus['verify']): string {
+  return totalBytes === 0 ? '' : `${Math.floor((100 * checkedBytes) / totalBytes)} %`;
+}
+
+function code(text: string): string {
+  return `\`${text.replaceAll('`', "'").replaceAll('\n', ' ')}\``;
+}

@@ -1,0 +1,109 @@
+// From the command to a VM that runs: preflight, publish, mount, register, power on. Every step's undoing is on
+// the stack before the step runs, so that a step that died between its act and its answer is undone, too.
+import {
+  DEFAULT_STEP_TIMEOUT_MS,
+  type PreflightResult,
+  type RunningVm,
+  type SessionExport,
+} from '../contract/index.ts';
+import { startSteps, undoSteps } from './activities-of.ts';
+import type { Compensations } from './compensation.ts';
+import { percentAt, type StartStep } from './progress.ts';
+import { type RunningSession, type Session, targetStep } from './session.ts';
+import { verifyBefore } from './verify.ts';
+
+/** Fails with the failure of the step that failed, or with a cancellation; undoes nothing by itself. */
+export async function startSession(session: Session, undo: Compensations): Promise<RunningSession> {
+  const { input } = session;
+  const found = await preflight(session);
+  if (input.verify === 'before') {
+    begin(session, 'verifyChain');
+    await verifyBefore(session, found.jobId);
+  }
+  const exported = await publish(session, found, undo);
+  const place = { placement: found.placement, exported };
+  await mount(session, place, undo);
+  const vm = await register(session, place, undo);
+  const running = { jobId: found.jobId, ...place, vm };
+  if (input.powerOn) await powerOn(session, running, undo);
+  return running;
+}
+
+type Place = Pick<RunningSession, 'placement' | 'exported'>;
+
+const stepsFor = ({ input }: Session) =>
+  startSteps(input.site, input.stepTimeoutMs ?? DEFAULT_STEP_TIMEOUT_MS);
+
+function begin({ input, record }: Session, step: StartStep): void {
+  record.update({ step, progressPercent: percentAt(input, step, 0) });
+}
+
+async function preflight(session: Session): Promise<PreflightResult> {
+  const { input, record } = session;
+  begin(session, 'preflight');
+  record.say(`Preflight: looks at backup, gateway and target ${record.status().target}`);
+  const found = await stepsFor(session).preflight(input);
+  for (const warning of found.warnings) record.say(warning.message, 'warning');
+  record.update({ jobId: found.jobId, state: 'starting' });
+  record.say(`Preflight passed: job ${found.jobId} goes to host ${found.placement.host.name}`);
+  return found;
+}
+
+async function publish(
+  session: Session,
+  { jobId, placement }: PreflightResult,
+  undo: Compensations,
+): Promise<SessionExport> {
+  const { input, record } = session;
+  const { sessionId, reserveFactor } = input;
+  begin(session, 'publish');
+  undo.push({
+    name: 'drop the export',
+    run: () => undoSteps(input.site).dropExport({ sessionId }),
+  });
+  const source = { ...input.source, jobId };
+  const exported = await stepsFor(session).publish({
+    sessionId,
+    source,
+    placement,
+    reserveFactor,
+    network: input.placement.network,
+  });
+  record.say(`Published the backup at the gateway (${exported.remoteHost}:${exported.remotePath})`);
+  return exported;
+}
+
+async function mount(session: Session, place: Place, undo: Compensations): Promise<void> {
+  const { input, record } = session;
+  const step = targetStep(session, place);
+  begin(session, 'mount');
+  undo.push({ name: 'unmount the datastore', run: () => undoSteps(input.site).unmount(step) });
+  await stepsFor(session).mount(step);
+  record.say(`Datastore ${place.placement.datastore} is mounted on host ${place.placement.host.name}`);
+}
+
+async function register(session: Session, place: Place, undo: Compensations): Promise<RunningVm> {
+  const { input, record } = session;
+  const step = targetStep(session, place);
+  begin(session, 'registerVm');
+  undo.push({
+    name: 'unregister the VM',
+    run: () => undoSteps(input.site).unregisterVm({ ...step, moref: record.status().vm?.moref }),
+  });
+  const vm = await stepsFor(session).registerVm(step);
+  record.update({ vm, powerState: 'poweredOff' });
+  record.say(`Registered ${vm.name} on host ${vm.hostName}; its disks lie in the session's directory alone`);
+  return vm;
+}
+
+async function powerOn(session: Session, running: RunningSession, undo: Compensations): Promise<void> {
+  const { input, record } = session;
+  const step = { ...targetStep(session, running), moref: running.vm.moref };
+  begin(session, 'powerOnVm');
+  undo.push({ name: 'power the VM off', run: () => undoSteps(input.site).powerOffVm(step) });
+  const { poweredOnAtMs } = await stepsFor(session).powerOnVm(step);
+  record.timed('poweredOnMs', poweredOnAtMs);
+  record.update({ powerState: 'poweredOn' });
+  const seconds = ((record.status().timings.poweredOnMs ?? 0) / 1000).toFixed(1);
+  record.say(`${running.vm.name} is powered on, ${seconds} s after the command`);
+}

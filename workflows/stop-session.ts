@@ -1,0 +1,119 @@
+// Removes a running session: the VM is powered off and unregistered if, and only if, it is still the session's;
+// then the datastore goes when nobody else needs it, and the export with its changes.
+//
+// A VM that somebody moved to production by hand is never touched: it counts as finalized, and only what the
+// session left behind is cleaned up. One that still has a disk here is left to run, and the stop fails.
+import type { VmSighting } from '../contract/index.ts';
+import { startSteps, undoSteps } from './activities-of.ts';
+import { type Compensation, insist } from './compensation.ts';
+import { mayPass, type Reason, reasonOf } from './failure.ts';
+import { type RunningSession, runningVmStep, type Session } from './session.ts';
+
+/**
+ * `refused`: nothing was taken away, the session runs on. `stuck`: the VM is off this session, and what came
+ * after could not be removed; giving up on it leaves something behind.
+ */
+export type StopOutcome =
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'finalized' }
+  | { readonly kind: 'refused'; readonly reason: Reason }
+  | { readonly kind: 'stuck'; readonly reason: Reason };
+
+const INSPECT_TIMEOUT_MS = 60_000;
+
+/** @param onVmOurs is called before the VM is touched: what watches it may stop now. */
+export async function stopSession(
+  session: Session,
+  running: RunningSession,
+  onVmOurs: () => void,
+): Promise<StopOutcome> {
+  const { record } = session;
+  record.update({ state: 'stopping', step: 'stop' });
+  const seen = await inspect(session, running);
+  if ('reason' in seen) return { kind: 'refused', reason: seen.reason };
+  if (seen.standing === 'partlyMoved') return { kind: 'refused', reason: partlyMoved(running, seen) };
+  onVmOurs();
+  if (seen.standing === 'ours') {
+    const reason = await removeVm(session, running);
+    if (reason !== undefined) return { kind: 'refused', reason };
+  } else {
+    record.say(leftAlone(running, seen));
+  }
+  const reason = await removeTraces(session, running);
+  if (reason !== undefined) return { kind: 'stuck', reason };
+  return { kind: seen.standing === 'moved' ? 'finalized' : 'stopped' };
+}
+
+async function inspect(
+  session: Session,
+  running: RunningSession,
+): Promise<VmSighting | { readonly reason: Reason }> {
+  try {
+    const { inspectVm } = startSteps(session.input.site, INSPECT_TIMEOUT_MS);
+    return await inspectVm(runningVmStep(session, running));
+  } catch (error) {
+    return { reason: reasonOf(error, 'looking at the VM') };
+  }
+}
+
+function partlyMoved({ vm }: RunningSession, { detail }: VmSighting): Reason {
+  const message =
+    `${vm.name} is not touched: somebody moved or changed it, and some of it still lies on ${vm.datastore} ` +
+    `(${detail}). Move the rest to production storage or unregister it, then stop the session again`;
+  return { type: 'VmMoved', message, details: [] };
+}
+
+function leftAlone({ vm }: RunningSession, { standing, detail }: VmSighting): string {
+  return standing === 'moved'
+    ? `${vm.name} was moved to production storage (${detail}): it counts as finalized and is not touched`
+    : `${vm.name} is not in the inventory any more (${detail})`;
+}
+
+/** While the target is away it waits; what a person must change first ends the stop, with the VM as it is. */
+async function removeVm(session: Session, running: RunningSession): Promise<Reason | undefined> {
+  const { input, record } = session;
+  const steps = undoSteps(input.site);
+  const step = runningVmStep(session, running);
+  const off = await take(session, 'power the VM off', () => steps.powerOffVm(step), mayPass);
+  if (off !== undefined) return off;
+  record.update({ powerState: 'poweredOff' });
+  const gone = await take(session, 'unregister the VM', () => steps.unregisterVm(step), mayPass);
+  if (gone !== undefined) return gone;
+  record.update({ vm: undefined, powerState: undefined });
+  record.say(`${running.vm.name} is powered off and unregistered`);
+  return undefined;
+}
+
+async function removeTraces(session: Session, running: RunningSession): Promise<Reason | undefined> {
+  const { input, record } = session;
+  const steps = undoSteps(input.site);
+  const stays = await take(session, 'unmount the datastore', async () => {
+    const { unmounted, reason } = await steps.unmount(runningVmStep(session, running));
+    const { datastore, host } = running.placement;
+    record.say(
+      unmounted
+        ? `Datastore ${datastore} is unmounted from host ${host.name}`
+        : `Datastore ${datastore} stays on host ${host.name}: ${reason ?? 'it is in use'}`,
+    );
+  });
+  if (stays !== undefined) return stays;
+  const kept = await take(session, 'drop the export', () => steps.dropExport({ sessionId: input.sessionId }));
+  if (kept !== undefined) return kept;
+  record.say('Export and changes are dropped');
+  return undefined;
+}
+
+function take(
+  { record }: Session,
+  name: string,
+  run: Compensation['run'],
+  worthWaiting?: (reason: Reason) => boolean,
+): Promise<Reason | undefined> {
+  record.update({ step: name });
+  const onWaiting = (what: string, reason: Reason, waitMs: number): void =>
+    record.say(
+      `Could not ${what}: ${reason.message}. Tries again in ${Math.round(waitMs / 1000)} s`,
+      'warning',
+    );
+  return insist({ name, run }, { onWaiting }, worthWaiting);
+}
