@@ -16,7 +16,7 @@ interface Check {
 }
 
 const checks: readonly Check[] = [
-  { name: 'format', command: ['biome', 'ci', '.'], cwd: checkout },
+  { name: 'format', command: ['biome', 'ci', '--colors=off', '.'], cwd: checkout },
   { name: 'types', command: ['tsc', '-p', '.'], cwd: checkout },
   { name: 'lint', command: ['eslint', '--max-warnings=0', '.'], cwd: checkout },
   { name: 'layers', command: ['depcruise', '--config', '.dependency-cruiser.cjs', '.'], cwd: checkout },
@@ -34,6 +34,7 @@ for (const { name, command, cwd, silentIfGood } of checks) {
     timeoutMs: LIMIT_MS,
     env: {
       ...process.env,
+      NO_COLOR: '1',
       PATH: `${path.join(checkout, 'node_modules', '.bin')}:${process.env['PATH'] ?? ''}`,
     },
   });

@@ -24,6 +24,7 @@ const requirements: readonly Requirement[] = [
   { package: 'cpio', proof: 'cpio' },
   { package: 'libnfs-utils', proof: 'nfs-cat' },
   { package: 'libxml2-utils', proof: 'xmllint' },
+  { package: 'openssl', proof: 'openssl' },
 ];
 
 const labModule = path.join(path.dirname(import.meta.dirname), 'lab', 'go.mod');
