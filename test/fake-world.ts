@@ -1,0 +1,202 @@
+// A site and its host, in memory: exports, leases, mounts and VMs that a session makes, so that a test can see
+// what leaks. Steps act on it as the real ones do (idempotent, "never happened" is done), and fail as told.
+import { setTimeout as delay } from 'node:timers/promises';
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import type { Placement, SessionExport, SiteActivities, VmSighting } from '../contract/index.ts';
+import { REPORT_SIGNAL } from '../contract/index.ts';
+
+export type StepName = keyof SiteActivities;
+
+/** `before` and `after` its act a step fails for good; `hang` acts and never answers; `passing` fails once. */
+export type Fault = 'before' | 'after' | 'hang' | 'passing';
+
+export const fakePlacement: Placement = {
+  targetId: 'lab-1',
+  host: { moref: 'host-1', name: 'esx01' },
+  folder: 'group-v1',
+  resourcePool: 'resgroup-1',
+  datastore: 'rundirect-main',
+  vmName: 'web01',
+  allow: ['127.0.0.1'],
+};
+
+const fakeExport = (sessionId: string): SessionExport => ({
+  remoteHost: '127.0.0.1',
+  remotePath: '/rundirect/lab-1',
+  vmxPath: `${sessionId}/web01.vmx`,
+});
+
+interface FakeVm {
+  sessionId: string;
+  powerState: 'poweredOn' | 'poweredOff';
+  standing: VmSighting['standing'];
+}
+
+export class FakeWorld {
+  readonly exports = new Set<string>();
+  readonly leases = new Set<string>();
+  readonly vms = new Map<string, FakeVm>();
+  mounted = false;
+  readonly calls: StepName[] = [];
+  readonly faults = new Map<StepName, Fault>();
+  /** What the verify finds. */
+  findings: string[] = [];
+  /** The guest's heartbeat: comes at once, or never. */
+  guestComes = true;
+  #changed: (() => void)[] = [];
+
+  /** What is left of any session. */
+  get leftovers(): string[] {
+    return [
+      ...[...this.exports].map((id) => `export ${id}`),
+      ...[...this.leases].map((id) => `lease ${id}`),
+      ...[...this.vms.keys()].map((moref) => `VM ${moref}`),
+      ...(this.mounted ? ['mount'] : []),
+    ];
+  }
+
+  /** Somebody else changes the VM; the watch sees it. */
+  change(moref: string, change: Partial<FakeVm>): void {
+    const vm = this.vms.get(moref);
+    if (vm !== undefined) Object.assign(vm, change);
+    for (const wake of this.#changed.splice(0)) wake();
+  }
+
+  async #step<T>(name: StepName, act: () => T): Promise<T> {
+    this.calls.push(name);
+    const fault = this.faults.get(name);
+    if (fault === 'before') throw failure(name);
+    if (fault === 'passing') {
+      this.faults.delete(name);
+      throw ApplicationFailure.retryable(`${name} did not reach the host`, 'TargetUnavailable');
+    }
+    const answer = act();
+    if (fault === 'after') throw failure(name);
+    if (fault === 'hang') await untilCancelled();
+    return answer;
+  }
+
+  #own(moref: string | undefined, sessionId: string): [string, FakeVm] | undefined {
+    const found = [...this.vms].find(([id, vm]) => vm.sessionId === sessionId && (moref ?? id) === id);
+    if (found !== undefined && found[1].standing !== 'ours') {
+      throw ApplicationFailure.nonRetryable(`${found[0]} was moved`, 'VmMoved');
+    }
+    return found;
+  }
+
+  #sight(moref: string): VmSighting {
+    const vm = this.vms.get(moref);
+    if (vm === undefined) return { standing: 'gone', powerState: undefined, detail: 'not in the inventory' };
+    return { standing: vm.standing, powerState: vm.powerState, detail: `[${vm.standing}] web01.vmx` };
+  }
+
+  readonly activities: SiteActivities = {
+    preflight: async (input) =>
+      this.#step('preflight', () => ({
+        jobId: 'job-2',
+        provisionedBytes: 1024,
+        placement: { ...fakePlacement, vmName: input.placement.name ?? input.source.vmName },
+        warnings: [],
+      })),
+    verifyChain: async ({ sessionId }) => {
+      const context = Context.current();
+      const handle = context.client.workflow.getHandle(sessionId);
+      const report = { kind: 'verify', checkedBytes: 512, totalBytes: 1024, findings: this.findings };
+      await handle.signal(REPORT_SIGNAL, report);
+      return this.#step('verifyChain', () => ({ checkedBytes: 1024, findings: this.findings }));
+    },
+    publish: async ({ sessionId }) =>
+      this.#step('publish', () => {
+        this.exports.add(sessionId);
+        return fakeExport(sessionId);
+      }),
+    dropExport: async ({ sessionId }) =>
+      this.#step('dropExport', () => {
+        this.exports.delete(sessionId);
+      }),
+    mount: async ({ sessionId }) =>
+      this.#step('mount', () => {
+        this.leases.add(sessionId);
+        this.mounted = true;
+      }),
+    unmount: async ({ sessionId }) =>
+      this.#step('unmount', () => {
+        this.leases.delete(sessionId);
+        if (this.leases.size > 0) return { unmounted: false, reason: 'another session uses it' };
+        this.mounted = false;
+        return { unmounted: true, reason: undefined };
+      }),
+    registerVm: async ({ sessionId, placement }) =>
+      this.#step('registerVm', () => {
+        const moref = `vm-${sessionId}`;
+        this.vms.set(moref, { sessionId, powerState: 'poweredOff', standing: 'ours' });
+        const { vmName, host, datastore } = placement;
+        return { moref, name: vmName, hostName: host.name, datastore };
+      }),
+    unregisterVm: async ({ moref, sessionId }) =>
+      this.#step('unregisterVm', () => {
+        const own = this.#own(moref, sessionId);
+        if (own?.[1].powerState === 'poweredOn') throw ApplicationFailure.retryable('it is on', 'Unexpected');
+        if (own !== undefined) this.vms.delete(own[0]);
+      }),
+    powerOnVm: async ({ moref }) =>
+      this.#step('powerOnVm', () => {
+        this.change(moref, { powerState: 'poweredOn' });
+        return { poweredOnAtMs: Date.now() };
+      }),
+    powerOffVm: async ({ moref, sessionId }) =>
+      this.#step('powerOffVm', () => {
+        const own = this.#own(moref, sessionId);
+        if (own !== undefined) own[1].powerState = 'poweredOff';
+      }),
+    inspectVm: async ({ moref }) => this.#step('inspectVm', () => this.#sight(moref)),
+    awaitGuest: async () =>
+      this.#step('awaitGuest', () => ({ readyAtMs: this.guestComes ? Date.now() : undefined })),
+    watchVm: async ({ moref, known }) => {
+      this.calls.push('watchVm');
+      const { cancelled } = Context.current();
+      for (;;) {
+        const seen = this.#sight(moref);
+        if (seen.standing !== known.standing || seen.powerState !== known.powerState) return seen;
+        const change = new Promise<void>((resolve) => this.#changed.push(resolve));
+        await Promise.race([change, cancelled, heartbeats()]);
+      }
+    },
+    vaultInit: async ({ vault }) => this.#step('vaultInit', () => ({ vault, vaultId: 'v-1' })),
+    vaultList: async ({ vault }) =>
+      this.#step('vaultList', () => ({ vault, vaultId: 'v-1', backupSets: [] })),
+    backup: async ({ backupSet }) =>
+      this.#step('backup', () => ({
+        backupSet,
+        newSet: true,
+        durationMs: 1,
+        jobId: 'job-1',
+        kind: 'full' as const,
+        createdAt: '2026-01-01T00:00:00.000Z',
+        vms: [],
+        storedBytes: 10,
+      })),
+    siteInfo: async ({ site }) =>
+      this.#step('siteInfo', () => ({ site, publicKey: 'AAAA', fingerprint: 'SHA256:AAAA' })),
+    targetInfo: async ({ host, port }) =>
+      this.#step('targetInfo', () => ({ host, port, fingerprint: 'A'.repeat(64) })),
+  };
+}
+
+function failure(step: StepName): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(`${step} was told to fail`, 'NotSupported');
+}
+
+async function heartbeats(): Promise<never> {
+  for (;;) {
+    Context.current().heartbeat();
+    await delay(100, undefined, { ref: false });
+  }
+}
+
+async function untilCancelled(): Promise<never> {
+  const { cancelled } = Context.current();
+  await Promise.race([cancelled, heartbeats()]);
+  throw new CancelledFailure('cancelled');
+}

@@ -1,0 +1,353 @@
+// Sessions against a world in memory: whatever fails, is cancelled or times out, at whatever step, nothing leaks.
+import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  SessionMessage,
+  type SessionStatus,
+  type StartInput,
+  type StopResult,
+  siteTaskQueue,
+  WORKFLOW_TASK_QUEUE,
+  WorkflowType,
+} from '../contract/index.ts';
+import { FakeWorld, type Fault, type StepName } from '../test/fake-world.ts';
+import { bundleWorkflows, eventually, startTemporal } from '../test/temporal.ts';
+
+let temporal: TestWorkflowEnvironment;
+let workflowBundle: WorkflowBundleWithSourceMap;
+let workflowWorker: Worker;
+let workflowWorkerRun: Promise<void>;
+
+beforeAll(async () => {
+  [temporal, workflowBundle] = await Promise.all([startTemporal(), bundleWorkflows()]);
+  workflowWorker = await Worker.create({
+    connection: temporal.nativeConnection,
+    taskQueue: WORKFLOW_TASK_QUEUE,
+    workflowBundle,
+  });
+  workflowWorkerRun = workflowWorker.run();
+});
+
+afterAll(async () => {
+  workflowWorker.shutdown();
+  await workflowWorkerRun;
+  await temporal.teardown();
+});
+
+let sessions = 0;
+
+const sealed = { version: 1 as const, sealedTo: 'SHA256:x', ephemeralKey: 'x', ciphertext: 'x' };
+
+function startInput(changes: Partial<StartInput> = {}): StartInput {
+  sessions += 1;
+  return {
+    sessionId: `web01-${sessions}`,
+    site: `t${sessions}`,
+    commandedAtMs: Date.now(),
+    source: { vault: '/vault', backupSet: 'web', jobId: 'latest', vmName: 'web01', passphrase: sealed },
+    target: { host: 'esx', port: 443, user: 'root', fingerprint: 'A'.repeat(64), password: sealed },
+    placement: { network: 'original' },
+    powerOn: true,
+    verify: 'none',
+    guestTimeoutMs: 1_000,
+    reserveFactor: 1.5,
+    stepTimeoutMs: 10_000,
+    ...changes,
+  };
+}
+
+async function withSession<T>(
+  input: StartInput,
+  world: FakeWorld,
+  body: (session: SessionHandle) => Promise<T>,
+): Promise<T> {
+  const worker = await Worker.create({
+    connection: temporal.nativeConnection,
+    taskQueue: siteTaskQueue(input.site),
+    activities: { ...world.activities },
+    shutdownGraceTime: 0,
+    shutdownForceTime: '2s',
+    maxHeartbeatThrottleInterval: '100ms',
+    defaultHeartbeatThrottleInterval: '100ms',
+  });
+  return worker.runUntil(async () => {
+    const handle = await temporal.client.workflow.start(WorkflowType.runDirect, {
+      taskQueue: WORKFLOW_TASK_QUEUE,
+      workflowId: input.sessionId,
+      args: [input],
+    });
+    const status = () => handle.query<SessionStatus>(SessionMessage.status);
+    return body({
+      handle,
+      status,
+      stop: () => handle.executeUpdate<StopResult, [object]>(SessionMessage.stop, { args: [{}] }),
+      untilState: (state) =>
+        eventually(`state ${state}`, async () => {
+          const now = await status();
+          return now.state === state ? now : undefined;
+        }),
+    });
+  });
+}
+
+interface SessionHandle {
+  readonly handle: Awaited<ReturnType<TestWorkflowEnvironment['client']['workflow']['start']>>;
+  status(): Promise<SessionStatus>;
+  stop(): Promise<StopResult>;
+  untilState(state: SessionStatus['state']): Promise<SessionStatus>;
+}
+
+async function failureOf(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    await promise;
+  } catch (error) {
+    return error instanceof WorkflowFailedError || error instanceof WorkflowUpdateFailedError
+      ? error.cause
+      : error;
+  }
+  throw new Error('it did not fail');
+}
+
+describe.concurrent('a session that goes well', () => {
+  it('runs with status OK at 100 per cent, and stop leaves nothing', async () => {
+    const world = new FakeWorld();
+    await withSession(startInput({ verify: 'beside' }), world, async (session) => {
+      await session.untilState('running');
+      const status = await eventually('guest and verify', async () => {
+        const now = await session.status();
+        return now.timings.guestReadyMs !== undefined && now.verify.state === 'passed' ? now : undefined;
+      });
+      expect(status).toMatchObject({
+        status: 'OK',
+        progressPercent: 100,
+        jobId: 'job-2',
+        powerState: 'poweredOn',
+      });
+      expect(status.timings.poweredOnMs).toBeGreaterThanOrEqual(0);
+      expect(await session.stop()).toMatchObject({ state: 'stopped' });
+      expect(await session.handle.result()).toMatchObject({ state: 'stopped' });
+      expect(world.leftovers).toEqual([]);
+      const last = await session.status();
+      expect(last).toMatchObject({ state: 'stopped', status: 'OK', progressPercent: 100 });
+      expect(last.log.at(-1)?.message).toContain('Stopped');
+    });
+  });
+});
+
+const startSteps: StepName[] = ['preflight', 'verifyChain', 'publish', 'mount', 'registerVm', 'powerOnVm'];
+
+describe.concurrent('a start that fails', () => {
+  const faults: Fault[] = ['before', 'after'];
+  it.each(startSteps.flatMap((step) => faults.map((fault) => [step, fault] as const)))(
+    'at %s (%s it acted) is undone, and ends with that failure',
+    async (step, fault) => {
+      const world = new FakeWorld();
+      world.faults.set(step, fault);
+      await withSession(startInput({ verify: 'before' }), world, async (session) => {
+        const cause = await failureOf(session.handle.result());
+        expect(cause).toBeInstanceOf(ApplicationFailure);
+        expect(cause).toMatchObject({ type: 'NotSupported', message: `${step} was told to fail` });
+        expect(await session.status()).toMatchObject({ state: 'failed', status: 'Error' });
+      });
+      expect(world.leftovers).toEqual([]);
+    },
+  );
+
+  it.each(startSteps.filter((step) => step !== 'verifyChain'))(
+    'at %s by time-out is undone',
+    async (step) => {
+      const world = new FakeWorld();
+      world.faults.set(step, 'hang');
+      await withSession(startInput({ stepTimeoutMs: 700 }), world, async (session) => {
+        expect(await failureOf(session.handle.result())).toMatchObject({ type: 'SiteUnavailable' });
+      });
+      expect(world.leftovers).toEqual([]);
+    },
+  );
+
+  it.each(startSteps)('at %s for a moment goes on', async (step) => {
+    const world = new FakeWorld();
+    world.faults.set(step, 'passing');
+    await withSession(startInput({ verify: 'before' }), world, async (session) => {
+      await session.untilState('running');
+      await session.stop();
+    });
+    expect(world.leftovers).toEqual([]);
+  });
+
+  it('because verify found damage names it, and publishes nothing', async () => {
+    const world = new FakeWorld();
+    world.findings = ['web01.rdb: disk web01.vmdk, block 7'];
+    await withSession(startInput({ verify: 'before' }), world, async (session) => {
+      const cause = await failureOf(session.handle.result());
+      expect(cause).toMatchObject({ type: 'BlockCorrupt' });
+      expect((cause as Error).message).toContain('block 7');
+    });
+    expect(world.calls).not.toContain('publish');
+  });
+
+  it('and whose undoing fails for a while tells what it waits for, and gets there', async () => {
+    const world = new FakeWorld();
+    world.faults.set('powerOnVm', 'after');
+    world.faults.set('unmount', 'before');
+    await withSession(startInput(), world, async (session) => {
+      await eventually('a word about the unmount', async () =>
+        (await session.status()).log.find(({ message }) => message.includes('Could not unmount')),
+      );
+      expect(world.leftovers).not.toEqual([]);
+      world.faults.delete('unmount');
+      expect(await failureOf(session.handle.result())).toMatchObject({
+        message: 'powerOnVm was told to fail',
+      });
+    });
+    expect(world.leftovers).toEqual([]);
+  });
+
+  it('with malformed input says which field', async () => {
+    const world = new FakeWorld();
+    await withSession(startInput({ reserveFactor: -1 }), world, async (session) => {
+      const cause = await failureOf(session.handle.result());
+      expect(cause).toMatchObject({ type: 'InvalidInput' });
+      expect((cause as Error).message).toContain('reserveFactor');
+    });
+    expect(world.calls).toEqual([]);
+  });
+});
+
+describe.concurrent('a start that somebody ends', () => {
+  it.each(startSteps)('by cancel at %s is undone', async (step) => {
+    const world = new FakeWorld();
+    world.faults.set(step, 'hang');
+    await withSession(startInput({ verify: 'before' }), world, async (session) => {
+      await eventually(step, () => (world.calls.includes(step) ? true : undefined));
+      await session.handle.cancel();
+      expect(await failureOf(session.handle.result())).toBeInstanceOf(CancelledFailure);
+      expect(await session.status()).toMatchObject({ state: 'cancelled' });
+    });
+    expect(world.leftovers).toEqual([]);
+  });
+
+  it.each(startSteps)('by stop at %s is undone, and the stop is answered', async (step) => {
+    const world = new FakeWorld();
+    world.faults.set(step, 'hang');
+    await withSession(startInput({ verify: 'before' }), world, async (session) => {
+      await eventually(step, () => (world.calls.includes(step) ? true : undefined));
+      expect(await session.stop()).toMatchObject({ state: 'cancelled' });
+      expect(await session.handle.result()).toMatchObject({ state: 'cancelled' });
+    });
+    expect(world.leftovers).toEqual([]);
+  });
+});
+
+describe.concurrent('a running session', () => {
+  it('takes no second stop while one is under way', async () => {
+    const world = new FakeWorld();
+    world.faults.set('unmount', 'hang');
+    await withSession(startInput(), world, async (session) => {
+      await session.untilState('running');
+      const first = failureOf(session.stop());
+      await eventually('unmount', () => (world.calls.includes('unmount') ? true : undefined));
+      expect(await failureOf(session.stop())).toMatchObject({ type: 'AlreadyStopping' });
+      world.faults.delete('unmount');
+      await session.handle.terminate();
+      await first;
+    });
+  });
+
+  it('is not ended by a cancel: only by a stop', async () => {
+    const world = new FakeWorld();
+    await withSession(startInput(), world, async (session) => {
+      await session.untilState('running');
+      await session.handle.cancel();
+      await eventually('a word about it', async () =>
+        (await session.status()).log.find(({ message }) => message.includes('use `rundirect stop`')),
+      );
+      expect(world.vms.size).toBe(1);
+      expect(await session.stop()).toMatchObject({ state: 'stopped' });
+      expect(await session.handle.result()).toMatchObject({ state: 'stopped' });
+    });
+    expect(world.leftovers).toEqual([]);
+  });
+
+  it('goes on when its guest powers itself off', async () => {
+    const world = new FakeWorld();
+    const input = startInput();
+    await withSession(input, world, async (session) => {
+      await session.untilState('running');
+      await eventually('the watch', () => (world.calls.includes('watchVm') ? true : undefined));
+      world.change(`vm-${input.sessionId}`, { powerState: 'poweredOff' });
+      await eventually('powered off', async () =>
+        (await session.status()).powerState === 'poweredOff' ? true : undefined,
+      );
+      expect(await session.status()).toMatchObject({ state: 'running', status: 'OK' });
+      world.change(`vm-${input.sessionId}`, { powerState: 'poweredOn' });
+      await eventually('powered on', async () =>
+        (await session.status()).powerState === 'poweredOn' ? true : undefined,
+      );
+      await session.stop();
+    });
+    expect(world.leftovers).toEqual([]);
+  });
+
+  it('leaves a VM alone that was moved to production, and cleans up after it', async () => {
+    const world = new FakeWorld();
+    const input = startInput();
+    const moref = `vm-${input.sessionId}`;
+    await withSession(input, world, async (session) => {
+      await session.untilState('running');
+      world.change(moref, { standing: 'moved' });
+      expect(await session.stop()).toMatchObject({ state: 'finalized' });
+    });
+    expect(world.vms.get(moref)).toMatchObject({ powerState: 'poweredOn' });
+    expect(world.leftovers).toEqual([`VM ${moref}`]);
+  });
+
+  it('goes on when a part of its VM was moved, and the stop says so', async () => {
+    const world = new FakeWorld();
+    const input = startInput();
+    const moref = `vm-${input.sessionId}`;
+    await withSession(input, world, async (session) => {
+      await session.untilState('running');
+      world.change(moref, { standing: 'partlyMoved' });
+      expect(await failureOf(session.stop())).toMatchObject({ type: 'VmMoved' });
+      expect(await session.status()).toMatchObject({ state: 'running' });
+      expect(world.exports.size).toBe(1);
+      world.change(moref, { standing: 'ours' });
+      expect(await session.stop()).toMatchObject({ state: 'stopped' });
+    });
+    expect(world.leftovers).toEqual([]);
+  });
+
+  it('says that the guest did not come, and runs on', async () => {
+    const world = new FakeWorld();
+    world.guestComes = false;
+    await withSession(startInput(), world, async (session) => {
+      await session.untilState('running');
+      const status = await eventually('a warning', async () => {
+        const now = await session.status();
+        return now.status === 'Warning' ? now : undefined;
+      });
+      expect(status.log.some(({ message }) => message.includes('No heartbeat'))).toBe(true);
+      await session.stop();
+    });
+    expect(world.leftovers).toEqual([]);
+  });
+
+  it('turns to Error when verify finds damage, and runs on', async () => {
+    const world = new FakeWorld();
+    world.findings = ['web01.rdb: disk web01.vmdk, block 7'];
+    await withSession(startInput({ verify: 'beside' }), world, async (session) => {
+      const status = await eventually('the finding', async () => {
+        const now = await session.status();
+        return now.verify.state === 'failed' ? now : undefined;
+      });
+      expect(status).toMatchObject({ state: 'running', status: 'Error' });
+      expect(status.log.filter(({ level }) => level === 'error')).toHaveLength(1);
+      await session.stop();
+    });
+    expect(world.leftovers).toEqual([]);
+  });
+});
