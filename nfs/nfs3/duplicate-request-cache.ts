@@ -1,0 +1,61 @@
+// Answers of calls that must not run twice. A client whose connection broke before the answer came sends the call
+// again, from another port perhaps but with the same xid: running REMOVE anew would tell it NOENT for what it removed
+// itself. Bounded in entries and in age; the age also keeps a rebooted client's xids apart from its old ones.
+// Held in memory: a retransmission across a restart of the server runs anew.
+import { crc32 } from 'node:zlib';
+import { type Awaitable } from '../file-system.ts';
+
+/** An answer is at most some 300 bytes, so this is about 2 MB. */
+const MAX_ENTRIES = 4096;
+
+/** Longer than ESXi goes on trying before it declares all paths down (140 s). */
+const MAX_AGE_MS = 180_000;
+
+interface Entry {
+  readonly answer: Awaitable<Uint8Array>;
+  readonly sinceMs: number;
+}
+
+export class DuplicateRequestCache {
+  /** In the order of their coming. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #nowMs: () => number;
+
+  constructor(nowMs: () => number = () => performance.now()) {
+    this.#nowMs = nowMs;
+  }
+
+  /** What makes a call the same call: who, which xid and procedure, and the arguments' length and checksum. */
+  key(address: string, xid: number, procedure: number, args: Uint8Array): string {
+    return `${address} ${xid} ${procedure} ${args.length} ${crc32(args)}`;
+  }
+
+  /** The answer to an earlier transmission of the call; a promise while it runs. */
+  get(key: string): Awaitable<Uint8Array> | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    if (this.#nowMs() - entry.sinceMs <= MAX_AGE_MS) return entry.answer;
+    this.#entries.delete(key);
+    return undefined;
+  }
+
+  remember(key: string, answer: Awaitable<Uint8Array>): void {
+    this.#entries.set(key, { answer, sinceMs: this.#nowMs() });
+    if (answer instanceof Promise) {
+      answer.then(
+        (bytes) => this.#replace(key, answer, bytes),
+        () => this.#entries.delete(key),
+      );
+    }
+    if (this.#entries.size <= MAX_ENTRIES) return;
+    for (const oldest of this.#entries.keys()) {
+      this.#entries.delete(oldest);
+      break;
+    }
+  }
+
+  #replace(key: string, running: Promise<Uint8Array>, answer: Uint8Array): void {
+    if (this.#entries.get(key)?.answer === running)
+      this.#entries.set(key, { answer, sinceMs: this.#nowMs() });
+  }
+}

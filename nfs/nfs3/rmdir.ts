@@ -1,0 +1,18 @@
+// RMDIR: RFC 1813, section 3.3.13.
+import { after } from '../awaitable.ts';
+import { Nfs3Status } from '../file-system.ts';
+import { type Nfs3Procedure } from './call.ts';
+
+export const rmdir: Nfs3Procedure = {
+  name: 'RMDIR',
+  absentOnFailure: 2,
+  isRemembered: true,
+  run(call) {
+    const handle = call.handle();
+    const name = call.newName(Nfs3Status.INVAL);
+    const directory = call.resolve(handle);
+    const wcc = call.change(directory);
+    call.onFailure = wcc.write;
+    return after(call.fileSystem.rmdir(directory, name), () => wcc.write);
+  },
+};
