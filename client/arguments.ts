@@ -1,0 +1,95 @@
+// Parsers of what is typed behind a flag. Each throws commander's InvalidArgumentError, which names the flag and
+// ends in exit code 2.
+import { InvalidArgumentError, Option } from 'commander';
+import type { z } from 'zod';
+import {
+  backupSetNameSchema,
+  fingerprintSchema,
+  sessionIdSchema,
+  siteNameSchema,
+  vaultLocationSchema,
+} from '../contract/index.ts';
+import { parseDuration } from './quantity.ts';
+import type { TargetAddress } from './trust.ts';
+
+export const DEFAULT_SITE = 'main';
+const HTTPS_PORT = 443;
+const MAX_PORT = 65_535;
+
+/** A flag's parser from a schema of the contract. */
+function by<Output>(schema: z.ZodType<Output, string>): (text: string) => Output {
+  return (text) => {
+    const parsed = schema.safeParse(text);
+    if (parsed.success) return parsed.data;
+    throw new InvalidArgumentError(parsed.error.issues.map(({ message }) => message).join('; '));
+  };
+}
+
+export const vaultLocation = by(vaultLocationSchema);
+export const backupSetName = by(backupSetNameSchema);
+export const sessionId = by(sessionIdSchema);
+export const certificateFingerprint = by(fingerprintSchema);
+
+/** `HOST[:PORT]`; an IPv6 address with a port stands in brackets. */
+export function targetAddress(text: string): TargetAddress {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/\s]+))(?::(\d{1,5}))?$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3] ?? HTTPS_PORT);
+  if (host === undefined || port < 1 || port > MAX_PORT) {
+    throw new InvalidArgumentError('a target is HOST or HOST:PORT (an IPv6 address in brackets)');
+  }
+  return { host, port };
+}
+
+/** A site key's fingerprint, as its worker prints it. */
+export function siteKeyFingerprint(text: string): string {
+  const match = /^SHA256:([A-Za-z0-9+/]{43})=?$/.exec(text);
+  if (match?.[1] === undefined) {
+    throw new InvalidArgumentError('a site key has a fingerprint like SHA256: and 43 characters');
+  }
+  return `SHA256:${match[1]}`;
+}
+
+export function duration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new InvalidArgumentError('a duration is written like 90s, 5m or 1h30m');
+  return ms;
+}
+
+export function factor(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('a factor is a number above 0');
+  return value;
+}
+
+export function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('give a whole number above 0');
+  return value;
+}
+
+// Options that several commands share, made anew for each.
+
+export const siteOption = (): Option =>
+  new Option('--site <name>', 'the site that does the work')
+    .default(DEFAULT_SITE)
+    .argParser(by(siteNameSchema));
+
+export const vaultOption = (): Option =>
+  new Option('--vault <dir>', 'the vault: an absolute folder, as the site sees it')
+    .argParser(vaultLocation)
+    .makeOptionMandatory();
+
+export const passphraseOptions = (): Option[] => [
+  new Option('--passphrase-file <file>', "read the set's passphrase from this file").conflicts(
+    'passphraseStdin',
+  ),
+  new Option('--passphrase-stdin', "read the set's passphrase from standard input"),
+];
+
+/** What the options above leave behind. */
+export interface PassphraseOptions {
+  readonly passphraseFile?: string;
+  readonly passphraseStdin?: boolean;
+}

@@ -1,0 +1,35 @@
+// The client's one error. What goes wrong at a site arrives as Temporal's failures instead; explain.ts puts both
+// into words.
+
+export type ClientErrorCode =
+  /** The command line asks for something that can't be: exit code 2. */
+  | 'Usage'
+  /** Ctrl-C, or a prompt that was left: exit code 130. */
+  | 'Interrupted'
+  | 'TemporalUnreachable'
+  | 'TemporalMisconfigured'
+  /** Nobody listens on the Task Queue of the Workflows or of the site. */
+  | 'NoWorker'
+  /** Somebody listens, but did not answer in time. */
+  | 'NoAnswer'
+  | 'SessionNotFound'
+  | 'SessionEnded'
+  | 'SessionIdTaken'
+  | 'SiteKeyNotPinned'
+  | 'SiteKeyChanged'
+  | 'TargetNotPinned'
+  | 'TargetChanged'
+  | 'SecretUnreadable'
+  | 'ConfigInvalid';
+
+export class ClientError extends Error {
+  override readonly name = 'ClientError';
+  readonly code: ClientErrorCode;
+  /** The way out, as a sentence. */
+  readonly hint: string | undefined;
+  constructor(code: ClientErrorCode, message: string, options: ErrorOptions & { hint?: string } = {}) {
+    super(message, options);
+    this.code = code;
+    this.hint = options.hint;
+  }
+}

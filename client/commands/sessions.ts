@@ -1,0 +1,67 @@
+// `rundirect sessions`: the sessions that run, or all of them.
+import { type Command, Option } from 'commander';
+import type { SessionState } from '../../contract/index.ts';
+import type { Act } from '../act.ts';
+import { count } from '../arguments.ts';
+import { formatDuration, formatTime } from '../quantity.ts';
+import { type ListedSession, listSessions } from '../session-list.ts';
+import { type Column, table } from '../table.ts';
+
+interface Options {
+  readonly all?: boolean;
+  readonly state?: string;
+  readonly limit: number;
+}
+
+const DEFAULT_LIMIT = 200;
+
+/** Every state, so that a typing error is told and not searched for. */
+const states = {
+  preflight: true,
+  starting: true,
+  running: true,
+  stopping: true,
+  stopped: true,
+  finalized: true,
+  failed: true,
+  cancelled: true,
+} as const satisfies Record<SessionState, true>;
+
+const lasted = ({ startedAt, endedAt }: ListedSession): string =>
+  formatDuration((endedAt === undefined ? Date.now() : Date.parse(endedAt)) - Date.parse(startedAt));
+
+const columns: readonly Column<ListedSession>[] = [
+  { title: 'SESSION', value: ({ sessionId }) => sessionId },
+  { title: 'VM', value: ({ vm }) => vm },
+  { title: 'STATE', value: ({ state }) => state },
+  { title: 'TARGET', value: ({ target }) => target },
+  { title: 'SET', value: ({ backupSet }) => backupSet },
+  { title: 'SITE', value: ({ site }) => site },
+  { title: 'STARTED', value: ({ startedAt }) => formatTime(new Date(startedAt)) },
+  { title: 'FOR', align: 'right', value: lasted },
+];
+
+export function addSessions(program: Command, act: Act): void {
+  program
+    .command('sessions')
+    .summary('list sessions')
+    .description('Lists the sessions that are under way, newest first.')
+    .option('--all', 'those that have ended, too')
+    .addOption(new Option('--state <state>', 'only sessions in this state').choices(Object.keys(states)))
+    .option('--limit <n>', 'at most so many', count, DEFAULT_LIMIT)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ rundirect sessions\n  $ rundirect sessions --state failed\n  $ rundirect sessions --all --json',
+    )
+    .action(
+      act(async (context, { all = false, state, limit }: Options) => {
+        const { terminal } = context;
+        const listing = await listSessions(await context.temporal(), { all, state, limit });
+        terminal.document(listing);
+        if (listing.sessions.length === 0) terminal.print('No sessions.');
+        else terminal.print(table(columns, listing.sessions));
+        if (listing.more) terminal.note(`There are more; --limit shows them.`);
+        return undefined;
+      }),
+    );
+}

@@ -1,0 +1,317 @@
+// `rundirect start`: runs a VM straight from its backup. Starts the session's Workflow and follows it until the
+// VM runs and its guest is up.
+import { performance } from 'node:perf_hooks';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
+import { type Command, Option } from 'commander';
+import { z } from 'zod';
+import {
+  LATEST_JOB,
+  SearchAttribute,
+  type SessionStatus,
+  type StartInput,
+  sessionIdFor,
+  startInputSchema,
+  targetSubject,
+  type VerifyMode,
+  verifyModeSchema,
+  WORKFLOW_TASK_QUEUE,
+  WorkflowType,
+} from '../../contract/index.ts';
+import { seal } from '../../secrets/index.ts';
+import type { Act } from '../act.ts';
+import {
+  backupSetName,
+  certificateFingerprint,
+  duration,
+  factor,
+  type PassphraseOptions,
+  passphraseOptions,
+  sessionId as sessionIdArgument,
+  siteOption,
+  targetAddress,
+  vaultOption,
+} from '../arguments.ts';
+import { awaitSession, exitCodeOf, isSettled } from '../await-session.ts';
+import { ClientError } from '../client-error.ts';
+import type { Context } from '../context.ts';
+import type { ExitCode } from '../exit-code.ts';
+import { formatDuration } from '../quantity.ts';
+import { randomLetters } from '../random-id.ts';
+import { sessionFacts } from '../session-view.ts';
+import { printable } from '../table.ts';
+import { requireWorkers, type Temporal } from '../temporal.ts';
+import { siteKeyForSealing, type TargetAddress, targetFingerprint } from '../trust.ts';
+import { readSecrets } from '../typed-secret.ts';
+
+export interface StartOptions extends PassphraseOptions {
+  readonly vault: string;
+  readonly set: string;
+  readonly job: string;
+  readonly vm: string;
+  readonly target: TargetAddress;
+  readonly user: string;
+  readonly fingerprint?: string;
+  readonly passwordFile?: string;
+  readonly passwordStdin?: boolean;
+  readonly name?: string;
+  readonly host?: string;
+  readonly folder?: string;
+  readonly resourcePool?: string;
+  readonly network: 'original' | 'disconnected';
+  readonly powerOn: boolean;
+  readonly verify: VerifyMode;
+  readonly guestTimeout: number;
+  readonly reserveFactor: number;
+  readonly detach?: boolean;
+  readonly site: string;
+  readonly session?: string;
+}
+
+const DEFAULT_GUEST_TIMEOUT = '5m';
+const DEFAULT_RESERVE_FACTOR = 1.5;
+/** Over the guest's own time limit, for the answer to come through. */
+const GUEST_GRACE_MS = 15_000;
+
+/** What only the moment knows: who seals, with what, when. */
+export interface StartFacts {
+  readonly sessionId: string;
+  readonly commandedAtMs: number;
+  readonly fingerprint: string;
+  readonly siteKey: string;
+  readonly passphrase: Uint8Array;
+  readonly password: Uint8Array;
+}
+
+/** The Workflow's input from the command line. Throws ClientError Usage where they don't make one. */
+export function startInput(options: StartOptions, facts: StartFacts): StartInput {
+  const { sessionId, siteKey } = facts;
+  const address = { host: options.target.host, port: options.target.port, user: options.user };
+  const sealFor = (purpose: string, subject: string, secret: Uint8Array) =>
+    seal(siteKey, secret, { workflowId: sessionId, purpose, subject });
+  const parsed = startInputSchema.safeParse({
+    sessionId,
+    site: options.site,
+    commandedAtMs: facts.commandedAtMs,
+    source: {
+      vault: options.vault,
+      backupSet: options.set,
+      jobId: options.job,
+      vmName: options.vm,
+      passphrase: sealFor('set-passphrase', options.set, facts.passphrase),
+    },
+    target: {
+      ...address,
+      fingerprint: facts.fingerprint,
+      password: sealFor('target-password', targetSubject(address), facts.password),
+    },
+    placement: {
+      name: options.name,
+      host: options.host,
+      folder: options.folder,
+      resourcePool: options.resourcePool,
+      network: options.network,
+    },
+    powerOn: options.powerOn,
+    verify: options.verify,
+    guestTimeoutMs: options.guestTimeout,
+    reserveFactor: options.reserveFactor,
+  });
+  if (!parsed.success) throw new ClientError('Usage', z.prettifyError(parsed.error), { cause: parsed.error });
+  return parsed.data;
+}
+
+const keyword = (name: string, value: string): SearchAttributePair => ({
+  key: defineSearchAttributeKey(name, 'KEYWORD'),
+  value,
+});
+
+async function startWorkflow(temporal: Temporal, input: StartInput): Promise<void> {
+  const { sessionId, source, target } = input;
+  const subject = targetSubject(target);
+  try {
+    await temporal.client.workflow.start(WorkflowType.runDirect, {
+      workflowId: sessionId,
+      taskQueue: WORKFLOW_TASK_QUEUE,
+      // A session's id is its directory and its mark on the host: it is never used twice.
+      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      workflowIdConflictPolicy: 'FAIL',
+      args: [input],
+      typedSearchAttributes: [
+        keyword(SearchAttribute.vm, source.vmName),
+        keyword(SearchAttribute.state, 'preflight'),
+        keyword(SearchAttribute.site, input.site),
+        keyword(SearchAttribute.target, subject),
+        keyword(SearchAttribute.backupSet, source.backupSet),
+      ],
+      staticSummary: `${source.vmName} from ${source.backupSet}/${source.jobId} on ${target.host}`,
+      staticDetails:
+        `Run Direct of VM \`${source.vmName}\` from backup set \`${source.backupSet}\`, job \`${source.jobId}\`, ` +
+        `in vault \`${source.vault}\`, on target \`${subject}\` through site \`${input.site}\`.`,
+    });
+  } catch (cause) {
+    if (!(cause instanceof WorkflowExecutionAlreadyStartedError)) throw cause;
+    throw new ClientError('SessionIdTaken', `there is, or was, a session ${sessionId} already`, {
+      cause,
+      hint: 'Give --session another id, or leave it out: then a fresh one is made.',
+    });
+  }
+}
+
+async function prepare(context: Context, options: StartOptions): Promise<StartInput> {
+  const { terminal } = context;
+  const { site, target, user } = options;
+  await requireWorkers(await context.temporal(), site);
+  const key = await siteKeyForSealing(context, site);
+  const fingerprint = await targetFingerprint(context, site, target, options.fingerprint);
+  const prompted = terminal.interactive;
+  const [passphrase, password] = await readSecrets(
+    [
+      {
+        name: 'passphrase',
+        subject: `backup set ${options.set}`,
+        file: options.passphraseFile,
+        stdin: options.passphraseStdin ?? false,
+      },
+      {
+        name: 'password',
+        subject: targetSubject({ ...target, user }),
+        file: options.passwordFile,
+        stdin: options.passwordStdin ?? false,
+      },
+    ],
+    terminal,
+  );
+  if (passphrase === undefined || password === undefined) {
+    throw new ClientError('SecretUnreadable', 'passphrase and password are both needed');
+  }
+  return startInput(options, {
+    sessionId: options.session ?? sessionIdFor(options.vm, randomLetters()),
+    // Questions and answers are the person's time, so with prompts the clock starts at the last answer.
+    commandedAtMs: Math.floor(prompted ? Date.now() : performance.timeOrigin),
+    fingerprint,
+    siteKey: key.publicKey,
+    passphrase,
+    password,
+  });
+}
+
+/** Where the guest was given up on while something else was wrong, its own time limit is what ends the wait. */
+function settledOrGivenUp(input: StartInput): (status: SessionStatus) => boolean {
+  const awaitGuest = input.powerOn && input.guestTimeoutMs > 0;
+  let runningSinceMs: number | undefined;
+  return (status) => {
+    if (status.state === 'running') runningSinceMs ??= Date.now();
+    const waitedMs = runningSinceMs === undefined ? 0 : Date.now() - runningSinceMs;
+    return (
+      isSettled(status, awaitGuest) ||
+      (status.state === 'running' && waitedMs > input.guestTimeoutMs + GUEST_GRACE_MS)
+    );
+  };
+}
+
+function report(context: Context, status: SessionStatus): void {
+  const { terminal } = context;
+  const { timings, vm, sessionId } = status;
+  terminal.document({ event: 'result', session: status });
+  terminal.print('');
+  terminal.print(sessionFacts(status));
+  const name = printable(vm?.name ?? status.vmName);
+  const took =
+    timings.poweredOnMs === undefined ? '' : `, powered on in ${formatDuration(timings.poweredOnMs)}`;
+  terminal.print('');
+  terminal.print(terminal.style('bold', `${name} runs from its backup${took}.`));
+  terminal.print(terminal.style('dim', `rundirect stop ${sessionId}  removes it and discards its changes`));
+}
+
+async function start(context: Context, options: StartOptions): Promise<ExitCode | undefined> {
+  const { terminal } = context;
+  const input = await prepare(context, options);
+  const { sessionId } = input;
+  await startWorkflow(await context.temporal(), input);
+  terminal.document({ event: 'started', sessionId });
+  terminal.print(`Session ${sessionId}`);
+  if (options.detach === true) {
+    terminal.document({ event: 'result', sessionId });
+    return undefined;
+  }
+  const status = await awaitSession(context, sessionId, settledOrGivenUp(input));
+  if (status === undefined || status.state !== 'running') {
+    throw new ClientError('SessionEnded', `session ${sessionId} ended before it ran`, {
+      hint: `See its log with: rundirect show ${sessionId}`,
+    });
+  }
+  report(context, status);
+  return exitCodeOf(status);
+}
+
+const examples = `
+Examples:
+  $ rundirect start --vault /backups/vault --set nightly --vm web01 --target vcenter.example --user backup@vsphere.local
+  $ rundirect start --vault /backups/vault --set nightly --vm web01 --name web01-test --network disconnected \\
+      --target esx1.example --user root --passphrase-file set.key --password-file root.pw
+  $ printf '%s\\n%s\\n' "$PASSPHRASE" "$PASSWORD" | rundirect start … --passphrase-stdin --password-stdin
+
+With both secrets on standard input, the first line is the passphrase and the second the password.
+With --json the last line is the result; each line before it is an event.`;
+
+export function addStart(program: Command, act: Act): void {
+  const command = program
+    .command('start')
+    .summary('run a VM straight from its backup')
+    .description(
+      'Runs a VM straight from its backup, and follows until it is powered on and its guest is up.',
+    )
+    .optionsGroup('What to run:')
+    .addOption(vaultOption())
+    .requiredOption('--set <name>', 'the backup set', backupSetName)
+    .option('--job <id>', 'the backup job', LATEST_JOB)
+    .requiredOption('--vm <name>', "the VM's name in the backup");
+  for (const option of passphraseOptions()) command.addOption(option);
+  command
+    .optionsGroup('Where:')
+    .requiredOption('--target <host[:port]>', 'the vCenter or ESXi host', targetAddress)
+    .requiredOption('--user <name>', 'account at the target')
+    .option(
+      '--fingerprint <sha256>',
+      "SHA-256 of the target's certificate, once per target",
+      certificateFingerprint,
+    )
+    .addOption(
+      new Option('--password-file <file>', 'read its password from this file').conflicts('passwordStdin'),
+    )
+    .option('--password-stdin', 'read its password from standard input')
+    .option('--name <name>', "the VM's name on the target (default: as in the backup)")
+    .option('--host <name>', 'host of the vCenter')
+    .option('--folder <path>', 'inventory folder')
+    .option('--resource-pool <name>', 'resource pool')
+    .addOption(siteOption())
+    .optionsGroup('How:')
+    .addOption(
+      new Option('--network <mode>', 'networks as in the backup, or every NIC unplugged')
+        .choices(['original', 'disconnected'])
+        .default('original'),
+    )
+    .option('--power-on', 'power the VM on', true)
+    .option('--no-power-on', 'register the VM and leave it off')
+    .addOption(
+      new Option('--verify <when>', "check every block of the backup: beside the VM's run, or before it")
+        .choices(verifyModeSchema.options)
+        .default('none'),
+    )
+    .addOption(
+      new Option('--guest-timeout <duration>', "how long to wait for the guest's heartbeat; 0: not at all")
+        .argParser(duration)
+        .default(duration(DEFAULT_GUEST_TIMEOUT), DEFAULT_GUEST_TIMEOUT),
+    )
+    .option(
+      '--reserve-factor <n>',
+      'room for changes, times the provisioned size',
+      factor,
+      DEFAULT_RESERVE_FACTOR,
+    )
+    .option('--session <id>', "the session's id (default: from the VM's name)", sessionIdArgument)
+    .option('--detach', 'start, and do not follow')
+    .addHelpText('after', examples)
+    .action(act(start));
+}

@@ -1,0 +1,139 @@
+// The command line as a whole: which commands there are, what they share, what is said in --help.
+import { Command, CommanderError } from 'commander';
+import packageJson from '../package.json' with { type: 'json' };
+import type { Act } from './act.ts';
+import { ClientError } from './client-error.ts';
+import { addBackup } from './commands/backup.ts';
+import { addSessions } from './commands/sessions.ts';
+import { addShow } from './commands/show.ts';
+import { addSitePin } from './commands/site-pin.ts';
+import { addSiteShow } from './commands/site-show.ts';
+import { addStart } from './commands/start.ts';
+import { addStop } from './commands/stop.ts';
+import { addTargetShow } from './commands/target-show.ts';
+import { addVaultInit } from './commands/vault-init.ts';
+import { addVaultList } from './commands/vault-list.ts';
+import { addWatch } from './commands/watch.ts';
+import { configPath } from './config.ts';
+import { createContext } from './context.ts';
+import { ExitCode } from './exit-code.ts';
+import { type Explanation, explain } from './explain.ts';
+import { printable } from './table.ts';
+import { processTerminal, type Terminal } from './terminal.ts';
+
+interface GlobalOptions {
+  readonly json?: boolean;
+  readonly profile?: string;
+}
+
+const epilogue = `
+Processes of a site:
+  worker            run the worker of a site (rundirect worker --help)
+  gateway           run the NFS gateway of a site (rundirect gateway --help)
+  lab               a vSphere to play with, on this machine (rundirect lab --help)
+
+Exit codes: 0 done; 1 failed; 2 the command line is wrong; 130 interrupted.
+Where Temporal is: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, or a profile of Temporal's own temporal.toml (--profile).
+With --json, standard output holds JSON alone: one document, or for backup, start and watch one event to a line
+with the result last. A failure is {"error": …}. Words for people go to standard error.
+
+A first session:
+  $ rundirect site pin
+  $ rundirect vault init --vault /backups/vault
+  $ rundirect backup --vault /backups/vault --set nightly /vms/web01
+  $ rundirect start --vault /backups/vault --set nightly --vm web01 --target esx1.example --user root
+  $ rundirect stop web01-k3v9q2m4xa`;
+
+/** All commands; `act` runs what they do. */
+export function buildProgram(act: Act): Command {
+  const program = new Command('rundirect')
+    .description('Powers a VMware VM up in seconds, straight from its backup.')
+    .version(packageJson.version)
+    .option('--json', 'print JSON for scripts')
+    .option('--profile <name>', "profile of Temporal's configuration file")
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride();
+  program.commandsGroup('Sessions:');
+  addStart(program, act);
+  addSessions(program, act);
+  addShow(program, act);
+  addWatch(program, act);
+  addStop(program, act);
+  program.commandsGroup('Backups:');
+  addBackup(program, act);
+  const vault = program
+    .command('vault')
+    .summary('make and list vaults')
+    .description('Makes and lists vaults.');
+  addVaultInit(vault, act);
+  addVaultList(vault, act);
+  program.commandsGroup('Trust:');
+  const site = program
+    .command('site')
+    .summary("a site's key")
+    .description('The keys that secrets are sealed to.');
+  addSiteShow(site, act);
+  addSitePin(site, act);
+  const target = program
+    .command('target')
+    .summary("a target's certificate")
+    .description('The certificates of targets.');
+  addTargetShow(target, act);
+  program.addHelpText('after', epilogue);
+  return program;
+}
+
+/** Tells a failure to whoever reads: words on standard error, a document in JSON mode. */
+function tell(terminal: Terminal, explanation: Explanation, event: boolean): void {
+  const { type, message, hint, findings } = explanation;
+  const error = {
+    type,
+    message,
+    ...(hint === undefined ? {} : { hint }),
+    ...(findings.length === 0 ? {} : { findings }),
+  };
+  terminal.document(event ? { event: 'error', error } : { error });
+  terminal.note(`rundirect: ${printable(message)}`);
+  for (const finding of findings) {
+    terminal.note(`  ${finding.severity} ${finding.code}: ${printable(finding.message)}`);
+  }
+  if (hint !== undefined) terminal.note(printable(hint));
+}
+
+/** Commands whose JSON is a line for each event. */
+const followers: ReadonlySet<string> = new Set(['backup', 'start', 'watch']);
+
+/**
+ * Runs one command line (without node and script). Never throws; answers the exit code. `interrupted` is aborted
+ * by the first Ctrl-C.
+ */
+export async function runCommandLine(argv: readonly string[], interrupted: AbortSignal): Promise<ExitCode> {
+  let exitCode: ExitCode = ExitCode.ok;
+  let terminal = processTerminal(argv.includes('--json'));
+  let event = false;
+  const act: Act =
+    (run) =>
+    async (...args) => {
+      const command = args.at(-1);
+      const { json = false, profile } = (command as Command).optsWithGlobals<GlobalOptions>();
+      terminal = processTerminal(json);
+      event = followers.has((command as Command).name());
+      await using context = createContext({ terminal, configPath: configPath(), interrupted, profile });
+      exitCode = (await run(context, ...args)) ?? ExitCode.ok;
+    };
+  try {
+    await buildProgram(act).parseAsync(argv, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // Commander has already said what is wrong.
+      if (error.exitCode === 0) return ExitCode.ok;
+      terminal.document({ error: { type: 'Usage', message: error.message.replace(/^error: /, '') } });
+      return ExitCode.usage;
+    }
+    const interruption = interrupted.aborted && !(error instanceof ClientError);
+    const explanation = explain(interruption ? new ClientError('Interrupted', 'interrupted') : error);
+    tell(terminal, explanation, event);
+    return explanation.exitCode;
+  }
+}

@@ -1,0 +1,66 @@
+// Sizes, durations and times: as people read them, and as they type them.
+
+const BINARY_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** Bytes in IEC units: `0 B`, `512 B`, `1.5 GiB`, `120 GiB`. */
+export function formatBytes(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < BINARY_UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  const digits = unit === 0 || value >= 100 ? 0 : 1;
+  return `${value.toFixed(digits).replace(/\.0$/, '')} ${BINARY_UNITS[unit] ?? 'B'}`;
+}
+
+const twoDigits = (value: number): string => String(value).padStart(2, '0');
+
+/** Milliseconds, with the precision that the length deserves: `850 ms`, `3.2 s`, `2 min 05 s`, `3 d 4 h`. */
+export function formatDuration(ms: number): string {
+  if (ms < SECOND_MS) return `${Math.round(ms)} ms`;
+  // Rounded first, so that 59.96 s does not read "60.0 s".
+  if (Math.round(ms / 100) * 100 < MINUTE_MS) return `${(ms / SECOND_MS).toFixed(1)} s`;
+  const seconds = Math.round(ms / SECOND_MS) * SECOND_MS;
+  if (seconds < HOUR_MS) {
+    return `${Math.floor(seconds / MINUTE_MS)} min ${twoDigits((seconds % MINUTE_MS) / SECOND_MS)} s`;
+  }
+  if (seconds < DAY_MS) {
+    return `${Math.floor(seconds / HOUR_MS)} h ${twoDigits(Math.floor((seconds % HOUR_MS) / MINUTE_MS))} min`;
+  }
+  return `${Math.floor(seconds / DAY_MS)} d ${Math.floor((seconds % DAY_MS) / HOUR_MS)} h`;
+}
+
+const DURATION = /^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?$/;
+
+/** `90s`, `5m`, `1h30m`, `500ms` or `0`, in milliseconds; undefined where it is none. */
+export function parseDuration(text: string): number | undefined {
+  if (text === '0') return 0;
+  const match = DURATION.exec(text);
+  if (match === null || text === '') return undefined;
+  const [days, hours, minutes, seconds, ms] = match
+    .slice(1)
+    .map((part: string | undefined) => Number(part ?? 0));
+  const total =
+    (days ?? 0) * DAY_MS +
+    (hours ?? 0) * HOUR_MS +
+    (minutes ?? 0) * MINUTE_MS +
+    (seconds ?? 0) * SECOND_MS +
+    (ms ?? 0);
+  return Number.isSafeInteger(Math.round(total)) ? Math.round(total) : undefined;
+}
+
+/** A point in time in the reader's own time zone: `2026-11-23 02:51`. */
+export function formatTime(time: Date): string {
+  const date = [time.getFullYear(), twoDigits(time.getMonth() + 1), twoDigits(time.getDate())].join('-');
+  return `${date} ${twoDigits(time.getHours())}:${twoDigits(time.getMinutes())}`;
+}
+
+/** The time of day, for a line of a log: `02:51:07`. */
+export function formatClock(time: Date): string {
+  return [time.getHours(), time.getMinutes(), time.getSeconds()].map(twoDigits).join(':');
+}

@@ -1,0 +1,31 @@
+// Finds a session by its id, and tells the ids apart that are none.
+import {
+  type WorkflowExecutionDescription,
+  type WorkflowHandle,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
+import { WorkflowType } from '../contract/index.ts';
+import { ClientError } from './client-error.ts';
+import type { Temporal } from './temporal.ts';
+
+export interface FoundSession {
+  readonly handle: WorkflowHandle;
+  readonly description: WorkflowExecutionDescription;
+}
+
+/** Throws ClientError SessionNotFound. */
+export async function findSession(temporal: Temporal, sessionId: string): Promise<FoundSession> {
+  const handle = temporal.client.workflow.getHandle(sessionId);
+  const unknown = (cause?: unknown): ClientError =>
+    new ClientError('SessionNotFound', `Temporal ${temporal.name} knows no session ${sessionId}`, {
+      cause,
+      hint: 'See those that it knows with: rundirect sessions --all',
+    });
+  try {
+    const description = await handle.describe();
+    if (description.type !== WorkflowType.runDirect) throw unknown();
+    return { handle, description };
+  } catch (error) {
+    throw error instanceof WorkflowNotFoundError ? unknown(error) : error;
+  }
+}

@@ -1,0 +1,66 @@
+// A session as a person reads it: its facts, its log lines, its progress line; and as events for scripts.
+import type { LogEntry, SessionStatus, VerifyStatus } from '../contract/index.ts';
+import { formatBytes, formatClock, formatDuration } from './quantity.ts';
+import { facts, printable } from './table.ts';
+import type { Terminal } from './terminal.ts';
+
+const jobText = ({ backupSet, jobId }: SessionStatus): string =>
+  `${backupSet}/${jobId === '' ? 'latest' : jobId}`;
+
+export function verifyText({ state, checkedBytes, totalBytes }: VerifyStatus): string {
+  if (state === 'off' || totalBytes === 0) return state;
+  return `${state}, ${formatBytes(checkedBytes)} of ${formatBytes(totalBytes)} checked`;
+}
+
+const afterCommand = (ms: number | undefined): string | undefined =>
+  ms === undefined ? undefined : `${formatDuration(ms)} after the command`;
+
+/** The facts of a session, a line each. */
+export function sessionFacts(status: SessionStatus): string {
+  const { timings, vm } = status;
+  return facts([
+    ['session', status.sessionId],
+    ['state', `${status.state}, ${status.step}`],
+    ['status', `${status.status}, ${status.progressPercent} %`],
+    ['VM', vm === undefined ? status.vmName : `${vm.name} (${vm.moref})`],
+    ['from', jobText(status)],
+    ['target', status.target],
+    ['host', vm?.hostName],
+    ['datastore', vm?.datastore],
+    ['power', status.powerState],
+    ['site', status.site],
+    ['powered on', afterCommand(timings.poweredOnMs)],
+    ['guest ready', afterCommand(timings.guestReadyMs)],
+    ['ended', afterCommand(timings.stoppedMs)],
+    ['verify', verifyText(status.verify)],
+    ...status.verify.findings.map((finding) => ['damage', finding] as const),
+    ['failure', status.failure && `${status.failure.type}: ${status.failure.message}`],
+  ]);
+}
+
+const levelStyle = { info: undefined, warning: 'yellow', error: 'red' } as const;
+
+/** One line of the log: `02:51:07  Datastore rundirect-main is mounted on host esx1`. */
+export function logLine({ time, level, message }: LogEntry, terminal: Terminal): string {
+  const style = levelStyle[level];
+  const text = level === 'info' ? printable(message) : `${level}: ${printable(message)}`;
+  const clock = terminal.style('dim', formatClock(new Date(time)));
+  return `${clock}  ${style === undefined ? text : terminal.style(style, text)}`;
+}
+
+/** What stands on the line that is written over. */
+export function progressLine(status: SessionStatus): string {
+  const verify = status.verify.state === 'running' ? `  verify ${verifyText(status.verify)}` : '';
+  return `${status.progressPercent} %  ${status.state}  ${status.step}${verify}`;
+}
+
+/** Tells a change of the session's status in both modes. */
+export function showChange(terminal: Terminal, status: SessionStatus, newEntries: readonly LogEntry[]): void {
+  for (const entry of newEntries) {
+    terminal.print(logLine(entry, terminal));
+    terminal.document({ event: 'log', ...entry });
+  }
+  const { state, status: word, progressPercent, step, powerState, timings } = status;
+  terminal.document({ event: 'progress', state, status: word, progressPercent, step, powerState, timings });
+  terminal.progress(progressLine(status));
+}
