@@ -54,6 +54,22 @@ export const packagesStep: Step = {
   },
 };
 
+export const fuseStep: Step = {
+  name: 'FUSE',
+  run: async () => {
+    try {
+      await access('/dev/fuse', constants.R_OK | constants.W_OK);
+    } catch (error) {
+      throw new SetupError(
+        "The lab's hosts mount datastores through FUSE, and /dev/fuse can't be opened. Load it with `modprobe fuse`; " +
+          'a container needs `--device /dev/fuse --cap-add SYS_ADMIN`.',
+        { cause: error },
+      );
+    }
+    return { cached: true, detail: '/dev/fuse' };
+  },
+};
+
 export const goStep: Step = {
   name: 'Go',
   run: async () => {

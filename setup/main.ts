@@ -1,10 +1,10 @@
 // The second part of set-up, under Node 24: everything that npm does not bring. Started by bootstrap.mjs.
-import { goStep, packagesStep } from './machine.ts';
+import { fuseStep, goStep, packagesStep } from './machine.ts';
 import { runSteps, SetupError } from './step.ts';
 import { temporalStep } from './temporal.ts';
 
 try {
-  await runSteps([packagesStep, goStep, temporalStep]);
+  await runSteps([packagesStep, fuseStep, goStep, temporalStep]);
 } catch (error) {
   console.error(error instanceof SetupError ? `  ✗ ${error.message}` : error);
   process.exitCode = 1;
