@@ -1,0 +1,286 @@
+// Backs up one disk into one block file, in one pass from front to back. Memory: two read buffers, one write
+// buffer and one page per index level, whatever the disk's size. While one buffer is compressed and sealed, the
+// next is being read.
+import { hash, randomBytes } from 'node:crypto';
+import type { DiskContext } from './block-file.ts';
+import {
+  ABSENT,
+  blockCount,
+  DEFAULT_BLOCK_SIZE_BYTES,
+  DIGEST_BYTES,
+  encodeEndMark,
+  encodeFooter,
+  encodeHeader,
+  FILE_ID_BYTES,
+  MAX_DISK_BYTES,
+  PAGE_BYTES,
+  PAGE_FANOUT,
+  POINTER_BYTES,
+  type Pointer,
+  rootLevelFor,
+} from './block-file-format.ts';
+import type { DiskChain } from './disk-chain.ts';
+import { blockIn, IndexWriter, setBlock } from './index-writer.ts';
+import type { ChainFile } from './job-manifest.ts';
+import { blockFileName } from './object-names.ts';
+import type { DestinationWriter, SourceDisk } from './ports.ts';
+import { Encoding, RecordKind, RecordSealer, TAG_BYTES } from './sealing.ts';
+import { VaultError } from './vault-error.ts';
+
+/** Read at once; a multiple of every block size. */
+const CHUNK_BYTES = 1024 * 1024;
+const WRITE_BUFFER_BYTES = 1024 * 1024;
+const ZEROS = Buffer.alloc(CHUNK_BYTES);
+
+export interface DiskBackupProgress {
+  readonly doneBytes: number;
+  readonly storedBytes: number;
+}
+
+export interface DiskBackupOptions {
+  /** The disk at the job before, of which this one stores the difference; absent for a full. */
+  readonly previous: DiskChain | undefined;
+  readonly onProgress: (progress: DiskBackupProgress) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Writes and commits the disk's block file; the file counts for nothing until a manifest names it. */
+export async function backupDisk(
+  context: DiskContext,
+  disk: SourceDisk,
+  options: DiskBackupOptions,
+): Promise<ChainFile> {
+  checkSize(disk);
+  const fileId = randomBytes(FILE_ID_BYTES);
+  const id = fileId.toString('hex');
+  const writer = await context.destination.create(blockFileName(context.setName, id));
+  try {
+    const file = new BlockFileWriter(context, fileId, writer, options.previous?.files.length ?? 0);
+    await file.start();
+    const backup = new DiskBackup(disk, file, options);
+    const root = await backup.run();
+    await file.finish(disk.sizeBytes, root);
+    await writer.commit();
+    return { fileId: id, sizeBytes: file.sizeBytes };
+  } finally {
+    await writer.abort();
+  }
+}
+
+function checkSize(disk: SourceDisk): void {
+  const { sizeBytes } = disk;
+  if (
+    Number.isSafeInteger(sizeBytes) &&
+    sizeBytes > 0 &&
+    sizeBytes <= MAX_DISK_BYTES &&
+    sizeBytes % 512 === 0
+  )
+    return;
+  throw new VaultError(
+    'InvalidInput',
+    `Disk ${disk.name} has ${sizeBytes} bytes; a disk has a multiple of 512, and at most ${MAX_DISK_BYTES}.`,
+  );
+}
+
+/** Goes through the disk leaf by leaf and block by block, and decides what is stored. */
+class DiskBackup {
+  readonly #disk: SourceDisk;
+  readonly #file: BlockFileWriter;
+  readonly #options: DiskBackupOptions;
+  readonly #blocks: number;
+  readonly #index: IndexWriter;
+  readonly #leaf = Buffer.alloc(PAGE_BYTES);
+  readonly #digests = Buffer.alloc(PAGE_FANOUT * DIGEST_BYTES);
+  #earlier: EarlierLeaf | undefined;
+
+  constructor(disk: SourceDisk, file: BlockFileWriter, options: DiskBackupOptions) {
+    this.#disk = disk;
+    this.#file = file;
+    this.#options = options;
+    this.#blocks = blockCount(disk.sizeBytes, BLOCK);
+    this.#index = new IndexWriter(
+      rootLevelFor(this.#blocks),
+      (kind, number, plain, compress) => file.append(kind, number, plain, compress),
+      options.previous,
+    );
+  }
+
+  async run(): Promise<Pointer> {
+    for await (const { offsetBytes, bytes } of chunks(this.#disk, this.#options.signal)) {
+      const firstBlock = offsetBytes / BLOCK;
+      if (firstBlock % PAGE_FANOUT === 0) await this.#openLeaf(firstBlock / PAGE_FANOUT);
+      await this.#addChunk(firstBlock, bytes);
+      const nextBlock = firstBlock + bytes.byteLength / BLOCK;
+      if (nextBlock % PAGE_FANOUT === 0 || nextBlock === this.#blocks) await this.#closeLeaf();
+      this.#options.onProgress({
+        doneBytes: Math.min(nextBlock * BLOCK, this.#disk.sizeBytes),
+        storedBytes: this.#file.sizeBytes,
+      });
+    }
+    return this.#index.finish();
+  }
+
+  async #openLeaf(leafIndex: number): Promise<void> {
+    this.#leaf.fill(0);
+    const { previous } = this.#options;
+    this.#earlier = previous === undefined ? undefined : await loadEarlierLeaf(previous, leafIndex);
+  }
+
+  async #addChunk(firstBlock: number, bytes: Buffer): Promise<void> {
+    if (isZero(bytes)) return;
+    for (let at = 0; at < bytes.byteLength; at += BLOCK) {
+      const blockNumber = firstBlock + at / BLOCK;
+      const pointer = await this.#store(blockNumber, bytes.subarray(at, at + BLOCK));
+      setBlock(this.#leaf, blockNumber, pointer);
+    }
+  }
+
+  async #store(blockNumber: number, plain: Buffer): Promise<Pointer> {
+    if (isZero(plain)) return ABSENT;
+    const digest = hash('sha256', plain, 'buffer');
+    const digestAt = (blockNumber % PAGE_FANOUT) * DIGEST_BYTES;
+    digest.copy(this.#digests, digestAt);
+    const earlier = blockIn(this.#earlier?.leaf, blockNumber);
+    if (
+      earlier.encoding !== Encoding.absent &&
+      this.#earlier?.digests.compare(digest, 0, DIGEST_BYTES, digestAt, digestAt + DIGEST_BYTES) === 0
+    ) {
+      return earlier;
+    }
+    return this.#file.append(RecordKind.block, blockNumber, plain, true);
+  }
+
+  async #closeLeaf(): Promise<void> {
+    await this.#index.addLeaf(this.#leaf, () => packDigests(this.#leaf, this.#digests));
+  }
+}
+
+const BLOCK = DEFAULT_BLOCK_SIZE_BYTES;
+
+interface EarlierLeaf {
+  readonly leaf: Buffer;
+  /** One place for each block of the leaf; those of blocks that are not stored are zeros. */
+  readonly digests: Buffer;
+}
+
+async function loadEarlierLeaf(previous: DiskChain, leafIndex: number): Promise<EarlierLeaf | undefined> {
+  const leaf = await previous.page(0, leafIndex);
+  if (leaf === undefined) return undefined;
+  const packed = await previous.digests(leafIndex, leaf);
+  const digests = Buffer.alloc(PAGE_FANOUT * DIGEST_BYTES);
+  let from = 0;
+  for (let block = 0; block < PAGE_FANOUT; block += 1) {
+    if (!isStored(leaf, block)) continue;
+    packed.copy(digests, block * DIGEST_BYTES, from, from + DIGEST_BYTES);
+    from += DIGEST_BYTES;
+  }
+  return { leaf, digests };
+}
+
+function packDigests(leaf: Buffer, digests: Buffer): Buffer {
+  const packed: Buffer[] = [];
+  for (let block = 0; block < PAGE_FANOUT; block += 1) {
+    if (isStored(leaf, block))
+      packed.push(digests.subarray(block * DIGEST_BYTES, (block + 1) * DIGEST_BYTES));
+  }
+  return Buffer.concat(packed);
+}
+
+function isStored(leaf: Buffer, position: number): boolean {
+  return leaf[position * POINTER_BYTES + 12] !== Encoding.absent;
+}
+
+function isZero(bytes: Buffer): boolean {
+  return bytes.compare(ZEROS, 0, bytes.byteLength) === 0;
+}
+
+/** The disk in order; its last block is filled up with zeros. The bytes are valid until the next step. */
+async function* chunks(
+  disk: SourceDisk,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }> {
+  const buffers = [Buffer.alloc(CHUNK_BYTES), Buffer.alloc(CHUNK_BYTES)] as const;
+  let turn: 0 | 1 = 0;
+  let next: Promise<Buffer> | undefined = readChunk(disk, 0, buffers[turn]);
+  try {
+    for (let offsetBytes = 0; offsetBytes < disk.sizeBytes; offsetBytes += CHUNK_BYTES) {
+      signal?.throwIfAborted();
+      const bytes: Buffer = await (next ?? readChunk(disk, offsetBytes, buffers[turn]));
+      turn = turn === 0 ? 1 : 0;
+      const following = offsetBytes + CHUNK_BYTES;
+      next = following < disk.sizeBytes ? readChunk(disk, following, buffers[turn]) : undefined;
+      next?.catch(() => undefined);
+      yield { offsetBytes, bytes };
+    }
+  } finally {
+    await next?.catch(() => undefined);
+  }
+}
+
+async function readChunk(disk: SourceDisk, offsetBytes: number, buffer: Buffer): Promise<Buffer> {
+  const length = Math.min(CHUNK_BYTES, disk.sizeBytes - offsetBytes);
+  await disk.read(offsetBytes, buffer.subarray(0, length));
+  const padded = Math.ceil(length / BLOCK) * BLOCK;
+  buffer.fill(0, length, padded);
+  return buffer.subarray(0, padded);
+}
+
+/** Gathers sealed records into large writes and knows where each lies. */
+class BlockFileWriter {
+  readonly #fileId: Uint8Array;
+  readonly #sealer: RecordSealer;
+  readonly #writer: DestinationWriter;
+  readonly #slot: number;
+  readonly #buffer = Buffer.alloc(WRITE_BUFFER_BYTES);
+  #buffered = 0;
+  #written = 0;
+
+  constructor(context: DiskContext, fileId: Uint8Array, writer: DestinationWriter, slot: number) {
+    this.#fileId = fileId;
+    this.#sealer = new RecordSealer(context.setKey, fileId);
+    this.#writer = writer;
+    this.#slot = slot;
+  }
+
+  get sizeBytes(): number {
+    return this.#written + this.#buffered;
+  }
+
+  async start(): Promise<void> {
+    await this.#put(encodeHeader(this.#fileId, BLOCK));
+  }
+
+  async append(kind: number, number: number, plain: Uint8Array, compress: boolean): Promise<Pointer> {
+    const record = this.#sealer.seal(kind, number, plain, compress);
+    const offsetBytes = this.sizeBytes;
+    const storedBytes = record.ciphertext.byteLength + TAG_BYTES;
+    if (this.#buffered + storedBytes > WRITE_BUFFER_BYTES) await this.#flush();
+    this.#copy(record.ciphertext);
+    this.#copy(record.tag);
+    return { slot: this.#slot, offsetBytes, storedBytes, encoding: record.encoding };
+  }
+
+  async finish(diskSizeBytes: number, root: Pointer): Promise<void> {
+    const rootLevel = rootLevelFor(blockCount(diskSizeBytes, BLOCK));
+    const footer = encodeFooter({ diskSizeBytes, blockSizeBytes: BLOCK, slot: this.#slot, rootLevel, root });
+    await this.append(RecordKind.footer, 0, footer, false);
+    await this.#put(encodeEndMark());
+    await this.#flush();
+  }
+
+  async #put(bytes: Uint8Array): Promise<void> {
+    if (this.#buffered + bytes.byteLength > WRITE_BUFFER_BYTES) await this.#flush();
+    this.#copy(bytes);
+  }
+
+  #copy(bytes: Uint8Array): void {
+    this.#buffer.set(bytes, this.#buffered);
+    this.#buffered += bytes.byteLength;
+  }
+
+  async #flush(): Promise<void> {
+    await this.#writer.append(this.#buffer.subarray(0, this.#buffered));
+    this.#written += this.#buffered;
+    this.#buffered = 0;
+  }
+}

@@ -1,0 +1,235 @@
+// The vault of one destination: its marker, its backup sets, and how a set is made and unlocked.
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { runBackup } from './backup.ts';
+import { inspectFolder, localFolder } from './destinations/local-folder.ts';
+import { readManifest, summaryOf } from './job-manifest.ts';
+import { listJobs, listSequences, loadJob, type SetContext } from './job-store.ts';
+import {
+  checkKey,
+  createKeyFile,
+  type KeyFile,
+  MAX_KEY_FILE_BYTES,
+  parseKeyFile,
+  unwrapKey,
+} from './key-file.ts';
+import { ImageCache } from './loading-cache.ts';
+import { checkSetName, keyFileName, SETS_PREFIX, VAULT_FILE } from './object-names.ts';
+import type {
+  BackupOptions,
+  BackupSet,
+  BackupSource,
+  Destination,
+  JobSummary,
+  SetSummary,
+  Vault,
+  VerifyOptions,
+  VerifyReport,
+  VmAtJob,
+} from './ports.ts';
+import { VaultError } from './vault-error.ts';
+import { verifyJob } from './verify.ts';
+import { openVmAtJob } from './vm-at-job.ts';
+
+const MAX_MARKER_BYTES = 64 * 1024;
+const VERSION = 1;
+const KEY_OBJECT = /^sets\/([^/]+)\/key\.json$/;
+
+const markerSchema = z.object({
+  format: z.literal('rundirect-vault'),
+  version: z.number().int().positive(),
+  vaultId: z.string().min(1),
+  createdAt: z.string(),
+});
+
+export interface OpenVaultOptions {
+  /** What its images share; a process that opens several vaults may give them one. */
+  readonly cache?: ImageCache;
+}
+
+/**
+ * Makes a vault in the folder `location` (absolute), which may exist if it is empty.
+ * Throws VaultError: VaultExists; NotAVault when something else is there; DestinationUnavailable; StorageFull.
+ */
+export async function initVault(location: string): Promise<{ vaultId: string }> {
+  const destination = localFolder(location);
+  const found = await inspectFolder(location);
+  if (found === 'used' && (await readMarker(destination)) !== undefined) {
+    throw new VaultError('VaultExists', `There is a vault at ${location} already.`);
+  }
+  if (found === 'used' || found === 'not-a-folder') {
+    const what = found === 'used' ? 'is not empty' : 'is not a folder';
+    throw new VaultError(
+      'NotAVault',
+      `No vault was made: ${location} ${what}. Name an empty or a new folder.`,
+    );
+  }
+  const vaultId = randomUUID();
+  const marker = {
+    format: 'rundirect-vault',
+    version: VERSION,
+    vaultId,
+    createdAt: new Date().toISOString(),
+  };
+  const outcome = await destination.put(VAULT_FILE, Buffer.from(`${JSON.stringify(marker)}\n`), {
+    ifAbsent: true,
+  });
+  if (outcome === 'exists') throw new VaultError('VaultExists', `There is a vault at ${location} already.`);
+  return { vaultId };
+}
+
+/** Throws VaultError: VaultNotFound, NotAVault, FormatUnsupported, DestinationUnavailable. */
+export async function openVault(location: string, options: OpenVaultOptions = {}): Promise<Vault> {
+  const destination = localFolder(location);
+  const found = await inspectFolder(location);
+  if (found === 'absent') {
+    throw new VaultError('VaultNotFound', `There is nothing at ${location}. Make a vault with 'vault init'.`);
+  }
+  const marker = found === 'used' ? await readMarker(destination) : undefined;
+  if (marker === undefined) {
+    throw new VaultError(
+      'NotAVault',
+      `${location} is not a vault: it has no ${VAULT_FILE}. Is the right disk mounted?`,
+    );
+  }
+  return new OpenVault(destination, marker.vaultId, options.cache ?? new ImageCache());
+}
+
+async function readMarker(destination: Destination): Promise<{ vaultId: string } | undefined> {
+  const bytes = await destination.get(VAULT_FILE, MAX_MARKER_BYTES);
+  if (bytes === undefined) return undefined;
+  const marker = parseMarker(bytes, destination.location);
+  if (marker.version <= VERSION) return marker;
+  throw new VaultError(
+    'FormatUnsupported',
+    `The vault at ${destination.location} has format version ${marker.version}; this program reads version ${VERSION}. Update it.`,
+  );
+}
+
+function parseMarker(bytes: Uint8Array, location: string): z.infer<typeof markerSchema> {
+  try {
+    return markerSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+  } catch (error) {
+    throw new VaultError('NotAVault', `${VAULT_FILE} at ${location} is not that of a vault, or is damaged.`, {
+      cause: error,
+    });
+  }
+}
+
+class OpenVault implements Vault {
+  readonly vaultId: string;
+  readonly #destination: Destination;
+  readonly #cache: ImageCache;
+
+  constructor(destination: Destination, vaultId: string, cache: ImageCache) {
+    this.#destination = destination;
+    this.vaultId = vaultId;
+    this.#cache = cache;
+  }
+
+  async listSets(): Promise<readonly SetSummary[]> {
+    const names: string[] = [];
+    for await (const { name } of this.#destination.list(SETS_PREFIX)) {
+      const setName = KEY_OBJECT.exec(name)?.[1];
+      if (setName !== undefined) names.push(setName);
+    }
+    const sets: SetSummary[] = [];
+    for (const name of names.sort()) sets.push(await this.#summarize(name));
+    return sets;
+  }
+
+  async hasSet(name: string): Promise<boolean> {
+    checkSetName(name);
+    return (await this.#destination.get(keyFileName(name), MAX_KEY_FILE_BYTES)) !== undefined;
+  }
+
+  async createSet(name: string, passphrase: string): Promise<BackupSet> {
+    checkSetName(name);
+    if (passphrase === '') throw new VaultError('InvalidInput', 'A backup set needs a passphrase.');
+    const { keyFile, key } = await createKeyFile(randomUUID(), new Date().toISOString(), passphrase);
+    const bytes = Buffer.from(`${JSON.stringify(keyFile, undefined, 2)}\n`);
+    const outcome = await this.#destination.put(keyFileName(name), bytes, { ifAbsent: true });
+    if (outcome === 'exists') {
+      throw new VaultError('InvalidInput', `There is a backup set '${name}' already.`);
+    }
+    return this.#open(name, keyFile, key);
+  }
+
+  async unlockSet(name: string, passphrase: string): Promise<BackupSet> {
+    const keyFile = await this.#keyFile(name);
+    return this.#open(name, keyFile, await unwrapKey(keyFile, name, passphrase));
+  }
+
+  async openSetWithKey(name: string, key: Uint8Array): Promise<BackupSet> {
+    const keyFile = await this.#keyFile(name);
+    return this.#open(name, keyFile, checkKey(keyFile, name, key));
+  }
+
+  async #keyFile(name: string): Promise<KeyFile> {
+    checkSetName(name);
+    const bytes = await this.#destination.get(keyFileName(name), MAX_KEY_FILE_BYTES);
+    if (bytes !== undefined) return parseKeyFile(bytes, keyFileName(name));
+    throw new VaultError(
+      'BackupNotFound',
+      `The vault at ${this.#destination.location} has no backup set '${name}'. See 'vault list'.`,
+    );
+  }
+
+  async #summarize(name: string): Promise<SetSummary> {
+    const damaged: string[] = [];
+    let createdAt = '';
+    try {
+      ({ createdAt } = await this.#keyFile(name));
+    } catch (error) {
+      if (!(error instanceof VaultError) || error.code !== 'FormatUnsupported') throw error;
+      damaged.push(error.message);
+    }
+    const listed = await listJobs(this.#destination, name);
+    return { name, createdAt, jobs: listed.jobs.map(summaryOf), damaged: [...damaged, ...listed.damaged] };
+  }
+
+  #open(name: string, keyFile: KeyFile, key: Uint8Array): BackupSet {
+    const set = { destination: this.#destination, setName: name, setId: keyFile.setId, setKey: key };
+    return new OpenSet(set, this.#cache);
+  }
+}
+
+class OpenSet implements BackupSet {
+  readonly #set: SetContext;
+  readonly #cache: ImageCache;
+
+  constructor(set: SetContext, cache: ImageCache) {
+    this.#set = set;
+    this.#cache = cache;
+  }
+
+  get name(): string {
+    return this.#set.setName;
+  }
+
+  get key(): Uint8Array {
+    return this.#set.setKey;
+  }
+
+  async jobs(): Promise<readonly JobSummary[]> {
+    const { destination, setName, setId, setKey } = this.#set;
+    const jobs: JobSummary[] = [];
+    for (const sequence of await listSequences(destination, setName)) {
+      const job = await readManifest(destination, setName, setId, sequence, setKey);
+      if (job !== undefined) jobs.push(summaryOf(job));
+    }
+    return jobs;
+  }
+
+  async backup(sources: readonly BackupSource[], options: BackupOptions = {}): Promise<JobSummary> {
+    return runBackup(this.#set, sources, options);
+  }
+
+  async openVm(jobId: string, vmName: string): Promise<VmAtJob> {
+    return openVmAtJob(this.#set, this.#cache, jobId, vmName);
+  }
+
+  async verify(jobId: string, vmName?: string, options: VerifyOptions = {}): Promise<VerifyReport> {
+    return verifyJob(this.#set, await loadJob(this.#set, jobId), vmName, options);
+  }
+}
