@@ -129,6 +129,7 @@ export interface FileSystem<Node> {
   /** The node of a handle. Throws STALE when it is gone, BADHANDLE when it never was one, ACCES for the wrong caller. */
   resolve(handle: Uint8Array, caller: Caller): Node;
 
+  /** As they are now: an object that was handed out does not change later. Throws STALE when the node is gone. */
   attributes(node: Node): Attributes;
   /** `guardCtime`: throws NOT_SYNC unless it is the file's ctime (guarded SETATTR). Durable on return. */
   setAttributes(node: Node, changes: SetAttributes, guardCtime: NfsTime | undefined): Awaitable<void>;

@@ -4,7 +4,7 @@
 import { type Socket } from 'node:net';
 import { type Log } from '../log.ts';
 import { type Encode, XdrWriter } from '../xdr/writer.ts';
-import { type Answer, answerRecord, encodeSystemError, type RpcProgram } from './program.ts';
+import { type Answer, answerRecord, type Ends, encodeSystemError, type RpcProgram } from './program.ts';
 import { RecordReader } from './record-reader.ts';
 
 /** More calls than a client keeps in flight (ESXi's queue depth: 64 per datastore by default, 256 at most). */
@@ -24,7 +24,7 @@ export interface ConnectionOptions {
 export class RpcConnection {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
-  readonly #address: string;
+  readonly #ends: Ends;
   readonly #records: RecordReader;
   readonly #writer = new XdrWriter();
   #callsInFlight = 0;
@@ -35,7 +35,7 @@ export class RpcConnection {
   constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.#address = peerAddress(socket);
+    this.#ends = { peer: plainAddress(socket.remoteAddress) ?? '', local: plainAddress(socket.localAddress) };
     this.#records = new RecordReader(options.maxRecordBytes);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_AFTER_MS);
@@ -69,7 +69,7 @@ export class RpcConnection {
       }
     } catch (error) {
       this.#options.log.warn(
-        { err: error, peer: this.#address },
+        { err: error, peer: this.#ends.peer },
         'Connection closed: not a client of this server',
       );
       this.#socket.destroy();
@@ -89,7 +89,7 @@ export class RpcConnection {
   }
 
   #run(record: Buffer): void {
-    const answer: Answer = answerRecord(this.#options.programs, record, this.#address, this.#options.log);
+    const answer: Answer = answerRecord(this.#options.programs, record, this.#ends, this.#options.log);
     if (!(answer instanceof Promise)) {
       this.#reply(record, answer);
       return;
@@ -110,7 +110,7 @@ export class RpcConnection {
       this.#writer.record(encode);
     } catch (error) {
       this.#options.log.error(
-        { err: error, peer: this.#address },
+        { err: error, peer: this.#ends.peer },
         'Reply could not be written; answered SYSTEM_ERR',
       );
       this.#writer.rollback(mark);
@@ -130,7 +130,7 @@ export class RpcConnection {
   }
 }
 
-/** The peer's address as people write it: an IPv4 address that came through an IPv6 socket is an IPv4 address. */
-function peerAddress(socket: Socket): string {
-  return (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+/** An address as people write it: an IPv4 address that came through an IPv6 socket is an IPv4 address. */
+function plainAddress(address: string | undefined): string | undefined {
+  return address?.replace(/^::ffff:/, '');
 }

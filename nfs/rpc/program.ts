@@ -9,8 +9,9 @@ import { AcceptStatus, type CallMessage, encodeAccepted, encodeDenied, readCall 
 
 export interface RpcCall {
   readonly xid: number;
-  readonly version: number;
   readonly caller: Caller;
+  /** The address of this machine that the caller spoke to, where the transport tells it. */
+  readonly localAddress: string | undefined;
   readonly args: XdrReader;
 }
 
@@ -23,19 +24,20 @@ export interface RpcProgram {
   readonly versions: ReadonlyMap<number, readonly (RpcProcedure | undefined)[]>;
 }
 
-/** The replies to one call as they go into a record; the promise never rejects. */
+/** The two ends of the way that a call came. */
+export interface Ends {
+  readonly peer: string;
+  readonly local: string | undefined;
+}
+
+/** The reply to one call as they go into a record; the promise never rejects. */
 export type Answer = Awaitable<Encode>;
 
 /**
  * Runs the call that a record holds.
  * Throws NfsServerError MessageMalformed when the record is no call: the stream is not RPC, there is nobody to answer.
  */
-export function answerRecord(
-  programs: readonly RpcProgram[],
-  record: Buffer,
-  address: string,
-  log: Log,
-): Answer {
+export function answerRecord(programs: readonly RpcProgram[], record: Buffer, ends: Ends, log: Log): Answer {
   const message = readCall(record);
   const { xid } = message;
   if ('denial' in message) return (writer) => encodeDenied(writer, xid, message.denial);
@@ -44,8 +46,8 @@ export function answerRecord(
   const failed = (error: unknown) => failure(xid, message, error, log);
   try {
     const { uid, gid } = message.identity;
-    const caller: Caller = { address, uid, gid };
-    const body = found({ xid, version: message.version, caller, args: message.args });
+    const caller: Caller = { address: ends.peer, uid, gid };
+    const body = found({ xid, caller, localAddress: ends.local, args: message.args });
     return body instanceof Promise
       ? body.then((encode) => success(xid, encode)).catch(failed)
       : success(xid, body);

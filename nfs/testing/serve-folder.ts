@@ -23,7 +23,7 @@ const fileSystem = new FolderFileSystem(folder, exportPath);
 const server = await startNfsServer({
   fileSystem,
   host: '127.0.0.1',
-  ports: { nfs: Number(port), mount: Number(port) },
+  ports: { nfs: Number(port), mount: Number(port), portmap: 'off' },
   log: { info: report, warn: report, error: report },
 });
 process.stdout.write(`${JSON.stringify({ ports: server.ports, export: exportPath })}\n`);
