@@ -1,0 +1,73 @@
+// What the steps need of the outside: the engines, as worker/compose.ts puts them together. Each port asks for
+// no more than the steps use, so that a test can bring its own.
+import type {
+  ExportStatus,
+  GatewayStatus,
+  Lease,
+  PublishedExport,
+  PublishRequest,
+  SpaceAnswer,
+  SpaceRequest,
+} from '../gateway/index.ts';
+import type { SiteKey } from '../secrets/index.ts';
+import type { Vault } from '../vault/index.ts';
+import type { HardwareFinding, VmFolder } from '../vm-folder/index.ts';
+import type { Vsphere } from '../vsphere/index.ts';
+
+export interface ActivityDeps {
+  readonly site: string;
+  readonly siteKey: SiteKey;
+  readonly vaults: Vaults;
+  readonly vmFolders: VmFolders;
+  readonly gateway: Gateway;
+  readonly targets: Targets;
+  /** Addresses or CIDR ranges that may mount exports, besides the hosts' own VMkernel addresses. */
+  readonly allow: readonly string[];
+}
+
+export interface Vaults {
+  /** Makes an empty vault; throws VaultError VaultExists. */
+  init(location: string): Promise<Vault>;
+  /** Throws VaultError: VaultNotFound, NotAVault, FormatUnsupported, DestinationUnavailable. */
+  open(location: string): Promise<Vault>;
+}
+
+export interface VmFolders {
+  /** Throws VmFolderError. */
+  open(folder: string): Promise<VmFolder>;
+  /** What a .vmx asks for that can't come along. */
+  hardwareFindings(vmx: Uint8Array): readonly HardwareFinding[];
+  /** MAC addresses of a .vmx, lower case with colons. */
+  macs(vmx: Uint8Array): readonly string[];
+  /** Networks that its NICs are on, by name. */
+  networks(vmx: Uint8Array): readonly string[];
+}
+
+/** Throws GatewayError throughout. */
+export interface Gateway {
+  status(): Promise<GatewayStatus>;
+  space(request: SpaceRequest): Promise<SpaceAnswer>;
+  publish(request: PublishRequest): Promise<PublishedExport>;
+  drop(sessionId: string): Promise<void>;
+  exportStatus(sessionId: string): Promise<ExportStatus>;
+  takeLease(lease: Lease): Promise<readonly Lease[]>;
+  releaseLease(lease: Lease): Promise<readonly Lease[]>;
+  leases(): Promise<readonly Lease[]>;
+  /** Holds the lock while `body` runs; a process that dies loses it. */
+  withLock<T>(name: string, holder: string, body: () => Promise<T>, signal?: AbortSignal): Promise<T>;
+}
+
+export interface TargetLogin {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly fingerprint: string;
+}
+
+export interface Targets {
+  /** Lends a logged-in session, shared with other steps; throws VsphereError. */
+  use<T>(login: TargetLogin, signal: AbortSignal, work: (vsphere: Vsphere) => Promise<T>): Promise<T>;
+  /** What a target shows before anybody logs in. */
+  readFingerprint(host: string, port: number, signal: AbortSignal): Promise<string>;
+}

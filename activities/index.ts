@@ -1,0 +1,47 @@
+// The site's Activities, built from its engines. Each is one file; each runs in the frame of step.ts.
+import type { SiteActivities } from '../contract/index.ts';
+import { awaitGuest } from './await-guest.ts';
+import { backup } from './backup.ts';
+import type { ActivityDeps } from './deps.ts';
+import { dropExport } from './drop-export.ts';
+import { inspectVm } from './inspect-vm.ts';
+import { mount } from './mount.ts';
+import { powerOffVm } from './power-off-vm.ts';
+import { powerOnVm } from './power-on-vm.ts';
+import { preflight } from './preflight/preflight.ts';
+import { publish } from './publish.ts';
+import { registerVm } from './register-vm.ts';
+import { siteInfo } from './site-info.ts';
+import { runStep } from './step.ts';
+import { targetInfo } from './target-info.ts';
+import { unmount } from './unmount.ts';
+import { unregisterVm } from './unregister-vm.ts';
+import { vaultInit } from './vault-init.ts';
+import { vaultList } from './vault-list.ts';
+import { verifyChain } from './verify-chain.ts';
+import { watchVm } from './watch-vm.ts';
+
+export type { ActivityDeps, Gateway, TargetLogin, Targets, Vaults, VmFolders } from './deps.ts';
+
+export function createActivities(deps: ActivityDeps): SiteActivities {
+  return {
+    preflight: (input) => runStep((step) => preflight(deps, input, step)),
+    verifyChain: (input) => runStep((step) => verifyChain(deps, input, step)),
+    publish: (input) => runStep((step) => publish(deps, input, step)),
+    dropExport: (input) => runStep((step) => dropExport(deps, input, step)),
+    mount: (input) => runStep((step) => mount(deps, input, step)),
+    unmount: (input) => runStep((step) => unmount(deps, input, step)),
+    registerVm: (input) => runStep((step) => registerVm(deps, input, step)),
+    unregisterVm: (input) => runStep((step) => unregisterVm(deps, input, step)),
+    powerOnVm: (input) => runStep((step) => powerOnVm(deps, input, step)),
+    powerOffVm: (input) => runStep((step) => powerOffVm(deps, input, step)),
+    inspectVm: (input) => runStep((step) => inspectVm(deps, input, step)),
+    awaitGuest: (input) => runStep((step) => awaitGuest(deps, input, step)),
+    watchVm: (input) => runStep((step) => watchVm(deps, input, step)),
+    vaultInit: (input) => runStep((step) => vaultInit(deps, input, step)),
+    vaultList: (input) => runStep(() => vaultList(deps, input)),
+    backup: (input) => runStep((step) => backup(deps, input, step)),
+    siteInfo: () => runStep(async () => siteInfo(deps)),
+    targetInfo: (input) => runStep((step) => targetInfo(deps, input, step)),
+  };
+}

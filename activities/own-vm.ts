@@ -1,0 +1,31 @@
+// The VM that an undoing step may touch: by its moref where that is known, else by the path that only this
+// session's VM can have. None is an answer, too: the step never happened.
+import type { VmStepInput } from '../contract/index.ts';
+import type { Vm, Vsphere } from '../vsphere/index.ts';
+import { failureFor } from './failures.ts';
+import type { Step } from './step.ts';
+import { hasMark, standingOf, vmxOf } from './vm-standing.ts';
+
+/** Throws VmMoved or NotOurs rather than hand out a VM that is not, or not any more, the session's. */
+export async function ownVm(vsphere: Vsphere, input: VmStepInput, step: Step): Promise<Vm | undefined> {
+  const { signal } = step;
+  const moref = input.moref ?? (await vsphere.findVmByPath(vmxOf(input), { signal }))?.moref;
+  const vm = moref === undefined ? undefined : await vsphere.readVm(moref, { signal });
+  if (vm === undefined) return undefined;
+  const { standing, detail } = standingOf(vm, input);
+  if (standing === 'ours' || neverStarted(vm, input)) return vm;
+  const way = 'It is not touched; whoever changed it has to decide what becomes of it';
+  throw failureFor(
+    standing === 'moved' ? 'VmMoved' : 'NotOurs',
+    `${vm.name} (${vm.moref}): ${detail}. ${way}`,
+  );
+}
+
+/**
+ * Registered by a start that did not get its answer: nobody had its moref, it was never powered on, and taking
+ * it from the inventory touches no file, wherever its disks lie.
+ */
+function neverStarted(vm: Vm, input: VmStepInput): boolean {
+  const isOurs = vm.vmPathName === vmxOf(input) && hasMark(vm, input.sessionId);
+  return input.moref === undefined && isOurs && vm.powerState === 'poweredOff';
+}

@@ -1,0 +1,31 @@
+// Powers the session's VM on. The host asks whether the VM was moved or copied: it was moved, so that its
+// addresses stay. Any other question is shown in the session and left to a person.
+import type { RunningVmInput, SessionReport } from '../contract/index.ts';
+import type { ActivityDeps } from './deps.ts';
+import { failureFor } from './failures.ts';
+import { ownVm } from './own-vm.ts';
+import type { Step } from './step.ts';
+import { assertOwnSession, withTarget } from './target.ts';
+
+export async function powerOnVm(
+  deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
+  input: RunningVmInput,
+  step: Step,
+): Promise<{ readonly poweredOnAtMs: number }> {
+  assertOwnSession(step, input.sessionId);
+  return withTarget(deps, step, input.target, async (vsphere) => {
+    const vm = await ownVm(vsphere, input, step);
+    if (vm === undefined) throw failureFor('NotFound', `${input.moref} is not in the inventory any more`);
+    await vsphere.powerOnVm(vm.moref, {
+      movedOrCopied: 'moved',
+      signal: step.signal,
+      onQuestion: ({ text, choices }) => {
+        const answers = choices.map(({ label }) => label).join(' / ');
+        const message = `The host asks, answer it in the vSphere Client: ${text} (${answers})`;
+        const report: SessionReport = { kind: 'note', level: 'warning', message };
+        step.report(report).catch(() => undefined);
+      },
+    });
+    return { poweredOnAtMs: Date.now() };
+  });
+}

@@ -1,0 +1,34 @@
+// The gateway's part of preflight: it runs, and has the space for changes. Publishing reserves it for good; this
+// is the early word.
+import type { StartInput } from '../../contract/index.ts';
+import type { ActivityDeps } from '../deps.ts';
+import type { Findings } from './findings.ts';
+
+export interface GatewayLook {
+  /** The address that hosts mount. */
+  readonly advertise: string;
+}
+
+export async function lookAtGateway(
+  { gateway }: Pick<ActivityDeps, 'gateway'>,
+  { reserveFactor }: StartInput,
+  provisionedBytes: number | undefined,
+  found: Findings,
+): Promise<GatewayLook | undefined> {
+  return found.look(async () => {
+    const { advertise } = await gateway.status();
+    if (provisionedBytes !== undefined) {
+      const space = await gateway.space({ provisionedBytes, reserveFactor });
+      if (!space.fits) {
+        found.error(
+          'StorageFull',
+          `The gateway has ${gib(space.availableBytes)} free for changes and ${gib(space.neededBytes)} are needed ` +
+            `(${reserveFactor} × the provisioned size). Make room in its state folder, stop a session, or reserve less`,
+        );
+      }
+    }
+    return { advertise };
+  });
+}
+
+const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;

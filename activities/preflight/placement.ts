@@ -1,0 +1,96 @@
+// Chooses where the VM goes: host, folder, resource pool, as named or as a person would take them. Pure.
+import type { StartInput } from '../../contract/index.ts';
+import type { Host, Inventory } from '../../vsphere/index.ts';
+import type { Findings } from './findings.ts';
+
+type Wanted = StartInput['placement'];
+
+export interface ChosenPlace {
+  readonly host: Host;
+  readonly folder: string;
+  readonly resourcePool: string;
+}
+
+/** Undefined when there is an error among the findings. */
+export function choosePlace(
+  inventory: Inventory,
+  wanted: Wanted,
+  datastore: string,
+  found: Findings,
+): ChosenPlace | undefined {
+  const host = chooseHost(inventory, wanted.host, datastore, found);
+  if (host === undefined) return undefined;
+  const folder = chooseFolder(inventory, host, wanted.folder, found);
+  const resourcePool = choosePool(inventory, host, wanted.resourcePool, found);
+  if (folder === undefined || resourcePool === undefined) return undefined;
+  return { host, folder, resourcePool };
+}
+
+/** As named; else the one that has our datastore already; else the first by name. */
+function chooseHost(
+  { hosts, datastores }: Inventory,
+  wanted: string | undefined,
+  datastore: string,
+  found: Findings,
+): Host | undefined {
+  const usable = hosts
+    .filter((host) => unusable(host) === undefined)
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  if (wanted === undefined) {
+    const mounted = datastores.find(({ name }) => name === datastore)?.hosts ?? [];
+    const host = usable.find(({ moref }) => mounted.includes(moref)) ?? usable[0];
+    if (host === undefined)
+      found.error('NotFound', `The target has no host that can take a VM: ${listOf(hosts)}`);
+    return host;
+  }
+  const host = hosts.find(({ name, moref }) => name === wanted || moref === wanted);
+  if (host === undefined) {
+    found.error('NotFound', `The target has no host ${wanted}; it has ${listOf(hosts)}`);
+    return undefined;
+  }
+  const why = unusable(host);
+  if (why === undefined) return host;
+  const others = usable.map(({ name }) => name).join(', ');
+  found.error('HostUnusable', `Host ${host.name} is ${why}. Usable: ${others === '' ? 'none' : others}`);
+  return undefined;
+}
+
+function unusable(host: Host): string | undefined {
+  if (host.connectionState !== 'connected') return host.connectionState;
+  return host.inMaintenanceMode ? 'in maintenance mode' : undefined;
+}
+
+const listOf = (hosts: readonly Host[]): string =>
+  hosts.map((host) => `${host.name} (${unusable(host) ?? 'usable'})`).join(', ') ||
+  'none that the account can see';
+
+function chooseFolder(
+  { folders }: Inventory,
+  host: Host,
+  wanted: string | undefined,
+  found: Findings,
+): string | undefined {
+  if (wanted === undefined) return host.datacenter.vmFolder;
+  const here = folders.filter(({ datacenter }) => datacenter === host.datacenter.moref);
+  const folder = here.find(({ path, moref }) => path === wanted || moref === wanted);
+  if (folder !== undefined) return folder.moref;
+  const known = here.map(({ path }) => (path === '' ? '(the root)' : path)).join(', ');
+  found.error('NotFound', `Datacenter ${host.datacenter.name} has no VM folder ${wanted}; it has ${known}`);
+  return undefined;
+}
+
+function choosePool(
+  { resourcePools }: Inventory,
+  host: Host,
+  wanted: string | undefined,
+  found: Findings,
+): string | undefined {
+  const { computeResource } = host;
+  if (wanted === undefined) return computeResource.resourcePool;
+  const here = resourcePools.filter((pool) => pool.computeResource === computeResource.moref);
+  const pool = here.find(({ path, moref }) => path === wanted || moref === wanted);
+  if (pool !== undefined) return pool.moref;
+  const known = here.map(({ path }) => (path === '' ? '(the root)' : path)).join(', ');
+  found.error('NotFound', `${computeResource.name} has no resource pool ${wanted}; it has ${known}`);
+  return undefined;
+}

@@ -1,0 +1,124 @@
+// The target's part of preflight: login, licence, a place for the VM, its name free, the datastore's name free
+// or ours, the original not running beside it, its networks there.
+import { createHash } from 'node:crypto';
+import { datastoreName, type StartInput } from '../../contract/index.ts';
+import type { Inventory, VmSummary, Vsphere } from '../../vsphere/index.ts';
+import type { ActivityDeps } from '../deps.ts';
+import type { Step } from '../step.ts';
+import { withTarget } from '../target.ts';
+import type { BackupLook } from './backup-look.ts';
+import type { Findings } from './findings.ts';
+import type { GatewayLook } from './gateway-look.ts';
+import { type ChosenPlace, choosePlace } from './placement.ts';
+
+export interface TargetLook {
+  readonly targetId: string;
+  readonly place: ChosenPlace;
+  readonly datastore: string;
+}
+
+export interface Others {
+  readonly backup: BackupLook | undefined;
+  readonly gateway: GatewayLook | undefined;
+}
+
+export async function lookAtTarget(
+  deps: Pick<ActivityDeps, 'siteKey' | 'targets' | 'site'>,
+  input: StartInput,
+  step: Step,
+  others: Others,
+  found: Findings,
+): Promise<TargetLook | undefined> {
+  return found.look(() =>
+    withTarget(deps, step, input.target, async (vsphere) => {
+      const { signal } = step;
+      await lookAtLicence(vsphere, step, found);
+      const inventory = await vsphere.inventory({ signal });
+      const datastore = datastoreName(deps.site);
+      const place = choosePlace(inventory, input.placement, datastore, found);
+      await lookAtVms(vsphere.listVms({ signal }), input, others.backup, found);
+      if (place === undefined) return undefined;
+      lookAtDatastore(inventory, place, datastore, others.gateway, found);
+      lookAtNetworks(place, input, others.backup, found);
+      return { targetId: targetIdOf(vsphere, input), place, datastore };
+    }),
+  );
+}
+
+async function lookAtLicence(vsphere: Vsphere, { signal }: Step, found: Findings): Promise<void> {
+  const { allowsWrites, edition } = await vsphere.licence({ signal });
+  if (allowsWrites) return;
+  found.error(
+    'LicenceRestricted',
+    `The host's licence (${edition ?? 'unknown'}) makes its API read-only: no VM can be registered. ` +
+      'Assign a licence that includes the vSphere API, or name another target',
+  );
+}
+
+async function lookAtVms(
+  vms: AsyncIterable<VmSummary>,
+  { placement, source }: StartInput,
+  backup: BackupLook | undefined,
+  found: Findings,
+): Promise<void> {
+  const name = placement.name ?? backup?.vmName ?? source.vmName;
+  const macs = new Set(backup?.macs.map((mac) => mac.toLowerCase()));
+  for await (const vm of vms) {
+    if (vm.name === name) {
+      found.error('NameTaken', `The target has a VM named ${name} (${vm.moref}). Name this one with --name`);
+    }
+    const shared = vm.macs.filter((mac) => macs.has(mac.toLowerCase()));
+    if (vm.powerState !== 'poweredOn' || shared.length === 0 || placement.network === 'disconnected')
+      continue;
+    found.error(
+      'OriginalRunning',
+      `${vm.name} (${vm.moref}) runs with the same MAC address (${shared.join(', ')}). ` +
+        'Shut it down, or start with --network disconnected',
+    );
+  }
+}
+
+function lookAtDatastore(
+  { datastores, hosts }: Inventory,
+  { host }: ChosenPlace,
+  name: string,
+  gateway: GatewayLook | undefined,
+  found: Findings,
+): void {
+  const neighbours = new Set(
+    hosts.filter(({ datacenter }) => datacenter.moref === host.datacenter.moref).map(({ moref }) => moref),
+  );
+  const other = datastores.find((each) => each.name === name && each.hosts.some((on) => neighbours.has(on)));
+  if (other === undefined || gateway === undefined || other.nas?.remoteHost === gateway.advertise) return;
+  const what = other.nas === undefined ? other.type : `${other.nas.remoteHost}:${other.nas.remotePath}`;
+  found.error(
+    'DatastoreConflict',
+    `The target has a datastore ${name} that is not this gateway's (${what}, ours is ${gateway.advertise}). ` +
+      'Rename or unmount it',
+  );
+}
+
+function lookAtNetworks(
+  { host }: ChosenPlace,
+  { placement }: StartInput,
+  backup: BackupLook | undefined,
+  found: Findings,
+): void {
+  if (placement.network === 'disconnected') return;
+  const known = new Set(host.networks.map(({ name }) => name));
+  const missing = [...new Set(backup?.networks)].filter((name) => !known.has(name));
+  if (missing.length === 0) return;
+  const names = missing.join(', ');
+  found.warning('NetworkMissing', `Host ${host.name} has no network ${names}: those NICs will have no link`);
+}
+
+/** One per target, whatever it is called: a vCenter's own id, else the address. At most 40 of a-z, 0-9 and -. */
+function targetIdOf({ about }: Vsphere, { target }: StartInput): string {
+  const identity = about.instanceUuid ?? `${target.host}:${target.port}`;
+  const slug = target.host
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 24);
+  return `${slug === '' ? 'target' : slug}-${createHash('sha256').update(identity).digest('hex').slice(0, 8)}`;
+}

@@ -1,0 +1,26 @@
+// Publishes a VM at a job in the gateway: its disks with an overlay for changes, its small files made fit for
+// the session. The gateway reserves the space; publishing the same again is the same export.
+import type { PublishInput, SessionExport } from '../contract/index.ts';
+import type { ActivityDeps } from './deps.ts';
+import { unlockSource } from './source.ts';
+import type { Step } from './step.ts';
+import { assertOwnSession } from './target.ts';
+
+export async function publish(
+  deps: Pick<ActivityDeps, 'vaults' | 'siteKey' | 'gateway'>,
+  { sessionId, source, placement, network, reserveFactor }: PublishInput,
+  step: Step,
+): Promise<SessionExport> {
+  assertOwnSession(step, sessionId);
+  const set = await unlockSource(deps, source, step);
+  const { vault, backupSet, jobId, vmName } = source;
+  const { remoteHost, remotePath, vmxPath } = await deps.gateway.publish({
+    sessionId,
+    targetId: placement.targetId,
+    allow: [...placement.allow],
+    source: { vault, backupSet, jobId, vmName, setKey: Buffer.from(set.key).toString('base64') },
+    vmx: { displayName: placement.vmName, network },
+    reserveFactor,
+  });
+  return { remoteHost, remotePath, vmxPath };
+}

@@ -1,0 +1,57 @@
+// The frame of every step: it heartbeats, so that a dead worker is noticed and a cancel arrives; it hands on the
+// cancellation as an AbortSignal; and it turns errors into failures. The body does the work and nothing else.
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { REPORT_SIGNAL, type SealedSecret, type SecretBinding } from '../contract/index.ts';
+import type { SiteKey } from '../secrets/index.ts';
+import { failureOf } from './failures.ts';
+
+/** Well below the Workflows' heartbeat time-outs. */
+const HEARTBEAT_EVERY_MS = 2_000;
+
+export interface Step {
+  /** Aborts when the Workflow cancels the step, or gave up waiting for it. */
+  readonly signal: AbortSignal;
+  readonly workflowId: string;
+  /** 1 for the first. */
+  readonly attempt: number;
+  /** What an earlier attempt left for this one; not checked. */
+  readonly leftByEarlier: unknown;
+  /** Leaves something for a later attempt. */
+  leave(state: unknown): void;
+  /** Tells the Workflow; each call is an event of its history, so: rarely. */
+  report(report: object): Promise<void>;
+  /** Opens a secret that was sealed for this Workflow; throws SecretsError SecretRejected. */
+  open(key: SiteKey, sealed: SealedSecret, purpose: SecretBinding['purpose'], subject: string): string;
+}
+
+export async function runStep<T>(body: (step: Step) => Promise<T>): Promise<T> {
+  const context = Context.current();
+  const { workflowExecution, attempt, heartbeatDetails } = context.info;
+  if (workflowExecution === undefined) {
+    throw ApplicationFailure.nonRetryable('a step runs in a Workflow', 'InvalidInput');
+  }
+  const { workflowId } = workflowExecution;
+  let left: unknown = heartbeatDetails;
+  const beat = setInterval(() => context.heartbeat(left), HEARTBEAT_EVERY_MS);
+  try {
+    context.heartbeat(left);
+    return await body({
+      signal: context.cancellationSignal,
+      workflowId,
+      attempt,
+      leftByEarlier: heartbeatDetails,
+      leave: (state) => {
+        left = state;
+      },
+      report: (report) => context.client.workflow.getHandle(workflowId).signal(REPORT_SIGNAL, report),
+      open: (key, sealed, purpose, subject) =>
+        new TextDecoder().decode(key.open(sealed, { workflowId, purpose, subject })),
+    });
+  } catch (error) {
+    if (context.cancellationSignal.aborted) throw new CancelledFailure('the step was cancelled');
+    throw failureOf(error);
+  } finally {
+    clearInterval(beat);
+  }
+}

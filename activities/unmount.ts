@@ -1,0 +1,37 @@
+// Gives a session's lease back and unmounts the datastore when nobody needs it: no other session, and no VM that
+// somebody put there. Not mounted is done.
+import type { TargetStepInput, UnmountResult } from '../contract/index.ts';
+import type { Vsphere } from '../vsphere/index.ts';
+import type { ActivityDeps } from './deps.ts';
+import { otherLeases, releaseLease, removeMarked, withHostLock } from './host-mount.ts';
+import type { Step } from './step.ts';
+import { assertOwnSession, withTarget } from './target.ts';
+
+export async function unmount(
+  deps: Pick<ActivityDeps, 'siteKey' | 'targets' | 'gateway'>,
+  input: TargetStepInput,
+  step: Step,
+): Promise<UnmountResult> {
+  assertOwnSession(step, input.sessionId);
+  const { gateway } = deps;
+  return withTarget(deps, step, input.target, (vsphere) =>
+    withHostLock(gateway, input, step, async () => {
+      await releaseLease(gateway, input);
+      const others = await otherLeases(gateway, input);
+      if (others.length > 0) return stays(`${others.length} other session(s) use it`);
+      const guest = await vmOn(vsphere, input.placement.datastore, step);
+      if (guest !== undefined) return stays(`VM ${guest} lies on it and is no session's`);
+      await removeMarked(gateway, vsphere, input, step);
+      return { unmounted: true, reason: undefined };
+    }),
+  );
+}
+
+const stays = (reason: string): UnmountResult => ({ unmounted: false, reason });
+
+async function vmOn(vsphere: Vsphere, datastore: string, step: Step): Promise<string | undefined> {
+  for await (const { name, vmPathName } of vsphere.listVms({ signal: step.signal })) {
+    if (vmPathName.startsWith(`[${datastore}] `)) return name;
+  }
+  return undefined;
+}

@@ -1,0 +1,55 @@
+// Whose is this VM? A session may touch a VM only where its mark and every file are the session's: somebody may
+// have migrated, cloned or re-registered it by hand, and then it is theirs.
+import type { TargetStepInput, VmSighting } from '../contract/index.ts';
+import type { Vm, Vsphere } from '../vsphere/index.ts';
+import type { Step } from './step.ts';
+
+/** Key of a VM's extraConfig that holds its session's id; the published .vmx carries it. */
+export const MARK_KEY = 'rundirect.session';
+
+type Place = Pick<TargetStepInput, 'sessionId' | 'placement' | 'exported'>;
+
+/** The session's directory on the datastore, as vSphere writes it. */
+export const directoryOf = ({ sessionId, placement }: Place): string =>
+  `[${placement.datastore}] ${sessionId}/`;
+export const vmxOf = ({ placement, exported }: Place): string =>
+  `[${placement.datastore}] ${exported.vmxPath}`;
+export const hasMark = (vm: Pick<Vm, 'extraConfig'>, sessionId: string): boolean =>
+  vm.extraConfig[MARK_KEY] === sessionId;
+
+/** Files of the VM that lie elsewhere than in the session's directory. */
+export function foreignFiles(vm: Pick<Vm, 'vmPathName' | 'disks'>, place: Place): readonly string[] {
+  return filesOf(vm).filter((file) => !file.startsWith(directoryOf(place)));
+}
+
+export function standingOf(vm: Vm, place: Place): Pick<VmSighting, 'standing' | 'detail'> {
+  const foreign = foreignFiles(vm, place);
+  const onOurs = filesOf(vm).filter((file) => file.startsWith(`[${place.placement.datastore}] `));
+  if (onOurs.length === 0) return { standing: 'moved', detail: vm.vmPathName };
+  if (foreign.length > 0) return { standing: 'partlyMoved', detail: `elsewhere: ${foreign.join(', ')}` };
+  if (!hasMark(vm, place.sessionId)) {
+    return { standing: 'partlyMoved', detail: `its mark ${MARK_KEY} is not ${place.sessionId}` };
+  }
+  return { standing: 'ours', detail: vm.vmPathName };
+}
+
+/** Looks at the VM by its moref; a VM that was registered anew has another one, and is somebody else's now. */
+export async function sightVm(
+  vsphere: Vsphere,
+  place: Place,
+  moref: string,
+  step: Pick<Step, 'signal'>,
+): Promise<VmSighting> {
+  const vm = await vsphere.readVm(moref, { signal: step.signal });
+  if (vm !== undefined) return { ...standingOf(vm, place), powerState: vm.powerState };
+  const other = await vsphere.findVmByPath(vmxOf(place), { signal: step.signal });
+  if (other === undefined) {
+    return { standing: 'gone', powerState: undefined, detail: `${moref} is not known to the target` };
+  }
+  const detail = `somebody registered it anew, as ${other.name} (${other.moref})`;
+  return { standing: 'partlyMoved', powerState: other.powerState, detail };
+}
+
+function filesOf({ vmPathName, disks }: Pick<Vm, 'vmPathName' | 'disks'>): readonly string[] {
+  return [vmPathName, ...disks.flatMap(({ fileName, parents }) => [fileName, ...parents])];
+}

@@ -1,0 +1,42 @@
+// Keeps an eye on a running VM for hours and ends as soon as something about it is new: its power state, or
+// whose it is. A power state is heard at once; a move is looked for once a minute.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { VmSighting, WatchVmInput } from '../contract/index.ts';
+import { type Vsphere, VsphereError } from '../vsphere/index.ts';
+import type { ActivityDeps } from './deps.ts';
+import type { Step } from './step.ts';
+import { withTarget } from './target.ts';
+import { sightVm } from './vm-standing.ts';
+
+const LOOK_EVERY_MS = 60_000;
+/** Below the Workflow's limit for one watch. */
+const WATCH_FOR_MS = 5 * 3_600_000;
+
+export async function watchVm(
+  deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
+  input: WatchVmInput,
+  step: Step,
+): Promise<VmSighting> {
+  const until = Date.now() + WATCH_FOR_MS;
+  for (;;) {
+    const seen = await withTarget(deps, step, input.target, (vsphere) => look(vsphere, input, step));
+    const isNew = seen.standing !== input.known.standing || seen.powerState !== input.known.powerState;
+    if (isNew || Date.now() > until) return seen;
+  }
+}
+
+/** Waits for another power state, a minute at most, and looks. */
+async function look(vsphere: Vsphere, input: WatchVmInput, step: Step): Promise<VmSighting> {
+  const { moref, known } = input;
+  try {
+    await vsphere.waitForVm(moref, ({ powerState }) => powerState !== known.powerState, {
+      timeoutMs: LOOK_EVERY_MS,
+      signal: step.signal,
+    });
+  } catch (error) {
+    if (!(error instanceof VsphereError && error.code === 'NotFound')) throw error;
+    // Gone already: there is nothing to listen to, and it may come back.
+    if (known.standing === 'gone') await delay(LOOK_EVERY_MS, undefined, { signal: step.signal });
+  }
+  return sightVm(vsphere, input, moref, step);
+}
