@@ -1,0 +1,206 @@
+// What keeps an overlay small and quick to open: checkpoints, compaction, and the account of its space. Beside
+// the writes, one task at a time.
+//
+// A log file goes when nothing in it lives and a checkpoint stands after it. Compaction moves what still lives
+// in the sparsest files to the end of the log. It begins when half of the log is garbage, or a fifth of the quota.
+import { writeCheckpoint } from './checkpoint.ts';
+import {
+  CHECKPOINT_LOG_BYTES,
+  CHECKPOINT_LOG_FACTOR,
+  COMPACTION_BATCH_RECORDS,
+  MAX_RECORD_PAGES,
+  MIN_COMPACTION_BYTES,
+  PAGE_BYTES,
+} from './limits.ts';
+import { ABSENT, segmentOf, ZERO } from './location.ts';
+import { type Log } from './log.ts';
+import { OverlayError } from './overlay-error.ts';
+import { CHUNK_PAGES } from './page-table.ts';
+import { META_BYTES } from './record.ts';
+import { frameBytes } from './seal.ts';
+import { type Segments } from './segments.ts';
+import { type Storage } from './storage.ts';
+import { type Inode, type Tree } from './tree.ts';
+
+/** What one page costs in the log when it is written alone: the most. */
+const PAGE_COST_BYTES = frameBytes(META_BYTES + PAGE_BYTES);
+const QUOTA_GARBAGE_SHARE = 5;
+/** A file this full is not worth moving. */
+const SPARSE = 0.7;
+
+export interface MaintenanceOptions {
+  readonly storage: Storage;
+  readonly overlayKey: Uint8Array;
+  readonly quotaBytes: number;
+  readonly tree: Tree;
+  readonly segments: Segments;
+  readonly log: Log;
+  /** Size of the checkpoint that was loaded; 0 without one. */
+  readonly checkpointBytes: number;
+  /** Log that had to be replayed after it. */
+  readonly replayedBytes: number;
+  /** Writes those of the pages anew whose location `from` accepts. */
+  readonly movePages: (
+    inode: Inode,
+    firstPage: number,
+    pages: number,
+    from: (location: number) => boolean,
+  ) => Promise<void>;
+  readonly onProblem: (error: Error) => void;
+}
+
+export class Maintenance {
+  readonly #options: MaintenanceOptions;
+  #checkpointBytes: number;
+  /** Log bytes (since opening) that the last checkpoint covers. Negative: what was replayed counts too. */
+  #coveredBytes: number;
+  #running: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: MaintenanceOptions) {
+    this.#options = options;
+    this.#checkpointBytes = options.checkpointBytes;
+    this.#coveredBytes = -options.replayedBytes;
+  }
+
+  get checkpointBytes(): number {
+    return this.#checkpointBytes;
+  }
+
+  /** Bytes of the log that are no file's content any more. */
+  get #garbageBytes(): number {
+    const { logBytes, livePages } = this.#options.segments;
+    return logBytes - livePages * PAGE_COST_BYTES;
+  }
+
+  get #usedBytes(): number {
+    const { segments, log } = this.#options;
+    return segments.logBytes + log.queuedBytes + this.#checkpointBytes;
+  }
+
+  /** Whether so many bytes more stay within the quota. */
+  fits(bytes: number): boolean {
+    return this.#usedBytes + Math.ceil(bytes / PAGE_BYTES) * PAGE_COST_BYTES <= this.#options.quotaBytes;
+  }
+
+  /** Resolves when so many bytes fit, after a compaction where that helps. Throws OverlayError NoSpace. */
+  async makeRoom(bytes: number): Promise<void> {
+    if (this.fits(bytes)) return;
+    if (this.#garbageBytes >= MIN_COMPACTION_BYTES) await this.compact();
+    if (this.fits(bytes)) return;
+    throw new OverlayError(
+      'NoSpace',
+      `${this.#options.storage.path} takes ${this.#usedBytes} of the ${this.#options.quotaBytes} bytes that are reserved ` +
+        'for the session’s changes. Free space inside the guest does not help; finalize or stop the session.',
+    );
+  }
+
+  /** After each record: begins what is due, beside the writes. */
+  afterRecord(): void {
+    if (this.#running !== undefined || this.#closed || !this.#checkpointDue()) return;
+    this.#inTheBackground(async () => {
+      await this.#checkpoint();
+      if (this.#compactionDue()) await this.#compact();
+    });
+  }
+
+  checkpoint(): Promise<void> {
+    return this.#exclusively(() => this.#checkpoint());
+  }
+
+  compact(): Promise<void> {
+    return this.#exclusively(() => this.#compact());
+  }
+
+  /** Ends what runs; leaves a checkpoint where the next start would have something to replay. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    while (this.#running !== undefined) await this.#running.catch(() => undefined);
+    const { log, onProblem } = this.#options;
+    if (log.failed !== undefined || log.appendedBytes === this.#coveredBytes) return;
+    await this.#checkpoint().catch((error: unknown) => onProblem(asError(error)));
+  }
+
+  #checkpointDue(): boolean {
+    const due = Math.max(CHECKPOINT_LOG_BYTES, CHECKPOINT_LOG_FACTOR * this.#checkpointBytes);
+    return this.#options.log.appendedBytes - this.#coveredBytes >= due;
+  }
+
+  #compactionDue(): boolean {
+    const { segments, quotaBytes } = this.#options;
+    const live = segments.livePages * PAGE_COST_BYTES;
+    const limit = Math.max(MIN_COMPACTION_BYTES, Math.min(live, quotaBytes / QUOTA_GARBAGE_SHARE));
+    return this.#garbageBytes >= limit;
+  }
+
+  async #checkpoint(): Promise<number> {
+    const { storage, overlayKey, tree, segments, log } = this.#options;
+    const end = await log.roll();
+    const covered = log.appendedBytes;
+    const lengths = segments.lengths().filter(([number]) => number <= end.number);
+    this.#checkpointBytes = await writeCheckpoint(storage, overlayKey, tree, end, lengths);
+    this.#coveredBytes = covered;
+    for (const number of segments.dead(end.number + 1)) await segments.remove(number);
+    return end.number;
+  }
+
+  async #compact(): Promise<void> {
+    const end = await this.#checkpoint();
+    const { segments } = this.#options;
+    const sparse = new Set<number>();
+    for (const { number, lengthBytes, livePages } of segments.sparsest(end + 1)) {
+      if (livePages * PAGE_COST_BYTES < SPARSE * lengthBytes) sparse.add(number);
+    }
+    if (sparse.size === 0) return;
+    await this.#move((location) => location > ZERO && sparse.has(segmentOf(location)));
+    await this.#checkpoint();
+  }
+
+  async #move(from: (location: number) => boolean): Promise<void> {
+    let moving: Promise<void>[] = [];
+    for (const inode of [...this.#options.tree.inodes.values()]) {
+      for (const [number] of [...inode.pages.chunks()]) {
+        for (let at = 0; at < CHUNK_PAGES; at += MAX_RECORD_PAGES) {
+          const firstPage = number * CHUNK_PAGES + at;
+          if (!anyOf(inode, firstPage, from)) continue;
+          moving.push(this.#options.movePages(inode, firstPage, MAX_RECORD_PAGES, from));
+        }
+        if (moving.length < COMPACTION_BATCH_RECORDS) continue;
+        await Promise.all(moving);
+        moving = [];
+      }
+    }
+    await Promise.all(moving);
+  }
+
+  #inTheBackground(task: () => Promise<void>): void {
+    this.#exclusively(task).catch((error: unknown) => {
+      // Where the disk is full or the log gave up, writers are told; both are no news from here.
+      const known = error instanceof OverlayError && error.code !== 'Corrupt';
+      if (!known) this.#options.onProblem(asError(error));
+    });
+  }
+
+  async #exclusively(task: () => Promise<unknown>): Promise<void> {
+    while (this.#running !== undefined) await this.#running.catch(() => undefined);
+    const running = task().then(() => undefined);
+    this.#running = running;
+    try {
+      await running;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+}
+
+function anyOf(inode: Inode, firstPage: number, from: (location: number) => boolean): boolean {
+  for (let page = firstPage; page < firstPage + MAX_RECORD_PAGES; page++) {
+    const location = inode.pages.get(page);
+    if (location !== ABSENT && from(location)) return true;
+  }
+  return false;
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
