@@ -270,6 +270,3 @@ export interface Vsphere extends AsyncDisposable {
     options: WaitForVmOptions,
   ): Promise<VmState | undefined>;
 }
-
-/** Logs in. Throws `InvalidLogin`, `CertificateMismatch`, `TargetUnavailable`, `Cancelled`. */
-export type Connect = (options: ConnectOptions) => Promise<Vsphere>;

@@ -1,0 +1,58 @@
+// Puts the parts together: one session, and what can be asked of it.
+import { createNasDatastore, removeDatastore } from './datastores.ts';
+import { readInventory } from './inventory.ts';
+import { readLicence } from './licence.ts';
+import { powerOffVm, powerOnVm, resetVm, shutdownGuest, suspendVm } from './power.ts';
+import type { AboutInfo } from './schema/vim25.ts';
+import { screenshot } from './screenshot.ts';
+import { openSession } from './session.ts';
+import type { About, ConnectOptions, Vsphere } from './types.ts';
+import {
+  answerVm,
+  findVmByPath,
+  findVmsByExtraConfig,
+  findVmsByName,
+  listVms,
+  readVm,
+  reconfigureVm,
+  registerVm,
+  unregisterVm,
+  waitForVm,
+} from './virtual-machines.ts';
+
+/** Logs in. Throws `InvalidLogin`, `CertificateMismatch`, `TargetUnavailable`, `NotSupported`, `Cancelled`. */
+export async function connect(options: ConnectOptions): Promise<Vsphere> {
+  const session = await openSession(options);
+  const about = aboutOf(session.content.about);
+  return {
+    about,
+    isVirtualCenter: about.apiType === 'VirtualCenter',
+    inventory: (callOptions) => readInventory(session, callOptions),
+    listVms: (callOptions) => listVms(session, callOptions),
+    licence: (callOptions) => readLicence(session, callOptions),
+    createNasDatastore: (...rest) => createNasDatastore(session, ...rest),
+    removeDatastore: (...rest) => removeDatastore(session, ...rest),
+    registerVm: (...rest) => registerVm(session, ...rest),
+    unregisterVm: (...rest) => unregisterVm(session, ...rest),
+    readVm: (...rest) => readVm(session, ...rest),
+    findVmsByExtraConfig: (...rest) => findVmsByExtraConfig(session, ...rest),
+    findVmByPath: (...rest) => findVmByPath(session, ...rest),
+    findVmsByName: (...rest) => findVmsByName(session, ...rest),
+    reconfigureVm: (...rest) => reconfigureVm(session, ...rest),
+    answerVm: (...rest) => answerVm(session, ...rest),
+    powerOnVm: (...rest) => powerOnVm(session, ...rest),
+    powerOffVm: (...rest) => powerOffVm(session, ...rest),
+    shutdownGuest: (...rest) => shutdownGuest(session, ...rest),
+    resetVm: (...rest) => resetVm(session, ...rest),
+    suspendVm: (...rest) => suspendVm(session, ...rest),
+    screenshot: (...rest) => screenshot(session, ...rest),
+    waitForVm: (...rest) => waitForVm(session, ...rest),
+    [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+  };
+}
+
+function aboutOf(about: AboutInfo): About {
+  const { apiVersion, version, build, name, fullName, instanceUuid } = about;
+  const apiType = about.apiType === 'VirtualCenter' ? 'VirtualCenter' : 'HostAgent';
+  return { apiType, apiVersion, version, build, name, fullName, instanceUuid };
+}

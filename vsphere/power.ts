@@ -1,0 +1,130 @@
+// Power of a VM. A power-on may stop at a question of the host, and waits there until it is answered; the one
+// that every VM from a copied folder meets, whether it was moved or copied, is answered by the caller's choice.
+import { VsphereError } from './errors.ts';
+import { readObject } from './property-collector.ts';
+import type { Session } from './session.ts';
+import { awaitTask, outwaitTasks, runningTasks, runTask } from './tasks.ts';
+import type { CallOptions, PowerOnOptions, TaskOptions, VmQuestion } from './types.ts';
+import { answerVm, vmRef, waitForVm } from './virtual-machines.ts';
+
+/** The question whether the VM was moved or copied. */
+const MOVED_OR_COPIED = 'msg.uuid.altered';
+const CHOICE_LABELS = { moved: /moved/i, copied: /copied/i } as const;
+
+export async function powerOnVm(session: Session, vm: string, options: PowerOnOptions): Promise<void> {
+  const what = `Powering on VM ${vm} at ${session.address}`;
+  const done = new AbortController();
+  const questions = answerQuestions(session, vm, options, done.signal);
+  // It is awaited below; a rejection before that is not unhandled.
+  questions.catch(() => undefined);
+  try {
+    await powerOn(session, vm, what, options);
+  } finally {
+    done.abort();
+  }
+  await questions;
+}
+
+export async function powerOffVm(session: Session, vm: string, options: TaskOptions = {}): Promise<void> {
+  try {
+    await runTask(session, 'PowerOffVM_Task', vmRef(vm), {}, options);
+  } catch (error) {
+    if (!(await hasPower(session, vm, error, 'poweredOff', options))) throw error;
+  }
+}
+
+export async function shutdownGuest(session: Session, vm: string, options: CallOptions = {}): Promise<void> {
+  try {
+    await session.call('ShutdownGuest', vmRef(vm), {}, options);
+  } catch (error) {
+    if (!(await hasPower(session, vm, error, 'poweredOff', options))) throw error;
+  }
+}
+
+export async function resetVm(session: Session, vm: string, options: TaskOptions = {}): Promise<void> {
+  await runTask(session, 'ResetVM_Task', vmRef(vm), {}, options);
+}
+
+export async function suspendVm(session: Session, vm: string, options: TaskOptions = {}): Promise<void> {
+  try {
+    await runTask(session, 'SuspendVM_Task', vmRef(vm), {}, options);
+  } catch (error) {
+    if (!(await hasPower(session, vm, error, 'suspended', options))) throw error;
+  }
+}
+
+async function powerOn(session: Session, vm: string, what: string, options: TaskOptions): Promise<void> {
+  const found = await readObject(session, vmRef(vm), ['runtime.powerState', 'recentTask'], options);
+  const recent = found?.read.recentTask ?? [];
+  const running = await runningTasks(session, recent, 'VirtualMachine.powerOn', options.signal);
+  const last = running.at(-1);
+  if (last !== undefined) {
+    await outwaitTasks(session, running.slice(0, -1), what, options);
+    await awaitTask(session, last, what, options);
+    return;
+  }
+  if (found?.read['runtime.powerState'] === 'poweredOn') return;
+  try {
+    await runTask(session, 'PowerOnVM_Task', vmRef(vm), {}, options);
+  } catch (error) {
+    if (!(await hasPower(session, vm, error, 'poweredOn', options))) throw error;
+  }
+}
+
+/** Whether the call failed only because the VM is in that state already. */
+async function hasPower(
+  session: Session,
+  vm: string,
+  error: unknown,
+  powerState: 'poweredOn' | 'poweredOff' | 'suspended',
+  options: CallOptions,
+): Promise<boolean> {
+  if (!(error instanceof VsphereError) || error.code !== 'InvalidPowerState') return false;
+  const found = await readObject(session, vmRef(vm), ['runtime.powerState'], options);
+  return found?.read['runtime.powerState'] === powerState;
+}
+
+/** Watches for questions until `done`; each is dealt with once. */
+async function answerQuestions(
+  session: Session,
+  vm: string,
+  options: PowerOnOptions,
+  done: AbortSignal,
+): Promise<void> {
+  const seen = new Set<string>();
+  while (!done.aborted) {
+    const question = await nextQuestion(session, vm, seen, done);
+    if (question === undefined) return;
+    seen.add(question.id);
+    const choice = choiceFor(question, options.movedOrCopied);
+    if (choice === undefined) options.onQuestion?.(question);
+    else await answerVm(session, vm, question.id, choice, { signal: options.signal });
+  }
+}
+
+async function nextQuestion(
+  session: Session,
+  vm: string,
+  seen: ReadonlySet<string>,
+  done: AbortSignal,
+): Promise<VmQuestion | undefined> {
+  const isNew = (question: VmQuestion | undefined): boolean =>
+    question !== undefined && !seen.has(question.id);
+  try {
+    const state = await waitForVm(session, vm, ({ question }) => isNew(question), {
+      signal: done,
+      timeoutMs: Number.POSITIVE_INFINITY,
+    });
+    return state?.question;
+  } catch (error) {
+    if (done.aborted) return undefined;
+    throw error;
+  }
+}
+
+/** By label: the keys are numbers that differ between versions. Undefined for a question that is not ours. */
+function choiceFor(question: VmQuestion, movedOrCopied: 'moved' | 'copied'): string | undefined {
+  const isOurs = question.messageIds.includes(MOVED_OR_COPIED) || question.text.includes(MOVED_OR_COPIED);
+  if (!isOurs) return undefined;
+  return question.choices.find((each) => CHOICE_LABELS[movedOrCopied].test(each.label))?.key;
+}

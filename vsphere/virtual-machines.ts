@@ -1,0 +1,242 @@
+// VMs of a target: finding, registering, reading and reconfiguring them. Every call can be repeated after a
+// crash between the call and its answer: it looks before it acts, and takes what it finds done for done.
+import { VsphereError } from './errors.ts';
+import { decodeName, encodeName } from './names.ts';
+import { listAll, listObjects, readObject, watchObject } from './property-collector.ts';
+import type { ManagedObjectReference, OptionValue, VirtualDeviceConfigSpec } from './schema/vim25.ts';
+import type { Session } from './session.ts';
+import { outwaitTasks, runningTasks, runTask } from './tasks.ts';
+import type {
+  CallOptions,
+  ReconfigureSpec,
+  RegisterVmSpec,
+  TaskOptions,
+  Vm,
+  VmState,
+  VmSummary,
+  WaitForVmOptions,
+} from './types.ts';
+import {
+  isEthernetCard,
+  STATE_PATHS,
+  SUMMARY_PATHS,
+  stateOf,
+  summaryOf,
+  VM_PATHS,
+  vmOf,
+} from './vm-state.ts';
+
+export const vmRef = (moref: string) => ({ type: 'VirtualMachine', value: moref }) as const;
+
+export async function* listVms(session: Session, options: CallOptions = {}): AsyncGenerator<VmSummary> {
+  for await (const page of listObjects(session, 'VirtualMachine', SUMMARY_PATHS, options)) {
+    for (const vm of page) if (vm.read['config.template'] !== true) yield summaryOf(vm);
+  }
+}
+
+export async function readVm(
+  session: Session,
+  vm: string,
+  options: CallOptions = {},
+): Promise<Vm | undefined> {
+  const found = await readObject(session, vmRef(vm), VM_PATHS, options);
+  return found === undefined ? undefined : vmOf(found);
+}
+
+export async function findVmsByExtraConfig(
+  session: Session,
+  key: string,
+  value: string,
+  options: CallOptions = {},
+): Promise<readonly VmSummary[]> {
+  const matches: VmSummary[] = [];
+  for await (const vm of listVms(session, options)) if (vm.extraConfig[key] === value) matches.push(vm);
+  return matches;
+}
+
+/** Names alone are read of all VMs, the rest only of those that match. */
+export async function findVmsByName(
+  session: Session,
+  name: string,
+  options: CallOptions = {},
+): Promise<readonly VmSummary[]> {
+  const matches: VmSummary[] = [];
+  for await (const page of listObjects(session, 'VirtualMachine', ['name'], options)) {
+    for (const { ref, read } of page) {
+      if (decodeName(read.name ?? '') !== name) continue;
+      const vm = await readSummary(session, ref.value, options);
+      if (vm !== undefined) matches.push(vm);
+    }
+  }
+  return matches;
+}
+
+export async function findVmByPath(
+  session: Session,
+  path: string,
+  options: CallOptions = {},
+): Promise<VmSummary | undefined> {
+  for (const { ref } of await listAll(session, 'Datacenter', ['name'], options)) {
+    const vm = await findInDatacenter(session, ref, path, options);
+    if (vm !== undefined) return vm;
+  }
+  return undefined;
+}
+
+export async function registerVm(
+  session: Session,
+  spec: RegisterVmSpec,
+  options: TaskOptions = {},
+): Promise<string> {
+  const folder = { type: 'Folder', value: spec.folder } as const;
+  const what = `Registering ${spec.path} at ${session.address}`;
+  const standing = async (): Promise<string | undefined> =>
+    (await findVmByPath(session, spec.path, options))?.moref;
+  /** A task does not tell which path it registers, so all that run in the folder are waited for. */
+  const standingAfterTasks = async (): Promise<string | undefined> => {
+    const recent = (await readObject(session, folder, ['recentTask'], options))?.read.recentTask ?? [];
+    const running = await runningTasks(session, recent, 'Folder.registerVm', options.signal);
+    await outwaitTasks(session, running, what, options);
+    return standing();
+  };
+  const before = (await standing()) ?? (await standingAfterTasks());
+  if (before !== undefined) return before;
+  try {
+    const made = await runTask(
+      session,
+      'RegisterVM_Task',
+      folder,
+      {
+        path: spec.path,
+        name: encodeName(spec.name),
+        asTemplate: false,
+        pool: { type: 'ResourcePool', value: spec.pool },
+        host: { type: 'HostSystem', value: spec.host },
+      },
+      options,
+    );
+    return (made as ManagedObjectReference).value;
+  } catch (error) {
+    if (!(error instanceof VsphereError) || error.code !== 'AlreadyExists') throw error;
+    const after = await standingAfterTasks();
+    if (after === undefined) throw error;
+    return after;
+  }
+}
+
+export async function unregisterVm(session: Session, vm: string, options: CallOptions = {}): Promise<void> {
+  try {
+    await session.call('UnregisterVM', vmRef(vm), {}, options);
+  } catch (error) {
+    if (!(error instanceof VsphereError) || error.code !== 'NotFound') throw error;
+  }
+}
+
+export async function reconfigureVm(
+  session: Session,
+  vm: string,
+  spec: ReconfigureSpec,
+  options: TaskOptions = {},
+): Promise<void> {
+  const extraConfig: OptionValue[] = Object.entries(spec.extraConfig ?? {}).map(([key, value]) => ({
+    key,
+    value,
+  }));
+  const deviceChange = await nicChanges(session, vm, spec.nics ?? [], options);
+  await runTask(
+    session,
+    'ReconfigVM_Task',
+    vmRef(vm),
+    {
+      spec: {
+        ...(spec.annotation === undefined ? {} : { annotation: spec.annotation }),
+        ...(extraConfig.length === 0 ? {} : { extraConfig }),
+        ...(deviceChange.length === 0 ? {} : { deviceChange }),
+      },
+    },
+    options,
+  );
+}
+
+export async function answerVm(
+  session: Session,
+  vm: string,
+  questionId: string,
+  choiceKey: string,
+  options: CallOptions = {},
+): Promise<void> {
+  try {
+    await session.call('AnswerVM', vmRef(vm), { questionId, answerChoice: choiceKey }, options);
+  } catch (error) {
+    // Somebody answered it meanwhile.
+    if (!(error instanceof VsphereError) || error.fault !== 'ConcurrentAccess') throw error;
+  }
+}
+
+export async function waitForVm(
+  session: Session,
+  vm: string,
+  predicate: (state: VmState) => boolean,
+  options: WaitForVmOptions,
+): Promise<VmState | undefined> {
+  return watchObject(session, vmRef(vm), STATE_PATHS, options, (read) => {
+    const state = stateOf(read);
+    options.onChange?.(state);
+    return predicate(state) ? state : undefined;
+  });
+}
+
+/** Cards are sent back as they were read, changed in what was asked for: hosts differ in what they keep. */
+async function nicChanges(
+  session: Session,
+  vm: string,
+  nics: NonNullable<ReconfigureSpec['nics']>,
+  options: CallOptions,
+): Promise<VirtualDeviceConfigSpec[]> {
+  if (nics.length === 0) return [];
+  const found = await readObject(session, vmRef(vm), ['config.hardware.device'], options);
+  const cards = (found?.read['config.hardware.device'] ?? []).filter(isEthernetCard);
+  return nics.map(({ key, connected, startConnected }) => {
+    const card = cards.find((each) => each.key === key);
+    if (card === undefined) {
+      throw new VsphereError(
+        'NotFound',
+        `VM ${vm} at ${session.address} has no network card with the key ${key}.`,
+      );
+    }
+    const before = card.connectable ?? { connected: false, startConnected: false, allowGuestControl: true };
+    const connectable = {
+      ...before,
+      connected: connected ?? before.connected,
+      startConnected: startConnected ?? before.startConnected,
+    };
+    return { operation: 'edit', device: { ...card, connectable } };
+  });
+}
+
+async function findInDatacenter(
+  session: Session,
+  datacenter: ManagedObjectReference,
+  path: string,
+  options: CallOptions,
+): Promise<VmSummary | undefined> {
+  const { searchIndex } = session.content;
+  if (searchIndex === undefined) return undefined;
+  try {
+    const vm = await session.call('FindByDatastorePath', searchIndex, { datacenter, path }, options);
+    return vm === undefined ? undefined : await readSummary(session, vm.value, options);
+  } catch (error) {
+    // In a datacenter without that datastore.
+    if (error instanceof VsphereError && error.fault === 'InvalidDatastore') return undefined;
+    throw error;
+  }
+}
+
+async function readSummary(
+  session: Session,
+  vm: string,
+  options: CallOptions,
+): Promise<VmSummary | undefined> {
+  const found = await readObject(session, vmRef(vm), SUMMARY_PATHS, options);
+  return found === undefined ? undefined : summaryOf(found);
+}

@@ -1,0 +1,179 @@
+// From the properties of a VirtualMachine to what callers see. A VM whose .vmx the host can't read has no
+// configuration at all; reading it as "no disks" would let a check of "every disk" pass, so it is an error.
+import { VsphereError } from './errors.ts';
+import { decodeName } from './names.ts';
+import type { Found, Read } from './property-collector.ts';
+import type { Properties, VirtualMachineQuestionInfo } from './schema/vim25.ts';
+import { codeOfFault } from './soap/fault.ts';
+import type { Nic, VirtualDisk, Vm, VmQuestion, VmState, VmSummary } from './types.ts';
+
+/** A disk's snapshots are fewer than that; ESXi allows 32. */
+const MAX_BACKING_DEPTH = 256;
+
+export const STATE_PATHS = [
+  'runtime.powerState',
+  'runtime.connectionState',
+  'runtime.host',
+  'runtime.question',
+  'guestHeartbeatStatus',
+  'guest.toolsRunningStatus',
+  'guest.net',
+] as const;
+export const SUMMARY_PATHS = [
+  'name',
+  'runtime.powerState',
+  'runtime.host',
+  'summary.config.vmPathName',
+  'config.template',
+  'config.extraConfig',
+  'config.hardware.device',
+] as const;
+const CONFIG_PATHS = ['config.extraConfig', 'config.hardware.device', 'config.uuid'] as const;
+export const VM_PATHS = [
+  ...STATE_PATHS,
+  ...CONFIG_PATHS,
+  'name',
+  'summary.config.vmPathName',
+  'config.annotation',
+  'config.instanceUuid',
+  'datastore',
+] as const;
+
+type Device = Properties['VirtualMachine']['config.hardware.device'][number];
+type EthernetCard = Extract<Device, { readonly macAddress?: string }>;
+type Disk = Extract<Device, { readonly $type: 'VirtualDisk' }>;
+
+export function stateOf(read: Read<'VirtualMachine', (typeof STATE_PATHS)[number]>): VmState {
+  const question = read['runtime.question'];
+  return {
+    powerState: read['runtime.powerState'] ?? 'poweredOff',
+    connectionState: read['runtime.connectionState'] ?? 'inaccessible',
+    host: read['runtime.host']?.value,
+    guestHeartbeatStatus: read.guestHeartbeatStatus ?? 'gray',
+    toolsRunningStatus: read['guest.toolsRunningStatus'] ?? '',
+    guestIpAddresses: (read['guest.net'] ?? []).flatMap((nic) => nic.ipAddress ?? []),
+    question: question === undefined ? undefined : questionOf(question),
+  };
+}
+
+export function summaryOf(found: Found<'VirtualMachine', (typeof SUMMARY_PATHS)[number]>): VmSummary {
+  const { ref, read } = found;
+  return {
+    moref: ref.value,
+    name: decodeName(read.name ?? ref.value),
+    powerState: read['runtime.powerState'] ?? 'poweredOff',
+    host: read['runtime.host']?.value,
+    vmPathName: read['summary.config.vmPathName'] ?? '',
+    macs: macsOf(read['config.hardware.device'] ?? []),
+    extraConfig: extraConfigOf(read['config.extraConfig'] ?? []),
+  };
+}
+
+/** Throws `NoPermission` or `InvalidState` when the VM's configuration can't be read. */
+export function vmOf(found: Found<'VirtualMachine', (typeof VM_PATHS)[number]>): Vm {
+  const { ref, read } = found;
+  const [options, devices, uuid] = [
+    read['config.extraConfig'],
+    read['config.hardware.device'],
+    read['config.uuid'],
+  ];
+  if (options === undefined || devices === undefined || uuid === undefined) throw unreadable(found);
+  return {
+    ...stateOf(read),
+    moref: ref.value,
+    name: decodeName(read.name ?? ref.value),
+    vmPathName: read['summary.config.vmPathName'] ?? '',
+    uuid,
+    instanceUuid: read['config.instanceUuid'] ?? '',
+    datastores: (read.datastore ?? []).map((each) => each.value),
+    disks: devices.filter(isDisk).map(diskOf),
+    nics: devices.filter(isEthernetCard).map(nicOf),
+    macs: macsOf(devices),
+    extraConfig: extraConfigOf(options),
+    annotation: read['config.annotation'] ?? '',
+  };
+}
+
+export function isEthernetCard(device: Device): device is EthernetCard {
+  return 'macAddress' in device || 'addressType' in device;
+}
+
+function isDisk(device: Device): device is Disk {
+  return device.$type === 'VirtualDisk';
+}
+
+function unreadable({
+  ref,
+  read,
+  missing,
+}: Found<'VirtualMachine', (typeof VM_PATHS)[number]>): VsphereError {
+  const fault = CONFIG_PATHS.map((path) => missing.get(path)).find((each) => each !== undefined);
+  const what = `The configuration of VM ${read.name ?? ''} (${ref.value}) can't be read`;
+  if (fault !== undefined) return new VsphereError(codeOfFault(fault), `${what}: ${fault}.`, { fault });
+  const state = read['runtime.connectionState'] ?? 'unknown';
+  return new VsphereError(
+    'InvalidState',
+    `${what}: its connection state is ${state}. See whether its host is connected and its datastore is mounted.`,
+  );
+}
+
+function diskOf(disk: Disk): VirtualDisk {
+  const files: string[] = [];
+  let backing: unknown = disk.backing;
+  while (isFileBacking(backing) && files.length < MAX_BACKING_DEPTH) {
+    files.push(backing.fileName);
+    backing = backing.parent;
+  }
+  const [fileName = '', ...parents] = files;
+  return {
+    key: disk.key,
+    fileName,
+    capacityBytes: disk.capacityInBytes ?? disk.capacityInKB * 1024,
+    parents,
+  };
+}
+
+function isFileBacking(
+  backing: unknown,
+): backing is { readonly fileName: string; readonly parent?: unknown } {
+  return typeof backing === 'object' && backing !== null && 'fileName' in backing;
+}
+
+function nicOf(card: EthernetCard): Nic {
+  return {
+    key: card.key,
+    label: card.deviceInfo?.label ?? '',
+    macAddress: card.macAddress ?? '',
+    connected: card.connectable?.connected ?? false,
+    startConnected: card.connectable?.startConnected ?? false,
+    network: networkOf(card.backing),
+  };
+}
+
+function networkOf(backing: EthernetCard['backing']): string | undefined {
+  return backing?.$type === 'VirtualEthernetCardNetworkBackingInfo' ? backing.deviceName : undefined;
+}
+
+function macsOf(devices: readonly Device[]): string[] {
+  return devices
+    .filter(isEthernetCard)
+    .map((card) => card.macAddress ?? '')
+    .filter((mac) => mac !== '');
+}
+
+function extraConfigOf(options: Properties['VirtualMachine']['config.extraConfig']): Record<string, string> {
+  return Object.fromEntries(
+    options.map(({ key, value }) => [key, typeof value === 'string' ? value : JSON.stringify(value)]),
+  );
+}
+
+function questionOf(question: VirtualMachineQuestionInfo): VmQuestion {
+  const choices = question.choice.choiceInfo.map(({ key, label }) => ({ key, label }));
+  return {
+    id: question.id,
+    text: question.text,
+    messageIds: (question.message ?? []).map((each) => each.id),
+    choices,
+    defaultChoice: choices[question.choice.defaultIndex ?? -1]?.key,
+  };
+}
