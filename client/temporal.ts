@@ -10,9 +10,9 @@ import { ClientError } from './client-error.ts';
 
 const DEFAULT_ADDRESS = 'localhost:7233';
 const DEFAULT_NAMESPACE = 'default';
-const CONNECT_TIMEOUT_MS = 8_000;
+const CONNECT_TIMEOUT_MS = 5_000;
 /** A worker that was started a moment ago gets this long to begin to listen. */
-const WORKER_PATIENCE_MS = 4_000;
+const WORKER_PATIENCE_MS = 3_000;
 const WORKER_POLL_MS = 250;
 
 export interface Temporal extends AsyncDisposable {

@@ -1,0 +1,509 @@
+// The CLI as a user runs it: a process of its own, against a real Temporal server, the real Workflows, and a site
+// whose steps act on a world in memory. The site opens what was sealed, so that the whole way of a secret is
+// walked.
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import proto from '@temporalio/proto';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { Worker } from '@temporalio/worker';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type SiteActivities, siteTaskQueue, targetSubject, WORKFLOW_TASK_QUEUE } from '../contract/index.ts';
+import { loadSiteKey, type SiteKey } from '../secrets/index.ts';
+import { FakeWorld } from '../test/fake-world.ts';
+import { bundleWorkflows, startTemporal } from '../test/temporal.ts';
+
+const PASSPHRASE = 'correct horse battery staple';
+const PASSWORD = 'Tr0ub4dor&3';
+const FINGERPRINT = 'AB'.repeat(32);
+const mainScript = join(import.meta.dirname, 'main.ts');
+
+let directory: string;
+let temporal: TestWorkflowEnvironment;
+let siteKey: SiteKey;
+const workers: Worker[] = [];
+const runs: Promise<void>[] = [];
+let world: FakeWorld;
+/** What the site's Activities were handed, opened as the site opens it. */
+let opened: string[];
+let override: Partial<SiteActivities>;
+
+const open = (sealed: Parameters<SiteKey['open']>[0], binding: Parameters<SiteKey['open']>[1]): void => {
+  opened.push(Buffer.from(siteKey.open(sealed, binding)).toString());
+};
+
+/** The fake world's steps, as this test wants them at the moment they are called. */
+const activities = Object.fromEntries(
+  (Object.keys(new FakeWorld().activities) as (keyof SiteActivities)[]).map((name) => [
+    name,
+    (input: never): Promise<unknown> => (override[name] ?? siteSteps[name] ?? world.activities[name])(input),
+  ]),
+);
+
+const siteSteps: Partial<SiteActivities> = {
+  siteInfo: async ({ site }) => ({ site, publicKey: siteKey.publicKey, fingerprint: siteKey.fingerprint }),
+  targetInfo: async ({ host, port }) => ({ host, port, fingerprint: FINGERPRINT }),
+  preflight: async (input) => {
+    const { sessionId: workflowId, source, target } = input;
+    try {
+      open(source.passphrase, { workflowId, purpose: 'set-passphrase', subject: source.backupSet });
+      open(target.password, { workflowId, purpose: 'target-password', subject: targetSubject(target) });
+    } catch (error) {
+      throw ApplicationFailure.nonRetryable(String(error), 'SecretRejected');
+    }
+    return world.activities.preflight(input);
+  },
+};
+
+async function startWorkers(): Promise<void> {
+  const connection = temporal.nativeConnection;
+  workers.push(
+    await Worker.create({
+      connection,
+      taskQueue: WORKFLOW_TASK_QUEUE,
+      workflowBundle: await bundleWorkflows(),
+    }),
+    await Worker.create({
+      connection,
+      taskQueue: siteTaskQueue('main'),
+      activities,
+      shutdownGraceTime: 0,
+      shutdownForceTime: '2s',
+    }),
+  );
+  runs.push(...workers.map((worker) => worker.run()));
+}
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'rundirect-cli-'));
+  [temporal, siteKey] = await Promise.all([startTemporal(), loadSiteKey(directory)]);
+  world = new FakeWorld();
+  await startWorkers();
+  await writeFile(join(directory, 'passphrase'), `${PASSPHRASE}\n`, { mode: 0o600 });
+  await writeFile(join(directory, 'password'), PASSWORD, { mode: 0o600 });
+});
+
+afterAll(async () => {
+  for (const worker of workers) worker.shutdown();
+  await Promise.all(runs);
+  await temporal.teardown();
+  await rm(directory, { recursive: true, force: true });
+});
+
+beforeEach(() => {
+  world = new FakeWorld();
+  opened = [];
+  override = {};
+});
+
+afterEach(async () => {
+  await rm(join(directory, 'rundirect'), { recursive: true, force: true });
+});
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The JSON documents on standard output; fails where a line is none. */
+  documents(): Record<string, unknown>[];
+}
+
+interface RunOptions {
+  readonly stdin?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Ctrl-C as soon as this appears on standard output or error. */
+  readonly interruptAt?: string;
+}
+
+async function rundirect(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  const child = spawn(process.execPath, [mainScript, ...args], {
+    env: {
+      PATH: process.env['PATH'],
+      HOME: directory,
+      XDG_CONFIG_HOME: directory,
+      TZ: 'UTC',
+      TEMPORAL_ADDRESS: temporal.address,
+      ...options.env,
+    },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  let interrupted = options.interruptAt === undefined;
+  const look = (): void => {
+    if (interrupted || !(stdout + stderr).includes(options.interruptAt ?? '')) return;
+    interrupted = true;
+    child.kill('SIGINT');
+  };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+    look();
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+    look();
+  });
+  child.stdin.end(options.stdin ?? '');
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  const documents = () =>
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  return { code, stdout, stderr, documents };
+}
+
+const pin = () => rundirect(['site', 'pin', '--fingerprint', siteKey.fingerprint]);
+
+const startArguments = (...more: string[]): string[] => [
+  ...['start', '--vault', '/vault', '--set', 'nightly', '--vm', 'web01', '--target', 'esx1.example'],
+  ...['--user', 'root', '--fingerprint', FINGERPRINT],
+  ...['--passphrase-file', join(directory, 'passphrase'), '--password-file', join(directory, 'password')],
+  ...more,
+];
+
+/** Every byte that Temporal has kept of a Workflow. */
+async function historyBytes(workflowId: string): Promise<Buffer> {
+  const history = await temporal.client.workflow.getHandle(workflowId).fetchHistory();
+  return Buffer.from(proto.temporal.api.history.v1.History.encode(history).finish());
+}
+
+describe('a session from the command line', () => {
+  it('starts, is listed, shown, watched and stopped; Temporal sees no secret', async () => {
+    await pin();
+    const start = await rundirect(startArguments('--session', 'web01-a'));
+    expect(start.stderr).toBe('');
+    expect(start.code).toBe(0);
+    expect(start.stdout).toContain('web01 runs from its backup, powered on in');
+    expect(start.stdout).toMatch(/guest ready +\d.* after the command/);
+    expect(opened).toEqual([PASSPHRASE, PASSWORD]);
+
+    const listed = await rundirect(['sessions']);
+    expect(listed.stdout).toMatch(/web01-a +web01 +running +esx1\.example:443\/root +nightly +main/);
+    const shown = await rundirect(['show', 'web01-a']);
+    expect(shown.stdout).toContain('from         nightly/job-2');
+    expect(shown.stdout).toContain('Preflight passed');
+    const watched = await rundirect(['watch', 'web01-a', '--json']);
+    expect(watched.code).toBe(0);
+    expect(watched.documents().at(-1)).toMatchObject({ event: 'result', session: { state: 'running' } });
+
+    const stop = await rundirect(['stop', 'web01-a', '--reason', 'test done']);
+    expect(stop).toMatchObject({ code: 0, stderr: '' });
+    expect(stop.stdout).toContain('Session web01-a is stopped');
+    expect(world.leftovers).toEqual([]);
+
+    const again = await rundirect(['stop', 'web01-a', '--json']);
+    expect(again.code).toBe(1);
+    expect(again.documents()).toMatchObject([{ error: { type: 'SessionEnded' } }]);
+    const bytes = await historyBytes('web01-a');
+    expect(bytes.includes('web01')).toBe(true);
+    for (const secret of [PASSPHRASE, PASSWORD]) expect(bytes.includes(secret)).toBe(false);
+  });
+
+  it('tells scripts one event to a line, the result last, and takes both secrets from standard input', async () => {
+    await pin();
+    const args = startArguments('--session', 'web01-b', '--json', '--verify', 'beside', '--name', 'copy');
+    const withoutFiles = args.filter(
+      (_, index) => !/-file$/.test(args[index] ?? '') && !/-file$/.test(args[index - 1] ?? ''),
+    );
+    const start = await rundirect([...withoutFiles, '--passphrase-stdin', '--password-stdin'], {
+      stdin: `${PASSPHRASE}\n${PASSWORD}\n`,
+    });
+    expect(start).toMatchObject({ code: 0, stderr: '' });
+    const documents = start.documents();
+    expect(documents[0]).toEqual({ event: 'started', sessionId: 'web01-b' });
+    expect(documents.at(-1)).toMatchObject({
+      event: 'result',
+      session: {
+        sessionId: 'web01-b',
+        state: 'running',
+        vm: { name: 'copy' },
+        status: 'OK',
+        progressPercent: 100,
+      },
+    });
+    expect(
+      documents.some(({ event, message }) => event === 'log' && String(message).includes('mounted')),
+    ).toBe(true);
+    expect(opened).toEqual([PASSPHRASE, PASSWORD]);
+    await rundirect(['stop', 'web01-b']);
+  });
+
+  it('does not follow when told to detach, and leaves the VM off when told so', async () => {
+    await pin();
+    const start = await rundirect(
+      startArguments('--session', 'web01-c', '--detach', '--no-power-on', '--json'),
+    );
+    expect(start.code).toBe(0);
+    expect(start.documents().at(-1)).toEqual({ event: 'result', sessionId: 'web01-c' });
+    const watched = await rundirect(['watch', 'web01-c', '--json']);
+    expect(watched.documents().at(-1)).toMatchObject({ session: { powerState: 'poweredOff' } });
+    expect(world.calls).not.toContain('powerOnVm');
+    await rundirect(['stop', 'web01-c']);
+  });
+
+  it('ends with the failure of the step that failed, in words and with the way out', async () => {
+    await pin();
+    override.mount = async () => {
+      throw ApplicationFailure.nonRetryable(
+        'esx1 refuses: the datastore name is in use',
+        'DatastoreConflict',
+      );
+    };
+    const start = await rundirect(startArguments('--session', 'web01-d'));
+    expect(start.code).toBe(1);
+    expect(start.stderr).toContain('esx1 refuses: the datastore name is in use');
+    expect(start.stderr).toContain('points elsewhere on this host');
+    expect(world.leftovers).toEqual([]);
+    const failed = await rundirect(['sessions', '--state', 'failed', '--json']);
+    expect(failed.documents()).toMatchObject([{ sessions: [{ sessionId: 'web01-d', state: 'failed' }] }]);
+  });
+
+  it('shows every finding of preflight', async () => {
+    await pin();
+    override.preflight = async () => {
+      const findings = [
+        { severity: 'error', code: 'NameTaken', message: 'esx1 has a VM web01 already' },
+        { severity: 'warning', code: 'OriginalRunning', message: 'the original is running' },
+      ];
+      throw ApplicationFailure.nonRetryable('preflight found what stands in the way', 'PreflightFailed', {
+        findings,
+      });
+    };
+    const start = await rundirect(startArguments('--session', 'web01-e', '--json'));
+    expect(start.code).toBe(1);
+    expect(start.stderr).toContain('error NameTaken: esx1 has a VM web01 already');
+    expect(start.documents().at(-1)).toMatchObject({
+      event: 'error',
+      error: { type: 'PreflightFailed', findings: [{ code: 'NameTaken' }, { code: 'OriginalRunning' }] },
+    });
+  });
+
+  it('goes on without the one who pressed Ctrl-C', async () => {
+    await pin();
+    world.guestComes = false;
+    override.awaitGuest = untilCancelled;
+    const start = await rundirect(startArguments('--session', 'web01-f'), { interruptAt: 'is powered on' });
+    expect(start.code).toBe(130);
+    expect(start.stderr).toContain('the session goes on');
+    expect(start.stderr).toContain('rundirect watch web01-f');
+    const shown = await rundirect(['show', 'web01-f', '--json']);
+    expect(shown.documents()).toMatchObject([{ session: { state: 'running' } }]);
+    await rundirect(['stop', 'web01-f']);
+  });
+
+  it('never uses a session id twice', async () => {
+    await pin();
+    const first = await rundirect(startArguments('--session', 'web01-g', '--detach'));
+    expect(first.code).toBe(0);
+    const second = await rundirect(startArguments('--session', 'web01-g'));
+    expect(second.code).toBe(1);
+    expect(second.stderr).toContain('there is, or was, a session web01-g already');
+    await rundirect(['watch', 'web01-g']);
+    await rundirect(['stop', 'web01-g']);
+  });
+
+  it('tells a session that does not exist', async () => {
+    for (const command of ['show', 'watch', 'stop']) {
+      const outcome = await rundirect([command, 'nobody-1']);
+      expect(outcome.code).toBe(1);
+      expect(outcome.stderr).toContain('knows no session nobody-1');
+    }
+  });
+});
+
+describe('trust', () => {
+  it('seals to no key that nobody has compared', async () => {
+    const outcome = await rundirect(startArguments());
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toContain('rundirect site pin --site main --fingerprint SHA256:');
+  });
+
+  it('pins the key whose fingerprint was given, and no other', async () => {
+    const other = `SHA256:${'A'.repeat(43)}`;
+    const wrong = await rundirect(['site', 'pin', '--fingerprint', other]);
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toContain(siteKey.fingerprint);
+    const unseen = await rundirect(['site', 'pin']);
+    expect(unseen.code).toBe(1);
+    const right = await rundirect(['site', 'pin', '--fingerprint', siteKey.fingerprint, '--json']);
+    expect(right.documents()).toMatchObject([
+      { site: 'main', fingerprint: siteKey.fingerprint, pinned: true },
+    ]);
+    const path = join(directory, 'rundirect', 'config.json');
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    const shown = await rundirect(['site', 'show', '--json']);
+    expect(shown.documents()).toMatchObject([{ pinned: true }]);
+  });
+
+  it('refuses a changed key loudly, and what was sealed to the old one does not open', async () => {
+    await rundirect(['site', 'pin', '--yes']);
+    const path = join(directory, 'rundirect', 'config.json');
+    const changed = (await readFile(path, 'utf8')).replace(
+      siteKey.publicKey,
+      Buffer.alloc(32, 9).toString('base64'),
+    );
+    await writeFile(path, changed);
+    for (const args of [
+      ['site', 'show'],
+      ['site', 'pin', '--yes'],
+    ]) {
+      const outcome = await rundirect(args);
+      expect(outcome.code).toBe(1);
+      expect(outcome.stderr).toContain('THE KEY OF SITE main HAS CHANGED');
+    }
+    const start = await rundirect(startArguments('--json'));
+    expect(start.code).toBe(1);
+    expect(start.documents().at(-1)).toMatchObject({ error: { type: 'SecretRejected' } });
+    expect(start.stderr).toContain('rundirect site pin');
+  });
+
+  it('shows the certificate of a target, and asks nobody in a script', async () => {
+    const shown = await rundirect(['target', 'show', '[::1]:8443', '--json']);
+    expect(shown.documents()).toEqual([{ host: '::1', port: 8443, fingerprint: FINGERPRINT, pinned: null }]);
+    await pin();
+    const args = startArguments();
+    const at = args.indexOf('--fingerprint');
+    const start = await rundirect([...args.slice(0, at), ...args.slice(at + 2)]);
+    expect(start.code).toBe(1);
+    expect(start.stderr).toContain('rundirect target show esx1.example:443');
+  });
+});
+
+describe('vault and backup', () => {
+  it('makes a vault and lists what is in it', async () => {
+    const made = await rundirect(['vault', 'init', '--vault', '/vault', '--json']);
+    expect(made.documents()).toEqual([{ vault: '/vault', vaultId: 'v-1' }]);
+    const empty = await rundirect(['vault', 'list', '--vault', '/vault']);
+    expect(empty.stdout).toContain('holds no backups yet');
+    override.vaultList = async ({ vault }) => ({
+      vault,
+      vaultId: 'v-1',
+      backupSets: [
+        {
+          name: 'nightly',
+          createdAt: '2026-01-01T00:00:00.000Z',
+          jobs: [
+            {
+              jobId: 'job-1',
+              kind: 'full',
+              createdAt: '2026-01-01T01:02:03.000Z',
+              vms: [{ name: 'web01', disks: [{ name: 'a.vmdk', sizeBytes: 1024 ** 3, storedBytes: 4096 }] }],
+              storedBytes: 4096,
+            },
+          ],
+        },
+      ],
+    });
+    const listed = await rundirect(['vault', 'list', '--vault', '/vault']);
+    expect(listed.stdout).toMatch(/nightly +job-1 +full +2026-01-01 01:02 +web01 +1 +1 GiB +4 KiB/);
+  });
+
+  it('backs up with the passphrase sealed for this backup alone', async () => {
+    await pin();
+    override.backup = async (input) => {
+      const workflowId = Context.current().info.workflowExecution?.workflowId ?? '';
+      open(input.passphrase, { workflowId, purpose: 'set-passphrase', subject: input.backupSet });
+      return world.activities.backup(input);
+    };
+    const args = ['backup', '--vault', '/vault', '--set', 'nightly', '/vms/web01', '--passphrase-stdin'];
+    const backup = await rundirect([...args, '--json'], { stdin: `${PASSPHRASE}\n` });
+    expect(backup).toMatchObject({ code: 0, stderr: '' });
+    expect(backup.documents().at(-1)).toMatchObject({
+      event: 'result',
+      result: { jobId: 'job-1', newSet: true },
+    });
+    expect(opened).toEqual([PASSPHRASE]);
+  });
+
+  it('cancels a backup at Ctrl-C', async () => {
+    await pin();
+    override.backup = untilCancelled;
+    const passphrase = ['--passphrase-file', join(directory, 'passphrase')];
+    const backup = await rundirect(
+      ['backup', '--vault', '/vault', '--set', 'nightly', '/vms/web01', '--json', ...passphrase],
+      { interruptAt: '"phase":"waiting"' },
+    );
+    expect(backup.code).toBe(130);
+    expect(backup.documents().at(-1)).toMatchObject({ event: 'error', error: { type: 'Interrupted' } });
+  });
+});
+
+describe('what goes wrong before anything starts', () => {
+  it('names the site whose worker is missing', async () => {
+    const outcome = await rundirect(['vault', 'list', '--vault', '/vault', '--site', 'branch']);
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toContain('no worker of site branch');
+    expect(outcome.stderr).toContain('rundirect worker --site branch');
+  });
+
+  it('names the address where Temporal does not answer', async () => {
+    const port = await freePort();
+    const outcome = await rundirect(['sessions', '--json'], {
+      env: { TEMPORAL_ADDRESS: `127.0.0.1:${port}` },
+    });
+    expect(outcome.code).toBe(1);
+    expect(outcome.documents()).toMatchObject([{ error: { type: 'TemporalUnreachable' } }]);
+    expect(outcome.stderr).toContain(`127.0.0.1:${port}`);
+  });
+
+  it('names a namespace that Temporal does not have', async () => {
+    const outcome = await rundirect(['sessions'], { env: { TEMPORAL_NAMESPACE: 'elsewhere' } });
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toContain('Temporal has no namespace elsewhere');
+  });
+
+  it.each([
+    ['an unknown command', ['strat'], 'Did you mean start?'],
+    ['a missing option', ['vault', 'list'], '--vault'],
+    ['a relative vault', ['vault', 'list', '--vault', 'here'], 'absolute folder'],
+    ['a secret as an argument', startUsage('--password', 'x'), "unknown option '--password'"],
+    ['a bad duration', startUsage('--guest-timeout', 'soon'), '90s, 5m or 1h30m'],
+    ['a bad target', ['target', 'show', 'esx:99999'], 'HOST or HOST:PORT'],
+    [
+      'two sources of one secret',
+      startUsage('--password-file', 'a', '--password-stdin'),
+      'cannot be used with',
+    ],
+  ])('ends with exit code 2 for %s', async (_, args, words) => {
+    const outcome = await rundirect([...args, '--json']);
+    expect(outcome.stderr).toContain(words);
+    expect(outcome.code).toBe(2);
+    expect(outcome.documents()).toMatchObject([{ error: { type: 'Usage' } }]);
+  });
+
+  it('refuses an empty secret', async () => {
+    await pin();
+    await writeFile(join(directory, 'empty'), '\n', { mode: 0o600 });
+    const outcome = await rundirect(startArguments('--passphrase-file', join(directory, 'empty')));
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toContain('the passphrase is empty');
+  });
+});
+
+function startUsage(...more: string[]): string[] {
+  return ['start', '--vault', '/v', '--set', 's', '--vm', 'w', '--target', 'e', '--user', 'u', ...more];
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 1;
+}
+
+/** An Activity that works until nobody wants it any more. */
+async function untilCancelled(): Promise<never> {
+  const context = Context.current();
+  const beat = setInterval(() => context.heartbeat(), 50);
+  try {
+    return await context.cancelled;
+  } finally {
+    clearInterval(beat);
+  }
+}
