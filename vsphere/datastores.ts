@@ -33,7 +33,7 @@ export async function createNasDatastore(
           type: 'NFS',
         },
       },
-      { ...options, timeoutMs: MOUNT_TIMEOUT_MS },
+      { ...options, answerWithinMs: MOUNT_TIMEOUT_MS },
     );
     if (made === undefined)
       throw new VsphereError('Unexpected', `CreateNasDatastore on ${host} made nothing.`);
@@ -64,7 +64,7 @@ export async function removeDatastore(
       'RemoveDatastore',
       system,
       { datastore: reference },
-      { ...options, timeoutMs: MOUNT_TIMEOUT_MS },
+      { ...options, answerWithinMs: MOUNT_TIMEOUT_MS },
     );
   } catch (error) {
     if (!isCode(error, 'NotFound')) throw error;

@@ -4,7 +4,7 @@ import { VsphereError } from './errors.ts';
 import { readObject } from './property-collector.ts';
 import type { Session } from './session.ts';
 import { awaitTask, outwaitTasks, runningTasks, runTask } from './tasks.ts';
-import type { CallOptions, PowerOnOptions, TaskOptions, VmQuestion } from './types.ts';
+import type { CallOptions, PowerOnOptions, TaskOptions, VmQuestion, VmState } from './types.ts';
 import { answerVm, vmRef, waitForVm } from './virtual-machines.ts';
 
 /** The question whether the VM was moved or copied. */
@@ -12,17 +12,18 @@ const MOVED_OR_COPIED = 'msg.uuid.altered';
 const CHOICE_LABELS = { moved: /moved/i, copied: /copied/i } as const;
 
 export async function powerOnVm(session: Session, vm: string, options: PowerOnOptions): Promise<void> {
-  const what = `Powering on VM ${vm} at ${session.address}`;
-  const done = new AbortController();
-  const questions = answerQuestions(session, vm, options, done.signal);
-  // It is awaited below; a rejection before that is not unhandled.
-  questions.catch(() => undefined);
+  const ended = new AbortController();
+  const signal =
+    options.signal === undefined ? ended.signal : AbortSignal.any([options.signal, ended.signal]);
+  const powering = powerOn(session, vm, { ...options, signal });
+  const answering = answerQuestions(session, vm, { ...options, signal });
   try {
-    await powerOn(session, vm, what, options);
+    // Answering ends by itself only by failing, and a power-on whose questions nobody sees might never end.
+    await Promise.race([powering, answering]);
   } finally {
-    done.abort();
+    ended.abort();
+    await Promise.allSettled([powering, answering]);
   }
-  await questions;
 }
 
 export async function powerOffVm(session: Session, vm: string, options: TaskOptions = {}): Promise<void> {
@@ -53,7 +54,8 @@ export async function suspendVm(session: Session, vm: string, options: TaskOptio
   }
 }
 
-async function powerOn(session: Session, vm: string, what: string, options: TaskOptions): Promise<void> {
+async function powerOn(session: Session, vm: string, options: TaskOptions): Promise<void> {
+  const what = `Powering on VM ${vm} at ${session.address}`;
   const found = await readObject(session, vmRef(vm), ['runtime.powerState', 'recentTask'], options);
   const recent = found?.read.recentTask ?? [];
   const running = await runningTasks(session, recent, 'VirtualMachine.powerOn', options.signal);
@@ -84,41 +86,19 @@ async function hasPower(
   return found?.read['runtime.powerState'] === powerState;
 }
 
-/** Watches for questions until `done`; each is dealt with once. */
-async function answerQuestions(
-  session: Session,
-  vm: string,
-  options: PowerOnOptions,
-  done: AbortSignal,
-): Promise<void> {
+/** Deals with each question once, until its signal ends it. */
+async function answerQuestions(session: Session, vm: string, options: PowerOnOptions): Promise<never> {
+  const { signal } = options;
   const seen = new Set<string>();
-  while (!done.aborted) {
-    const question = await nextQuestion(session, vm, seen, done);
-    if (question === undefined) return;
+  const isNew = ({ question }: VmState): boolean => question !== undefined && !seen.has(question.id);
+  for (;;) {
+    const state = await waitForVm(session, vm, isNew, { signal, timeoutMs: Number.POSITIVE_INFINITY });
+    const question = state?.question;
+    if (question === undefined) continue;
     seen.add(question.id);
     const choice = choiceFor(question, options.movedOrCopied);
     if (choice === undefined) options.onQuestion?.(question);
-    else await answerVm(session, vm, question.id, choice, { signal: options.signal });
-  }
-}
-
-async function nextQuestion(
-  session: Session,
-  vm: string,
-  seen: ReadonlySet<string>,
-  done: AbortSignal,
-): Promise<VmQuestion | undefined> {
-  const isNew = (question: VmQuestion | undefined): boolean =>
-    question !== undefined && !seen.has(question.id);
-  try {
-    const state = await waitForVm(session, vm, ({ question }) => isNew(question), {
-      signal: done,
-      timeoutMs: Number.POSITIVE_INFINITY,
-    });
-    return state?.question;
-  } catch (error) {
-    if (done.aborted) return undefined;
-    throw error;
+    else await answerVm(session, vm, question.id, choice, { signal });
   }
 }
 

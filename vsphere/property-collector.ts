@@ -148,7 +148,7 @@ async function followUpdates<T extends ObjectType, P extends Path<T>, R>(
       'WaitForUpdatesEx',
       collector,
       { version, options: { maxWaitSeconds } },
-      { signal: options.signal, timeoutMs: WAIT_SECONDS * 1000 + WAIT_MARGIN_MS },
+      { signal: options.signal, answerWithinMs: WAIT_SECONDS * 1000 + WAIT_MARGIN_MS },
     );
     if (update === undefined) {
       if (version === '') throw gone(ref);
@@ -259,7 +259,7 @@ function gone(ref: ManagedObjectReference): VsphereError {
   );
 }
 
-const TIDY = { timeoutMs: DESTROY_TIMEOUT_MS };
+const TIDY = { answerWithinMs: DESTROY_TIMEOUT_MS };
 
 /** What can't be destroyed now goes with the session; the work itself is done, or failed for its own reason. */
 async function tidy(destroying: Promise<unknown>): Promise<void> {

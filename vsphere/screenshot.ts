@@ -56,7 +56,7 @@ async function fetchPng(
   options: CallOptions,
 ): Promise<Uint8Array | undefined> {
   const what = `Fetching ${path} from ${session.address}`;
-  const answer = await session.get(path, { ...options, timeoutMs: SCREEN_TIMEOUT_MS, what });
+  const answer = await session.get(path, { ...options, answerWithinMs: SCREEN_TIMEOUT_MS, what });
   const isPng = answer.body.subarray(0, PNG_SIGNATURE.length).equals(PNG_SIGNATURE);
   return answer.status === 200 && isPng ? answer.body : undefined;
 }

@@ -31,7 +31,8 @@ const repeatableMethods: ReadonlySet<Method> = new Set<Method>([
 ]);
 
 export interface InvokeOptions extends CallOptions {
-  readonly timeoutMs?: number;
+  /** How long the server may take to begin its answer. */
+  readonly answerWithinMs?: number;
 }
 
 export interface Session extends AsyncDisposable {
@@ -133,14 +134,16 @@ async function logIn(transport: Transport, options: ConnectOptions): Promise<Ses
     address,
     call,
     repeatable,
-    get: (path, { what, signal, timeoutMs }) =>
-      transport.request({ method: 'GET', path, what, signal, timeoutMs: timeoutMs ?? CALL_TIMEOUT_MS }),
+    get: (path, { what, signal, answerWithinMs }) =>
+      transport.request({ method: 'GET', path, what, signal, timeoutMs: answerWithinMs ?? CALL_TIMEOUT_MS }),
     async [Symbol.asyncDispose]() {
       if (closed) return;
       closed = true;
       clearInterval(keepAlive);
       // A session that can't be ended politely ends by itself.
-      await invoke('Logout', sessionManager, {}, { timeoutMs: LOGOUT_TIMEOUT_MS }).catch(() => undefined);
+      await invoke('Logout', sessionManager, {}, { answerWithinMs: LOGOUT_TIMEOUT_MS }).catch(
+        () => undefined,
+      );
       await transport[Symbol.asyncDispose]();
     },
   };
@@ -160,7 +163,7 @@ async function post<M extends Method>(
     path: '/sdk',
     headers: { 'content-type': 'text/xml; charset=utf-8', soapaction: `"urn:vim25/${version}"` },
     body: encodeRequest(method, self, parameters, version),
-    timeoutMs: options.timeoutMs ?? CALL_TIMEOUT_MS,
+    timeoutMs: options.answerWithinMs ?? CALL_TIMEOUT_MS,
     signal: options.signal,
     what,
   });
