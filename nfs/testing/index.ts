@@ -1,0 +1,2 @@
+// The door for tests and benchmarks of other rooms: the port's contract suite, and file systems to serve.
+export { describeFileSystem, type FileSystemUnderTest } from './file-system-contract.ts';
