@@ -1,4 +1,10 @@
 // The door: a VM's folder as on a datastore or on disk, read for a backup, and the texts that a published copy
 // of it gets. Nothing here knows of vaults, NFS or vSphere.
+export { hardwareFindings } from './hardware-findings.ts';
+export { openVmFolder } from './open-vm-folder.ts';
+export { publishedVmx, SESSION_KEY } from './published-vmx.ts';
 export * from './types.ts';
 export { VmFolderError, type VmFolderErrorCode } from './vm-folder-error.ts';
+export { parseDescriptor, publishedDescriptor, type VmdkDescriptor } from './vmdk-descriptor.ts';
+export { parseVmx, type Vmx } from './vmx.ts';
+export { disksOf, macs } from './vmx-devices.ts';

@@ -2,7 +2,7 @@
 
 /** One disk of an open VM folder; what a vault backs up. */
 export interface FolderDisk {
-  /** Unique within the VM, and a plain file name: that of the descriptor, `web01.vmdk`. */
+  /** Unique within the VM, and a plain file name: `PublishedDisk.diskName`. */
   readonly name: string;
   /** The descriptor's absolute path. */
   readonly path: string;
@@ -52,14 +52,14 @@ export type HardwareFindingCode =
   | 'HasSnapshots'
   | 'RemovableMedia';
 
-/** A disk of a .vmx, and what it is called where it is published. */
+/** A disk of a .vmx, and what it is called in a backup and where that is published. */
 export interface PublishedDisk {
   /** Device of the .vmx: `scsi0:0`. */
   readonly device: string;
-  /** The disk's name in the backup. */
+  /** As the .vmx has it: a plain name, or a path on another datastore. */
+  readonly fileName: string;
+  /** Its name in the backup, and that of its descriptor: `web01.vmdk`. */
   readonly diskName: string;
-  /** `web01.vmdk` */
-  readonly descriptorName: string;
   /** `web01-flat.vmdk` */
   readonly flatName: string;
 }

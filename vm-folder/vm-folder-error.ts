@@ -16,3 +16,8 @@ export class VmFolderError extends Error {
     this.code = code;
   }
 }
+
+/** What an unknown thrown value says. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

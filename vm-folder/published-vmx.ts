@@ -1,0 +1,85 @@
+// The .vmx that a gateway publishes: the backed-up one with only what must differ changed. Every path is a plain
+// name inside its own directory, so that nothing it does can reach the original's files; it carries the
+// session's mark; it answers "moved" when the host asks whether it was moved or copied.
+import type { PublishOptions } from './types.ts';
+import type { Vmx } from './vmx.ts';
+import { baseName, disksOf, mediaOf, networkCardsOf } from './vmx-devices.ts';
+
+/** Where things are, or were, while the original ran: the host writes its own. */
+const REMOVED_KEYS = [
+  'workingDir',
+  'suspend.directory',
+  'snapshot.directory',
+  'snapshot.redoNotWithParent',
+  'checkpoint.vmState',
+  'checkpoint.vmState.readOnly',
+  'sched.swap.derivedName',
+  'sched.swap.dir',
+  'extendedConfigFile',
+  'migrate.hostlog',
+  'migrate.hostLogState',
+  'migrate.migrationId',
+  'vmxstats.filename',
+];
+/** Prose and the guest's own data may look like a path and is none. */
+const PROSE = /^(annotation|displayname|guestinfo\.)/;
+const ABSOLUTE = /^(\/|\[[^\]]+\]\s)/;
+const PORT_FILE = /^(?:serial|parallel)\d+\.filename$/;
+
+/** The mark by which a VM is known to be a session's. */
+export const SESSION_KEY = 'rundirect.session';
+
+export function publishedVmx(vmx: Vmx, options: PublishOptions): string {
+  return vmx
+    .with(withoutAbsolutePaths(vmx))
+    .with(Object.fromEntries(REMOVED_KEYS.map((key) => [key, undefined])))
+    .with(disconnectedMedia(vmx))
+    .with(diskNames(vmx))
+    .with(options.network === 'disconnected' ? unpluggedCards(vmx) : {})
+    .with(identity(vmx, options))
+    .serialize();
+}
+
+function identity(vmx: Vmx, { sessionId, displayName }: PublishOptions): Record<string, string> {
+  const nvram = vmx.get('nvram');
+  const note = vmx.get('annotation') ?? '';
+  const mark = `[Run Direct session ${sessionId}: this VM runs from its backup]`;
+  return {
+    displayName,
+    ...(nvram === undefined ? {} : { nvram: baseName(nvram) }),
+    annotation: note === '' ? mark : `${note}\n${mark}`,
+    'uuid.action': 'keep',
+    [SESSION_KEY]: sessionId,
+  };
+}
+
+function diskNames(vmx: Vmx): Record<string, string> {
+  return Object.fromEntries(disksOf(vmx).map(({ device, diskName }) => [`${device}.fileName`, diskName]));
+}
+
+/** The drives stay, without a medium: what they had lies outside the backup. */
+function disconnectedMedia(vmx: Vmx): Record<string, string> {
+  const changes: Record<string, string> = {};
+  for (const { device } of mediaOf(vmx)) {
+    changes[`${device}.startConnected`] = 'FALSE';
+    changes[`${device}.clientDevice`] = 'TRUE';
+    changes[`${device}.fileName`] = 'emptyBackingString';
+    if (device.startsWith('floppy')) changes[`${device}.fileType`] = 'device';
+    else changes[`${device}.deviceType`] = 'cdrom-raw';
+  }
+  return changes;
+}
+
+function unpluggedCards(vmx: Vmx): Record<string, string> {
+  return Object.fromEntries(networkCardsOf(vmx).map((card) => [`${card}.startConnected`, 'FALSE']));
+}
+
+/** A port that writes to a file goes on doing so, in the VM's directory; any other absolute path goes. */
+function withoutAbsolutePaths(vmx: Vmx): Record<string, string | undefined> {
+  const changes: Record<string, string | undefined> = {};
+  for (const [key, value] of vmx.entries()) {
+    if (PROSE.test(key) || !ABSOLUTE.test(value)) continue;
+    changes[key] = PORT_FILE.test(key) ? baseName(value) : undefined;
+  }
+  return changes;
+}

@@ -1,0 +1,118 @@
+// A VMDK descriptor: the small text file that says what a disk consists of. The kinds that are read here have
+// their data in flat files of plain sectors.
+// Source: VMware Virtual Disk Format 1.1 (2007), "The Disk Descriptor File".
+import { decodeText } from './text-encoding.ts';
+import { VmFolderError } from './vm-folder-error.ts';
+
+export const MAX_DESCRIPTOR_BYTES = 1024 * 1024;
+export const SECTOR_BYTES = 512;
+const MAX_SECTORS = (64 * 1024 ** 4) / SECTOR_BYTES;
+const NO_PARENT = 'ffffffff';
+const ENCODING = /^\s*encoding\s*=\s*"?([A-Za-z0-9_.:-]+)"?/im;
+const EXTENT = /^\s*(RW|RDONLY|NOACCESS)\s+(\d+)\s+([A-Z0-9]+)(?:\s+"([^"]*)"(?:\s+(\d+))?)?\s*$/;
+const SETTING = /^\s*([A-Za-z0-9_.]+)\s*=\s*(?:"([^"]*)"|(\S*))\s*$/;
+/** First bytes of disks that carry their descriptor inside, or none: hosted sparse, COWD, SE sparse. */
+const BINARY_MAGICS = ['KDMV', 'COWD', '\xbe\xba\xfe\xca'];
+const RAW_DEVICE_MAPPINGS = new Set(['vmfsrawdevicemap', 'vmfspassthroughrawdevicemap']);
+
+export interface Extent {
+  readonly access: 'RW' | 'RDONLY' | 'NOACCESS';
+  readonly sectors: number;
+  /** FLAT, VMFS, ZERO, SPARSE, VMFSRDM, … */
+  readonly type: string;
+  readonly fileName: string | undefined;
+  /** Where in the file it starts. */
+  readonly offsetSectors: number;
+}
+
+export interface VmdkDescriptor {
+  readonly createType: string;
+  /** 8 hexadecimal digits, lower case. */
+  readonly cid: string;
+  readonly hasParent: boolean;
+  readonly extents: readonly Extent[];
+  readonly sizeBytes: number;
+  readonly isRawDeviceMapping: boolean;
+  readonly text: string;
+}
+
+/** Throws VmFolderError SourceInvalid when it is no descriptor. `name` is for the message. */
+export function parseDescriptor(bytes: Uint8Array, name: string): VmdkDescriptor {
+  refuseBinary(bytes, name);
+  const text = decodeText(bytes, ENCODING, name);
+  const settings = new Map<string, string>();
+  const extents: Extent[] = [];
+  for (const line of text.split(/\r?\n/)) {
+    const extent = parseExtent(line);
+    if (extent !== undefined) extents.push(extent);
+    const [, key, quoted, bare] = SETTING.exec(line) ?? [];
+    if (key !== undefined) settings.set(key.toLowerCase(), quoted ?? bare ?? '');
+  }
+  const createType = settings.get('createtype');
+  const cid = settings.get('cid');
+  const sectors = extents.reduce((sum, extent) => sum + extent.sectors, 0);
+  if (createType === undefined || cid === undefined || sectors === 0 || sectors > MAX_SECTORS) {
+    throw new VmFolderError(
+      'SourceInvalid',
+      `${name} is no VMDK descriptor: CID, createType or extents are missing.`,
+    );
+  }
+  const parentCid = settings.get('parentcid')?.toLowerCase() ?? NO_PARENT;
+  return {
+    createType,
+    cid: cid.toLowerCase(),
+    hasParent: parentCid !== NO_PARENT || settings.has('parentfilenamehint'),
+    extents,
+    sizeBytes: sectors * SECTOR_BYTES,
+    isRawDeviceMapping: RAW_DEVICE_MAPPINGS.has(createType.toLowerCase()),
+    text,
+  };
+}
+
+/**
+ * The descriptor with one flat extent, `flatName`, that holds the whole disk as a datastore does it
+ * (createType "vmfs"). CID, geometry, UUIDs and everything else stay as they are.
+ */
+export function publishedDescriptor(descriptor: VmdkDescriptor, flatName: string): string {
+  const lines: string[] = [];
+  let extentWritten = false;
+  for (const line of descriptor.text.split(/\r?\n/)) {
+    if (parseExtent(line) === undefined) {
+      lines.push(publishedSetting(line));
+    } else if (!extentWritten) {
+      lines.push(`RW ${descriptor.sizeBytes / SECTOR_BYTES} VMFS "${flatName}"`);
+      extentWritten = true;
+    }
+  }
+  return lines.join('\n');
+}
+
+function publishedSetting(line: string): string {
+  const key = SETTING.exec(line)?.[1]?.toLowerCase();
+  if (key === 'createtype') return 'createType="vmfs"';
+  if (key === 'encoding') return 'encoding="UTF-8"';
+  return line;
+}
+
+function parseExtent(line: string): Extent | undefined {
+  const [, access, sectors, type, fileName, offset] = EXTENT.exec(line) ?? [];
+  if (sectors === undefined || type === undefined) return undefined;
+  if (access !== 'RW' && access !== 'RDONLY' && access !== 'NOACCESS') return undefined;
+  return { access, sectors: Number(sectors), type, fileName, offsetSectors: Number(offset ?? 0) };
+}
+
+function refuseBinary(bytes: Uint8Array, name: string): void {
+  const start = Buffer.from(bytes.subarray(0, 4)).toString('latin1');
+  if (BINARY_MAGICS.includes(start)) {
+    throw new VmFolderError(
+      'SourceInvalid',
+      `${name} is a sparse disk; only flat ones can be backed up from a folder. Convert it: vmkfstools -i, or qemu-img convert -O vmdk -o subformat=monolithicFlat.`,
+    );
+  }
+  if (bytes.byteLength > MAX_DESCRIPTOR_BYTES) {
+    throw new VmFolderError(
+      'SourceInvalid',
+      `${name} has ${bytes.byteLength} bytes: it is no VMDK descriptor.`,
+    );
+  }
+}

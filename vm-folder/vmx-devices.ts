@@ -1,0 +1,81 @@
+// Which disks, removable media and network cards a .vmx has, and what its disks are called in a backup and where
+// that is published. The names are decided here alone: a backup takes a disk's name from `disksOf`, and so do
+// the published .vmx and the directory that is served beside it.
+import type { PublishedDisk } from './types.ts';
+import type { Vmx } from './vmx.ts';
+
+const DISK_FILE = /^((?:scsi|sata|ide|nvme)\d+:\d+)\.filename$/;
+const REMOVABLE = /^((?:(?:scsi|sata|ide)\d+:\d+)|floppy\d+)\.filename$/;
+const NIC_PRESENT = /^(ethernet\d+)\.present$/;
+const DESCRIPTOR_END = /\.vmdk$/i;
+/** Backings without a medium: none, the host's drive by itself, a client's drive. */
+const NO_MEDIUM = new Set(['', 'emptybackingstring', 'auto detect', 'auto']);
+
+/**
+ * The disks in the file's order. Two that have one file name on different datastores get different names:
+ * the second `web01.vmdk` becomes `web01-2.vmdk`.
+ */
+export function disksOf(vmx: Vmx): PublishedDisk[] {
+  const taken = new Set<string>();
+  const disks: PublishedDisk[] = [];
+  for (const [key, fileName] of vmx.entries()) {
+    const device = DISK_FILE.exec(key)?.[1];
+    if (device === undefined || !vmx.isTrue(`${device}.present`) || !isDisk(vmx, device, fileName)) continue;
+    const stem = baseName(fileName).replace(DESCRIPTOR_END, '');
+    const free = freeStem(stem, taken);
+    taken.add(`${free}.vmdk`.toLowerCase()).add(`${free}-flat.vmdk`.toLowerCase());
+    disks.push({ device, fileName, diskName: `${free}.vmdk`, flatName: `${free}-flat.vmdk` });
+  }
+  return disks;
+}
+
+/** Drives whose medium is a file: ISO and floppy images. */
+export function mediaOf(vmx: Vmx): { device: string; fileName: string }[] {
+  const media: { device: string; fileName: string }[] = [];
+  for (const [key, fileName] of vmx.entries()) {
+    const device = REMOVABLE.exec(key)?.[1];
+    if (device === undefined || NO_MEDIUM.has(fileName.toLowerCase())) continue;
+    if (device.startsWith('floppy') || isOpticalDrive(vmx, device)) media.push({ device, fileName });
+  }
+  return media;
+}
+
+/** Network cards that are present: `ethernet0`. */
+export function networkCardsOf(vmx: Vmx): string[] {
+  const cards: string[] = [];
+  for (const [key] of vmx.entries()) {
+    const card = NIC_PRESENT.exec(key)?.[1];
+    if (card !== undefined && vmx.isTrue(key)) cards.push(card);
+  }
+  return cards;
+}
+
+/** MAC addresses of the VM's cards, lower case with colons, where the file knows them. */
+export function macs(vmx: Vmx): string[] {
+  return networkCardsOf(vmx).flatMap((card) => {
+    const isStatic = vmx.get(`${card}.addressType`)?.toLowerCase() === 'static';
+    const address = vmx.get(isStatic ? `${card}.address` : `${card}.generatedAddress`);
+    return address === undefined || address === '' ? [] : [address.toLowerCase().replaceAll('-', ':')];
+  });
+}
+
+/** The last part of a path; of `[datastore] x.vmdk` too. */
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1).replace(/^\[[^\]]*\]\s*/, '');
+}
+
+function isDisk(vmx: Vmx, device: string, fileName: string): boolean {
+  return DESCRIPTOR_END.test(fileName) && !isOpticalDrive(vmx, device);
+}
+
+function isOpticalDrive(vmx: Vmx, device: string): boolean {
+  return vmx.get(`${device}.deviceType`)?.toLowerCase().includes('cdrom') === true;
+}
+
+function freeStem(stem: string, taken: ReadonlySet<string>): string {
+  const isFree = (candidate: string) =>
+    !taken.has(`${candidate}.vmdk`.toLowerCase()) && !taken.has(`${candidate}-flat.vmdk`.toLowerCase());
+  let candidate = stem;
+  for (let number = 2; !isFree(candidate); number += 1) candidate = `${stem}-${number}`;
+  return candidate;
+}
