@@ -35,17 +35,19 @@ export function guestAt(console: Console): Guest {
     Buffer.from(await ask(command, 'DATA'), 'base64').toString('utf8');
   const askLines = async (command: string): Promise<string[]> =>
     (await askText(command)).split('\n').filter((line) => line !== '');
+  const tell = async (command: string, expected: string): Promise<void> => {
+    await ask(command, expected);
+  };
   return {
     boots: async () => Number(await ask('BOOTS', 'BOOTS')),
-    write: async (note) => void (await ask(`WRITE ${note}`, 'OK')),
+    write: (note) => tell(`WRITE ${note}`, 'OK'),
     notes: () => askLines('READ'),
-    beginLog: async (everyMs) => void (await ask(`LOG ${everyMs}`, 'OK')),
+    beginLog: (everyMs) => tell(`LOG ${everyMs}`, 'OK'),
     endLog: async () => Number(await ask('UNLOG', 'OK')),
     log: async () => (await askLines('READLOG')).map(Number),
     sum: (disk) => ask(`SUM ${disk}`, 'SUM'),
-    writeDisk: async (disk, offsetBytes, text) =>
-      void (await ask(`DISKWRITE ${disk} ${offsetBytes} ${text}`, 'OK')),
+    writeDisk: (disk, offsetBytes, text) => tell(`DISKWRITE ${disk} ${offsetBytes} ${text}`, 'OK'),
     readDisk: (disk, offsetBytes, countBytes) => askText(`DISKREAD ${disk} ${offsetBytes} ${countBytes}`),
-    shutDown: async () => void (await ask('HALT', 'BYE')),
+    shutDown: () => tell('HALT', 'BYE'),
   };
 }
