@@ -11,7 +11,7 @@ import type {
 } from '../gateway/index.ts';
 import type { SiteKey } from '../secrets/index.ts';
 import type { Vault } from '../vault/index.ts';
-import type { HardwareFinding, VmFolder } from '../vm-folder/index.ts';
+import type { VmFolder } from '../vm-folder/index.ts';
 import type { Vsphere } from '../vsphere/index.ts';
 
 export interface ActivityDeps {
@@ -27,7 +27,7 @@ export interface ActivityDeps {
 
 export interface Vaults {
   /** Makes an empty vault; throws VaultError VaultExists. */
-  init(location: string): Promise<Vault>;
+  init(location: string): Promise<{ readonly vaultId: string }>;
   /** Throws VaultError: VaultNotFound, NotAVault, FormatUnsupported, DestinationUnavailable. */
   open(location: string): Promise<Vault>;
 }
@@ -35,12 +35,6 @@ export interface Vaults {
 export interface VmFolders {
   /** Throws VmFolderError. */
   open(folder: string): Promise<VmFolder>;
-  /** What a .vmx asks for that can't come along. */
-  hardwareFindings(vmx: Uint8Array): readonly HardwareFinding[];
-  /** MAC addresses of a .vmx, lower case with colons. */
-  macs(vmx: Uint8Array): readonly string[];
-  /** Networks that its NICs are on, by name. */
-  networks(vmx: Uint8Array): readonly string[];
 }
 
 /** Throws GatewayError throughout. */

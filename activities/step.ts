@@ -6,8 +6,9 @@ import { REPORT_SIGNAL, type SealedSecret, type SecretBinding } from '../contrac
 import type { SiteKey } from '../secrets/index.ts';
 import { failureOf } from './failures.ts';
 
-/** Well below the Workflows' heartbeat time-outs. */
-const HEARTBEAT_EVERY_MS = 2_000;
+/** Of the heartbeat time-out that the Workflow asked for: a few may be lost. */
+const HEARTBEAT_SHARE = 1 / 5;
+const DEFAULT_HEARTBEAT_TIMEOUT_MS = 15_000;
 
 export interface Step {
   /** Aborts when the Workflow cancels the step, or gave up waiting for it. */
@@ -27,13 +28,15 @@ export interface Step {
 
 export async function runStep<T>(body: (step: Step) => Promise<T>): Promise<T> {
   const context = Context.current();
-  const { workflowExecution, attempt, heartbeatDetails } = context.info;
+  const { workflowExecution, attempt } = context.info;
+  const heartbeatDetails: unknown = context.info.heartbeatDetails;
+  const timeoutMs = context.info.heartbeatTimeoutMs ?? DEFAULT_HEARTBEAT_TIMEOUT_MS;
   if (workflowExecution === undefined) {
     throw ApplicationFailure.nonRetryable('a step runs in a Workflow', 'InvalidInput');
   }
   const { workflowId } = workflowExecution;
   let left: unknown = heartbeatDetails;
-  const beat = setInterval(() => context.heartbeat(left), HEARTBEAT_EVERY_MS);
+  const beat = setInterval(() => context.heartbeat(left), timeoutMs * HEARTBEAT_SHARE);
   try {
     context.heartbeat(left);
     return await body({

@@ -1,11 +1,9 @@
 // Whose is this VM? A session may touch a VM only where its mark and every file are the session's: somebody may
 // have migrated, cloned or re-registered it by hand, and then it is theirs.
 import type { TargetStepInput, VmSighting } from '../contract/index.ts';
+import { SESSION_KEY } from '../vm-folder/index.ts';
 import type { Vm, Vsphere } from '../vsphere/index.ts';
 import type { Step } from './step.ts';
-
-/** Key of a VM's extraConfig that holds its session's id; the published .vmx carries it. */
-export const MARK_KEY = 'rundirect.session';
 
 type Place = Pick<TargetStepInput, 'sessionId' | 'placement' | 'exported'>;
 
@@ -15,7 +13,7 @@ export const directoryOf = ({ sessionId, placement }: Place): string =>
 export const vmxOf = ({ placement, exported }: Place): string =>
   `[${placement.datastore}] ${exported.vmxPath}`;
 export const hasMark = (vm: Pick<Vm, 'extraConfig'>, sessionId: string): boolean =>
-  vm.extraConfig[MARK_KEY] === sessionId;
+  vm.extraConfig[SESSION_KEY] === sessionId;
 
 /** Files of the VM that lie elsewhere than in the session's directory. */
 export function foreignFiles(vm: Pick<Vm, 'vmPathName' | 'disks'>, place: Place): readonly string[] {
@@ -28,7 +26,7 @@ export function standingOf(vm: Vm, place: Place): Pick<VmSighting, 'standing' | 
   if (onOurs.length === 0) return { standing: 'moved', detail: vm.vmPathName };
   if (foreign.length > 0) return { standing: 'partlyMoved', detail: `elsewhere: ${foreign.join(', ')}` };
   if (!hasMark(vm, place.sessionId)) {
-    return { standing: 'partlyMoved', detail: `its mark ${MARK_KEY} is not ${place.sessionId}` };
+    return { standing: 'partlyMoved', detail: `its mark ${SESSION_KEY} is not ${place.sessionId}` };
   }
   return { standing: 'ours', detail: vm.vmPathName };
 }

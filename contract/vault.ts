@@ -43,6 +43,8 @@ export interface BackupSetSummary {
   readonly createdAt: string;
   /** Oldest first. */
   readonly jobs: readonly JobSummary[];
+  /** Jobs whose manifest can't be read, in words; they are not among `jobs`. */
+  readonly damaged?: readonly string[];
 }
 export interface VaultListResult {
   readonly vault: string;

@@ -7,4 +7,4 @@ export * from './types.ts';
 export { VmFolderError, type VmFolderErrorCode } from './vm-folder-error.ts';
 export { parseDescriptor, publishedDescriptor, type VmdkDescriptor } from './vmdk-descriptor.ts';
 export { parseVmx, type Vmx } from './vmx.ts';
-export { disksOf, macs } from './vmx-devices.ts';
+export { disksOf, macs, networks } from './vmx-devices.ts';

@@ -1,104 +1,19 @@
 // Sessions against a world in memory: whatever fails, is cancelled or times out, at whatever step, nothing leaks.
 import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  SessionMessage,
-  type SessionStatus,
-  type StartInput,
-  type StopResult,
-  siteTaskQueue,
-  WORKFLOW_TASK_QUEUE,
-  WorkflowType,
-} from '../contract/index.ts';
 import { FakeWorld, type Fault, type StepName } from '../test/fake-world.ts';
-import { bundleWorkflows, eventually, startTemporal } from '../test/temporal.ts';
+import { openSessionHarness, type SessionHarness, startInput } from '../test/session-harness.ts';
+import { eventually } from '../test/temporal.ts';
 
-let temporal: TestWorkflowEnvironment;
-let workflowBundle: WorkflowBundleWithSourceMap;
-let workflowWorker: Worker;
-let workflowWorkerRun: Promise<void>;
+let harness: SessionHarness;
 
 beforeAll(async () => {
-  [temporal, workflowBundle] = await Promise.all([startTemporal(), bundleWorkflows()]);
-  workflowWorker = await Worker.create({
-    connection: temporal.nativeConnection,
-    taskQueue: WORKFLOW_TASK_QUEUE,
-    workflowBundle,
-  });
-  workflowWorkerRun = workflowWorker.run();
+  harness = await openSessionHarness();
 });
+afterAll(() => harness.close());
 
-afterAll(async () => {
-  workflowWorker.shutdown();
-  await workflowWorkerRun;
-  await temporal.teardown();
-});
-
-let sessions = 0;
-
-const sealed = { version: 1 as const, sealedTo: 'SHA256:x', ephemeralKey: 'x', ciphertext: 'x' };
-
-function startInput(changes: Partial<StartInput> = {}): StartInput {
-  sessions += 1;
-  return {
-    sessionId: `web01-${sessions}`,
-    site: `t${sessions}`,
-    commandedAtMs: Date.now(),
-    source: { vault: '/vault', backupSet: 'web', jobId: 'latest', vmName: 'web01', passphrase: sealed },
-    target: { host: 'esx', port: 443, user: 'root', fingerprint: 'A'.repeat(64), password: sealed },
-    placement: { network: 'original' },
-    powerOn: true,
-    verify: 'none',
-    guestTimeoutMs: 1_000,
-    reserveFactor: 1.5,
-    stepTimeoutMs: 10_000,
-    ...changes,
-  };
-}
-
-async function withSession<T>(
-  input: StartInput,
-  world: FakeWorld,
-  body: (session: SessionHandle) => Promise<T>,
-): Promise<T> {
-  const worker = await Worker.create({
-    connection: temporal.nativeConnection,
-    taskQueue: siteTaskQueue(input.site),
-    activities: { ...world.activities },
-    shutdownGraceTime: 0,
-    shutdownForceTime: '2s',
-    maxHeartbeatThrottleInterval: '100ms',
-    defaultHeartbeatThrottleInterval: '100ms',
-  });
-  return worker.runUntil(async () => {
-    const handle = await temporal.client.workflow.start(WorkflowType.runDirect, {
-      taskQueue: WORKFLOW_TASK_QUEUE,
-      workflowId: input.sessionId,
-      args: [input],
-    });
-    const status = () => handle.query<SessionStatus>(SessionMessage.status);
-    return body({
-      handle,
-      status,
-      stop: () => handle.executeUpdate<StopResult, [object]>(SessionMessage.stop, { args: [{}] }),
-      untilState: (state) =>
-        eventually(`state ${state}`, async () => {
-          const now = await status();
-          return now.state === state ? now : undefined;
-        }),
-    });
-  });
-}
-
-interface SessionHandle {
-  readonly handle: Awaited<ReturnType<TestWorkflowEnvironment['client']['workflow']['start']>>;
-  status(): Promise<SessionStatus>;
-  stop(): Promise<StopResult>;
-  untilState(state: SessionStatus['state']): Promise<SessionStatus>;
-}
+const withSession: SessionHarness['withSession'] = (...args) => harness.withSession(...args);
 
 async function failureOf(promise: Promise<unknown>): Promise<unknown> {
   try {

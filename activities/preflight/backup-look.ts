@@ -1,6 +1,8 @@
 // The backup's part of preflight: key, job and VM are there, the chain is whole in size, and the VM asks for no
 // hardware that can't come along.
 import type { StartInput } from '../../contract/index.ts';
+import type { VmAtJob } from '../../vault/index.ts';
+import { hardwareFindings, macs, networks, parseDescriptor, parseVmx } from '../../vm-folder/index.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { unlockSource } from '../source.ts';
 import type { Step } from '../step.ts';
@@ -15,7 +17,7 @@ export interface BackupLook {
 }
 
 export async function lookAtBackup(
-  deps: Pick<ActivityDeps, 'vaults' | 'siteKey' | 'vmFolders'>,
+  deps: Pick<ActivityDeps, 'vaults' | 'siteKey'>,
   { source }: StartInput,
   step: Step,
   found: Findings,
@@ -24,23 +26,34 @@ export async function lookAtBackup(
     const set = await unlockSource(deps, source, step);
     const vm = await set.openVm(source.jobId, source.vmName);
     try {
-      const vmx = vm.files.find(({ name }) => name.toLowerCase().endsWith('.vmx'))?.bytes;
-      if (vmx === undefined) {
-        found.error('ChainBroken', `Job ${vm.jobId} holds no .vmx of ${vm.vmName}. Start from another job`);
-      } else {
-        for (const { severity, code, message } of deps.vmFolders.hardwareFindings(vmx)) {
-          found[severity](code, message);
-        }
-      }
       return {
         jobId: vm.jobId,
         vmName: vm.vmName,
         provisionedBytes: vm.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-        macs: vmx === undefined ? [] : deps.vmFolders.macs(vmx),
-        networks: vmx === undefined ? [] : deps.vmFolders.networks(vmx),
+        ...lookAtFiles(vm, found),
       };
     } finally {
       await vm.close();
     }
   });
+}
+
+function lookAtFiles(
+  { files, jobId, vmName }: Pick<VmAtJob, 'files' | 'jobId' | 'vmName'>,
+  found: Findings,
+): Pick<BackupLook, 'macs' | 'networks'> {
+  const vmxFile = files.find(({ name }) => name.toLowerCase().endsWith('.vmx'));
+  if (vmxFile === undefined) {
+    found.error('ChainBroken', `Job ${jobId} holds no .vmx of ${vmName}. Start from another job`);
+    return { macs: [], networks: [] };
+  }
+  const vmx = parseVmx(vmxFile.bytes, vmxFile.name);
+  const descriptors = new Map(
+    files
+      .filter(({ name }) => name.toLowerCase().endsWith('.vmdk'))
+      .map(({ name, bytes }) => [name, parseDescriptor(bytes, name)] as const),
+  );
+  for (const { severity, code, message } of hardwareFindings(vmx, descriptors))
+    found[severity](code, message);
+  return { macs: macs(vmx), networks: networks(vmx) };
 }

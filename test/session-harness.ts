@@ -1,0 +1,115 @@
+// Runs the real Workflows on a Temporal server of its own, against a world in memory.
+import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { Worker } from '@temporalio/worker';
+import {
+  SessionMessage,
+  type SessionState,
+  type SessionStatus,
+  type StartInput,
+  type StopResult,
+  siteTaskQueue,
+  WORKFLOW_TASK_QUEUE,
+  WorkflowType,
+} from '../contract/index.ts';
+import type { FakeWorld } from './fake-world.ts';
+import { bundleWorkflows, eventually, startTemporal } from './temporal.ts';
+
+export interface TestSession {
+  readonly handle: WorkflowHandleWithFirstExecutionRunId;
+  status(): Promise<SessionStatus>;
+  stop(): Promise<StopResult>;
+  untilState(state: SessionState): Promise<SessionStatus>;
+}
+
+export interface SessionHarness {
+  readonly temporal: TestWorkflowEnvironment;
+  /** Starts a session on a site of its own, whose steps act on `world`; the site is gone afterwards. */
+  withSession<T>(
+    input: StartInput,
+    world: Pick<FakeWorld, 'activities'>,
+    body: (session: TestSession) => Promise<T>,
+  ): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** @param dynamicConfig are settings of the server. */
+export async function openSessionHarness(dynamicConfig: readonly string[] = []): Promise<SessionHarness> {
+  const [temporal, workflowBundle] = await Promise.all([startTemporal(dynamicConfig), bundleWorkflows()]);
+  const worker = await Worker.create({
+    connection: temporal.nativeConnection,
+    taskQueue: WORKFLOW_TASK_QUEUE,
+    workflowBundle,
+  });
+  const run = worker.run();
+  return {
+    temporal,
+    withSession: (input, world, body) => withSession(temporal, input, world, body),
+    close: async () => {
+      worker.shutdown();
+      await run;
+      await temporal.teardown();
+    },
+  };
+}
+
+async function withSession<T>(
+  temporal: TestWorkflowEnvironment,
+  input: StartInput,
+  { activities }: Pick<FakeWorld, 'activities'>,
+  body: (session: TestSession) => Promise<T>,
+): Promise<T> {
+  const worker = await Worker.create({
+    connection: temporal.nativeConnection,
+    taskQueue: siteTaskQueue(input.site),
+    activities: { ...activities },
+    shutdownGraceTime: 0,
+    shutdownForceTime: '2s',
+    maxHeartbeatThrottleInterval: '100ms',
+    defaultHeartbeatThrottleInterval: '100ms',
+  });
+  return worker.runUntil(async () => body(await startSession(temporal, input)));
+}
+
+async function startSession(temporal: TestWorkflowEnvironment, input: StartInput): Promise<TestSession> {
+  const handle = await temporal.client.workflow.start(WorkflowType.runDirect, {
+    taskQueue: WORKFLOW_TASK_QUEUE,
+    workflowId: input.sessionId,
+    args: [input],
+  });
+  // The session may go on in a new run.
+  const session = temporal.client.workflow.getHandle(input.sessionId);
+  const status = (): Promise<SessionStatus> => session.query<SessionStatus>(SessionMessage.status);
+  return {
+    handle,
+    status,
+    stop: () => session.executeUpdate<StopResult, [object]>(SessionMessage.stop, { args: [{}] }),
+    untilState: (state) =>
+      eventually(`state ${state}`, async () => {
+        const now = await status();
+        return now.state === state ? now : undefined;
+      }),
+  };
+}
+
+let sessions = 0;
+const sealed = { version: 1 as const, sealedTo: 'SHA256:x', ephemeralKey: 'x', ciphertext: 'x' };
+
+/** A start on a site that no other test has. */
+export function startInput(changes: Partial<StartInput> = {}): StartInput {
+  sessions += 1;
+  return {
+    sessionId: `web01-${sessions}`,
+    site: `t${sessions}`,
+    commandedAtMs: Date.now(),
+    source: { vault: '/vault', backupSet: 'web', jobId: 'latest', vmName: 'web01', passphrase: sealed },
+    target: { host: 'esx', port: 443, user: 'root', fingerprint: 'A'.repeat(64), password: sealed },
+    placement: { network: 'original' },
+    powerOn: true,
+    verify: 'none',
+    guestTimeoutMs: 1_000,
+    reserveFactor: 1.5,
+    stepTimeoutMs: 10_000,
+    ...changes,
+  };
+}

@@ -1,0 +1,25 @@
+// Sessions that an earlier version began must go on under this one: every history that a release left behind is
+// replayed. test/capture-histories.ts writes them.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DefaultLogger, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { beforeAll, expect, it } from 'vitest';
+import { bundleWorkflows } from '../test/temporal.ts';
+
+const folder = join(import.meta.dirname, 'histories');
+const histories = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+  name.endsWith('.json'),
+);
+
+let workflowBundle: WorkflowBundleWithSourceMap;
+beforeAll(async () => {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  workflowBundle = await bundleWorkflows();
+});
+
+it('has histories to replay', () => expect(histories.length).toBeGreaterThan(0));
+
+it.each(histories)('replays %s', async (name) => {
+  const history: unknown = JSON.parse(readFileSync(join(folder, name), 'utf8'));
+  await Worker.runReplayHistory({ workflowBundle }, history, name.replaceAll('/', '-'));
+});
