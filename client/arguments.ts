@@ -7,12 +7,13 @@ import {
   fingerprintSchema,
   sessionIdSchema,
   siteNameSchema,
+  stopRequestSchema,
   vaultLocationSchema,
 } from '../contract/index.ts';
 import { parseDuration } from './quantity.ts';
 import type { TargetAddress } from './trust.ts';
 
-export const DEFAULT_SITE = 'main';
+const DEFAULT_SITE = 'main';
 const HTTPS_PORT = 443;
 const MAX_PORT = 65_535;
 
@@ -25,9 +26,10 @@ function by<Output>(schema: z.ZodType<Output, string>): (text: string) => Output
   };
 }
 
-export const vaultLocation = by(vaultLocationSchema);
+const vaultLocation = by(vaultLocationSchema);
 export const backupSetName = by(backupSetNameSchema);
 export const sessionId = by(sessionIdSchema);
+export const stopReason = by(stopRequestSchema.shape.reason.unwrap());
 export const certificateFingerprint = by(fingerprintSchema);
 
 /** `HOST[:PORT]`; an IPv6 address with a port stands in brackets. */

@@ -370,7 +370,7 @@ describe('trust', () => {
     const at = args.indexOf('--fingerprint');
     const start = await rundirect([...args.slice(0, at), ...args.slice(at + 2)]);
     expect(start.code).toBe(1);
-    expect(start.stderr).toContain('rundirect target show esx1.example:443');
+    expect(start.stderr).toContain('rundirect target pin esx1.example:443');
   });
 });
 

@@ -54,12 +54,13 @@ export async function readConfig(path: string): Promise<Config> {
 /** Writes the config whole: a reader sees the old one or the new one. Two writers: the last one wins. */
 export async function writeConfig(path: string, config: Config): Promise<void> {
   const temporary = `${path}.${randomUUID()}`;
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await writeFile(temporary, `${JSON.stringify(config, undefined, 2)}\n`, { mode: 0o600, flush: true });
     await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    // What failed is told below; a leftover would be harmless.
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw new ClientError('ConfigInvalid', `${path} can't be written: ${String(error)}`, { cause: error });
   }
 }

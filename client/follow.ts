@@ -49,7 +49,9 @@ export async function* followSession(
   for (let poll = 1; !isAborted(signal); poll += 1) {
     // Read before the question, so that the last status is not missed.
     const ended = end.outcome();
-    const status = await queryStatus(temporal, handle).catch(() => undefined);
+    const status = await temporal.client
+      .withAbortSignal(signal, () => queryStatus(temporal, handle))
+      .catch(() => undefined);
     if (isAborted(signal)) return;
     if (status !== undefined && JSON.stringify(status) !== JSON.stringify(shown)) {
       const newEntries = entriesAfter(status.log, shown?.log.at(-1));

@@ -20,8 +20,8 @@ export const hints = {
   SecretRejected: "Compare the site's key with what its worker printed, and pin it: rundirect site pin",
   InvalidLogin: "Check --user and the password of the target's account.",
   CertificateMismatch:
-    'Look at the certificate that it shows now (rundirect target show) and compare it with the host itself ' +
-    'before you trust it. Somebody may be in between.',
+    'Somebody may be in between. Compare what it shows now (rundirect target show) with the host itself, and only ' +
+    'then trust it: rundirect target pin HOST --fingerprint …',
   NoPermission: 'Give the account the privileges that the message names, or use another one.',
   LicenceRestricted: 'The free ESXi licence forbids changes over the network; a paid licence is needed.',
   NotSupported: "The target or the VM can't do this; the message says which part.",

@@ -10,6 +10,7 @@ import { addSitePin } from './commands/site-pin.ts';
 import { addSiteShow } from './commands/site-show.ts';
 import { addStart } from './commands/start.ts';
 import { addStop } from './commands/stop.ts';
+import { addTargetPin } from './commands/target-pin.ts';
 import { addTargetShow } from './commands/target-show.ts';
 import { addVaultInit } from './commands/vault-init.ts';
 import { addVaultList } from './commands/vault-list.ts';
@@ -45,7 +46,7 @@ A first session:
   $ rundirect stop web01-k3v9q2m4xa`;
 
 /** All commands; `act` runs what they do. */
-export function buildProgram(act: Act): Command {
+function buildProgram(act: Act): Command {
   const program = new Command('rundirect')
     .description('Powers a VMware VM up in seconds, straight from its backup.')
     .version(packageJson.version)
@@ -79,6 +80,7 @@ export function buildProgram(act: Act): Command {
     .summary("a target's certificate")
     .description('The certificates of targets.');
   addTargetShow(target, act);
+  addTargetPin(target, act);
   program.addHelpText('after', epilogue);
   return program;
 }

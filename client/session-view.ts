@@ -7,7 +7,7 @@ import type { Terminal } from './terminal.ts';
 const jobText = ({ backupSet, jobId }: SessionStatus): string =>
   `${backupSet}/${jobId === '' ? 'latest' : jobId}`;
 
-export function verifyText({ state, checkedBytes, totalBytes }: VerifyStatus): string {
+function verifyText({ state, checkedBytes, totalBytes }: VerifyStatus): string {
   if (state === 'off' || totalBytes === 0) return state;
   return `${state}, ${formatBytes(checkedBytes)} of ${formatBytes(totalBytes)} checked`;
 }

@@ -54,7 +54,12 @@ export function siteKeyChanged(site: string, pinned: SiteKeyPin, shown: SiteKeyP
 }
 
 export async function confirm(message: string): Promise<boolean> {
-  const answer = await prompts.confirm({ message, initialValue: false, output: process.stderr });
+  const answer = await prompts.confirm({
+    message,
+    initialValue: false,
+    withGuide: false,
+    output: process.stderr,
+  });
   if (prompts.isCancel(answer)) throw new ClientError('Interrupted', 'interrupted');
   return answer;
 }
@@ -122,7 +127,7 @@ export async function targetFingerprint(
   const name = addressText(target);
   if (!context.terminal.interactive) {
     throw new ClientError('TargetNotPinned', `the certificate of ${name} is not known here yet`, {
-      hint: `See it with \`rundirect target show ${name}\`, compare it with the host, and give --fingerprint.`,
+      hint: `Give it as --fingerprint, or once with: rundirect target pin ${name} --fingerprint …`,
     });
   }
   const shown = await askSite(await context.temporal(), 'targetInfo', { site, ...target }, context.waiting);

@@ -27,7 +27,7 @@ function unreadable(message: string, cause?: unknown): ClientError {
 }
 
 /** Exactly one line ending is the editor's; anything before it is the secret's. */
-export function withoutTrailingNewline(text: string): string {
+function withoutTrailingNewline(text: string): string {
   return text.replace(/\r?\n$/, '');
 }
 
@@ -93,7 +93,7 @@ export function splitStandardInput(text: string, names: readonly string[]): stri
 }
 
 async function ask(message: string): Promise<string> {
-  const answer = await prompts.password({ message, mask: '', output: process.stderr });
+  const answer = await prompts.password({ message, mask: '', withGuide: false, output: process.stderr });
   if (prompts.isCancel(answer)) throw new ClientError('Interrupted', 'interrupted');
   return answer;
 }

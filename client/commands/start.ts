@@ -274,7 +274,7 @@ export function addStart(program: Command, act: Act): void {
     .requiredOption('--user <name>', 'account at the target')
     .option(
       '--fingerprint <sha256>',
-      "SHA-256 of the target's certificate, once per target",
+      "SHA-256 of the target's certificate (default: as pinned)",
       certificateFingerprint,
     )
     .addOption(

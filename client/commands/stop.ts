@@ -1,17 +1,17 @@
 // `rundirect stop`: removes a session's VM and discards its changes. The session answers when all of it is gone,
-// or says why it is not.
-
+// or says why it is not; meanwhile its log is shown.
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { Command } from 'commander';
 import { SessionMessage, type StopRequest, type StopResult } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { sessionId as sessionIdArgument } from '../arguments.ts';
+import { sessionId as sessionIdArgument, stopReason } from '../arguments.ts';
 import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
+import { followSession } from '../follow.ts';
 import { listedSession } from '../session-list.ts';
-import { type FoundSession, findSession } from '../session-lookup.ts';
+import { findSession } from '../session-lookup.ts';
+import { logLine, progressLine } from '../session-view.ts';
 import { requireWorkers, type Temporal } from '../temporal.ts';
-import { tellTroubles } from '../trouble.ts';
 
 interface Options {
   readonly reason?: string;
@@ -30,15 +30,27 @@ function ended(sessionId: string, state: string, cause?: unknown): ClientError {
   });
 }
 
+/** Shows what the session does about the stop, until `answered`. What it had said before is old news. */
+async function narrate(context: Context, sessionId: string, answered: AbortSignal): Promise<void> {
+  const { terminal } = context;
+  let sinceStop = false;
+  for await (const event of followSession(await context.temporal(), sessionId, answered)) {
+    if (event.kind === 'trouble') terminal.note(event.message);
+    if (event.kind !== 'status') continue;
+    for (const entry of sinceStop ? event.newEntries : []) terminal.print(logLine(entry, terminal));
+    sinceStop = true;
+    terminal.progress(progressLine(event.status));
+  }
+}
+
+/** Asks the session to stop, and waits for its answer. */
 async function requestStop(
   context: Context,
   temporal: Temporal,
-  session: FoundSession,
+  sessionId: string,
   request: StopRequest,
 ): Promise<StopResult> {
-  const { handle } = session;
-  const sessionId = handle.workflowId;
-  const troubles = tellTroubles(temporal, handle, (message) => context.terminal.note(message));
+  const handle = temporal.client.workflow.getHandle(sessionId);
   try {
     return await temporal.client.withAbortSignal(context.interrupted, () =>
       handle.executeUpdate<StopResult, [StopRequest]>(SessionMessage.stop, { args: [request] }),
@@ -47,7 +59,7 @@ async function requestStop(
     if (context.interrupted.aborted) {
       throw new ClientError(
         'Interrupted',
-        `you no longer wait for ${sessionId}; if the stop was asked, it goes on`,
+        `you no longer wait for ${sessionId}; the stop that was asked goes on`,
         {
           hint: `Watch it with: rundirect watch --follow ${sessionId}`,
         },
@@ -56,22 +68,26 @@ async function requestStop(
     // It ended between the look and the Update.
     if (error instanceof WorkflowNotFoundError) throw ended(sessionId, 'meanwhile', error);
     throw error;
-  } finally {
-    troubles[Symbol.dispose]();
   }
 }
 
 async function stop(context: Context, sessionId: string, { reason }: Options): Promise<undefined> {
-  const { terminal } = context;
+  const { terminal, interrupted } = context;
   const temporal = await context.temporal();
-  const session = await findSession(temporal, sessionId);
-  const listed = listedSession(session.description);
-  if (session.description.closeTime !== undefined) throw ended(sessionId, listed.state);
-  await requireWorkers(temporal, listed.site);
-  terminal.progress(`stopping ${sessionId}`);
-  const result = await requestStop(context, temporal, session, reason === undefined ? {} : { reason });
-  terminal.document(result);
-  terminal.print(`Session ${sessionId} ${words[result.state] ?? `is ${result.state}`}.`);
+  const { description } = await findSession(temporal, sessionId);
+  const { site, state } = listedSession(description);
+  if (description.closeTime !== undefined) throw ended(sessionId, state);
+  await requireWorkers(temporal, site);
+  const answered = new AbortController();
+  const narration = narrate(context, sessionId, AbortSignal.any([answered.signal, interrupted]));
+  try {
+    const result = await requestStop(context, temporal, sessionId, reason === undefined ? {} : { reason });
+    terminal.document(result);
+    terminal.print(`Session ${sessionId} ${words[result.state] ?? `is ${result.state}`}.`);
+  } finally {
+    answered.abort();
+    await narration;
+  }
   return undefined;
 }
 
@@ -84,7 +100,7 @@ export function addStop(program: Command, act: Act): void {
         'A VM that somebody has moved to production storage is left alone.',
     )
     .argument('<session>', "the session's id", sessionIdArgument)
-    .option('--reason <text>', 'kept in the history')
+    .option('--reason <text>', 'kept in the history', stopReason)
     .addHelpText('after', '\nExample:\n  $ rundirect stop web01-k3v9q2m4xa --reason "restore test done"')
     .action(act(stop));
 }

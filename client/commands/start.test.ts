@@ -1,0 +1,62 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { targetSubject } from '../../contract/index.ts';
+import { loadSiteKey, type SiteKey } from '../../secrets/index.ts';
+import { type StartOptions, startInput } from './start.ts';
+
+let directory: string;
+let siteKey: SiteKey;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'rundirect-start-'));
+  siteKey = await loadSiteKey(directory);
+});
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+const options: StartOptions = {
+  ...{ vault: '/vault', set: 'nightly', job: 'latest', vm: 'web01', user: 'root', site: 'main' },
+  target: { host: 'esx1', port: 443 },
+  ...{ network: 'original', powerOn: true, verify: 'none', guestTimeout: 300_000, reserveFactor: 1.5 },
+};
+const facts = () => ({
+  ...{ sessionId: 'web01-x', commandedAtMs: 1, fingerprint: 'ab'.repeat(32), siteKey: siteKey.publicKey },
+  ...{ passphrase: Buffer.from('open sesame'), password: Buffer.from('hunter2') },
+});
+
+it('carries every flag, and no secret that Temporal could read', () => {
+  const input = startInput({ ...options, name: 'copy', host: 'h', folder: 'f', resourcePool: 'r' }, facts());
+  expect(input).toMatchObject({
+    sessionId: 'web01-x',
+    source: { vault: '/vault', backupSet: 'nightly', jobId: 'latest', vmName: 'web01' },
+    target: { host: 'esx1', port: 443, user: 'root', fingerprint: 'AB'.repeat(32) },
+    placement: { name: 'copy', host: 'h', folder: 'f', resourcePool: 'r', network: 'original' },
+    ...{ powerOn: true, verify: 'none', guestTimeoutMs: 300_000, reserveFactor: 1.5 },
+  });
+  expect(JSON.stringify(input)).not.toMatch(/open sesame|hunter2/);
+});
+
+it('seals each secret for this session, its purpose and its subject alone', () => {
+  const { source, target } = startInput(options, facts());
+  const binding = { workflowId: 'web01-x', purpose: 'set-passphrase', subject: 'nightly' };
+  const opened = siteKey.open(source.passphrase, binding);
+  expect(Buffer.from(opened).toString()).toBe('open sesame');
+  const password = siteKey.open(target.password, {
+    ...binding,
+    purpose: 'target-password',
+    subject: targetSubject(target),
+  });
+  expect(Buffer.from(password).toString()).toBe('hunter2');
+  expect(() => siteKey.open(source.passphrase, { ...binding, workflowId: 'web01-y' })).toThrow();
+  expect(() => siteKey.open(target.password, binding)).toThrow();
+});
+
+it.each<[string, Partial<StartOptions>]>([
+  ['a name that no inventory takes', { name: 'x'.repeat(81) }],
+  ['a guest awaited for more than an hour', { guestTimeout: 3_600_001 }],
+  ['room for changes beyond all measure', { reserveFactor: 11 }],
+])('refuses %s', (_, changes) => {
+  expect(() => startInput({ ...options, ...changes }, facts())).toThrow(
+    expect.objectContaining({ code: 'Usage' }) as Error,
+  );
+});
