@@ -30,14 +30,15 @@ const PORT_FILE = /^(?:serial|parallel)\d+\.filename$/;
 export const SESSION_KEY = 'rundirect.session';
 
 export function publishedVmx(vmx: Vmx, options: PublishOptions): string {
-  return vmx
-    .with(withoutAbsolutePaths(vmx))
-    .with(Object.fromEntries(REMOVED_KEYS.map((key) => [key, undefined])))
-    .with(disconnectedMedia(vmx))
-    .with(diskNames(vmx))
-    .with(options.network === 'disconnected' ? unpluggedCards(vmx) : {})
-    .with(identity(vmx, options))
-    .serialize();
+  const changes = {
+    ...withoutAbsolutePaths(vmx),
+    ...Object.fromEntries(REMOVED_KEYS.map((key) => [key, undefined])),
+    ...disconnectedMedia(vmx),
+    ...diskNames(vmx),
+    ...(options.network === 'disconnected' ? unpluggedCards(vmx) : {}),
+    ...identity(vmx, options),
+  };
+  return vmx.with(changes).serialize();
 }
 
 function identity(vmx: Vmx, { sessionId, displayName }: PublishOptions): Record<string, string> {

@@ -45,7 +45,7 @@ export class Vmx {
     return this.#values.entries();
   }
 
-  /** Changes values in their place, appends new keys, removes those with undefined. */
+  /** Changes values in their place, appends new keys, removes those with undefined; of keys that differ in case alone, the last counts. */
   with(changes: Readonly<Record<string, string | undefined>>): Vmx {
     const left = new Map(
       Object.entries(changes).map(([key, value]) => [key.toLowerCase(), { key, value }] as const),

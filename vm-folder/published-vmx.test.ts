@@ -1,0 +1,130 @@
+import { describe, expect, it } from 'vitest';
+import { hardwareFindings } from './hardware-findings.ts';
+import { publishedVmx } from './published-vmx.ts';
+import { parseVmx } from './vmx.ts';
+import { disksOf, macs } from './vmx-devices.ts';
+
+const ORIGINAL = `.encoding = "UTF-8"
+config.version = "8"
+virtualHW.version = "19"
+displayName = "ledger"
+nvram = "ledger.nvram"
+annotation = "books|0Aof 2026"
+uuid.bios = "56 4d 11 22 33 44 55 66-77 88 99 aa bb cc dd ee"
+scsi0.virtualDev = "pvscsi"
+scsi0.present = "TRUE"
+scsi0:0.present = "TRUE"
+scsi0:0.deviceType = "scsi-hardDisk"
+scsi0:0.fileName = "ledger.vmdk"
+scsi0:1.present = "TRUE"
+scsi0:1.fileName = "/vmfs/volumes/fast/ledger/ledger.vmdk"
+scsi0:2.present = "TRUE"
+scsi0:2.fileName = "[slow tier] archive/Ledger-2.vmdk"
+scsi0:3.present = "FALSE"
+scsi0:3.fileName = "gone.vmdk"
+sata0:0.present = "TRUE"
+sata0:0.deviceType = "cdrom-image"
+sata0:0.fileName = "/vmfs/volumes/iso/installer.iso"
+floppy0.present = "TRUE"
+floppy0.fileName = "/vmfs/volumes/iso/driver.flp"
+serial0.present = "TRUE"
+serial0.fileName = "/vmfs/volumes/fast/ledger/console.log"
+ethernet0.present = "TRUE"
+ethernet0.addressType = "vpx"
+ethernet0.generatedAddress = "00:50:56:AB:01:02"
+ethernet0.networkName = "VM Network"
+ethernet1.present = "TRUE"
+ethernet1.addressType = "static"
+ethernet1.address = "00:50:56:00:00:09"
+workingDir = "/vmfs/volumes/fast/ledger"
+sched.swap.derivedName = "/vmfs/volumes/fast/ledger/ledger-5.vswp"
+extendedConfigFile = "ledger.vmxf"
+checkpoint.vmState = ""
+guestinfo.path = "/vmfs/volumes/is/prose"
+`;
+const vmx = parseVmx(Buffer.from(ORIGINAL));
+const published = (network: 'original' | 'disconnected') =>
+  parseVmx(Buffer.from(publishedVmx(vmx, { sessionId: 'ledger-x1', displayName: 'ledger (test)', network })));
+
+describe('the published .vmx', () => {
+  it('has only plain names for its disks, and no two alike', () => {
+    const names = disksOf(vmx).map(({ diskName }) => diskName);
+    expect(names).toEqual(['ledger.vmdk', 'ledger-2.vmdk', 'Ledger-2-2.vmdk']);
+    expect(
+      ['scsi0:0', 'scsi0:1', 'scsi0:2'].map((device) => published('original').get(`${device}.fileName`)),
+    ).toEqual(names);
+  });
+
+  it('names its disks the same when it is published again from its own text', () => {
+    expect(disksOf(published('original')).map(({ diskName }) => diskName)).toEqual(
+      disksOf(vmx).map(({ diskName }) => diskName),
+    );
+  });
+
+  it('has no absolute path left but prose', () => {
+    const absolute = [...published('original').entries()].filter(([, value]) => /^\/|^\[.*\] /.test(value));
+    expect(absolute).toEqual([['guestinfo.path', '/vmfs/volumes/is/prose']]);
+  });
+
+  it('carries the mark, the name and the answer to "moved or copied"', () => {
+    const result = published('original');
+    expect(result.get('rundirect.session')).toBe('ledger-x1');
+    expect(result.get('displayName')).toBe('ledger (test)');
+    expect(result.get('uuid.action')).toBe('keep');
+    expect(result.get('annotation')).toBe(
+      'books\nof 2026\n[Run Direct session ledger-x1: this VM runs from its backup]',
+    );
+  });
+
+  it('empties drives, and unplugs cards only when asked to', () => {
+    const result = published('disconnected');
+    expect(result.get('sata0:0.startConnected')).toBe('FALSE');
+    expect(result.get('sata0:0.deviceType')).toBe('cdrom-raw');
+    expect(result.get('floppy0.startConnected')).toBe('FALSE');
+    expect(result.get('ethernet0.startConnected')).toBe('FALSE');
+    expect(published('original').get('ethernet0.startConnected')).toBeUndefined();
+    expect(result.get('serial0.fileName')).toBe('console.log');
+  });
+
+  it('leaves every other line as it was, in its order', () => {
+    const changed = /displayName|annotation|fileName|deviceType|workingDir|swap|extended|checkpoint/;
+    const kept = ORIGINAL.split('\n').filter((line) => !changed.test(line));
+    const lines = publishedVmx(vmx, { sessionId: 's', displayName: 'd', network: 'original' }).split('\n');
+    expect(lines.filter((line) => kept.includes(line))).toEqual(kept);
+  });
+
+  it('knows the addresses of its cards', () => {
+    expect(macs(vmx)).toEqual(['00:50:56:ab:01:02', '00:50:56:00:00:09']);
+  });
+});
+
+describe('hardware findings', () => {
+  const codesOf = (text: string) =>
+    hardwareFindings(parseVmx(Buffer.from(text))).map(({ code, severity }) => `${severity} ${code}`);
+
+  it('names what the fixture has', () => {
+    expect(codesOf(ORIGINAL)).toEqual(['warning RemovableMedia', 'warning RemovableMedia']);
+  });
+
+  it.each([
+    [
+      'scsi0:1.present = "TRUE"\nscsi0:1.deviceType = "rdm"\nscsi0:1.fileName = "r.vmdk"\n',
+      'error RawDeviceMapping',
+    ],
+    ['pciPassthru0.present = "TRUE"\n', 'error PciPassthrough'],
+    ['vtpm.present = "TRUE"\n', 'error VirtualTpm'],
+    ['encryption.keySafe = "vmware:key/list"\n', 'error EncryptedVm'],
+    [
+      'nvme0:0.present = "TRUE"\nnvme0:0.mode = "independent-persistent"\nnvme0:0.fileName = "n.vmdk"\n',
+      'warning IndependentDisk',
+    ],
+  ])('finds it in %j', (text, finding) => {
+    expect(codesOf(text)).toEqual([finding]);
+  });
+
+  it('passes a VM without any', () => {
+    expect(
+      codesOf('pciPassthru0.present = "FALSE"\nide0:0.present = "TRUE"\nide0:0.fileName = "a.vmdk"\n'),
+    ).toEqual([]);
+  });
+});
