@@ -96,6 +96,11 @@ export class RpcClient implements Disposable {
     });
   }
 
+  /** Takes no more replies: a client that does not keep up. */
+  stopReading(): void {
+    this.#socket.pause();
+  }
+
   [Symbol.dispose](): void {
     this.#socket.destroy();
     this.#failAll('this side closed the connection');
