@@ -1,6 +1,7 @@
 // XML of an answer to values, led by the table. A server may be newer than the table, so fields that are not
 // in it are passed over, and a subtype that is not in it is read as the type that was declared, with its real
-// name in `$type`. What the table says is always there, and is not, makes the answer unusable.
+// name in `$type`. What the table says is always there, and is not, makes the answer unusable; a server that is
+// older than a field may leave it out.
 import { VsphereError } from '../errors.ts';
 import type { XmlElement } from '../soap/parse.ts';
 import { isKindOf } from './encode.ts';
@@ -49,7 +50,7 @@ function decodeData(declared: string, element: XmlElement): unknown {
     } else if (found[0] !== undefined) {
       const keep = field.type === 'anyType' && propertyHolders.has(known);
       result[field.name] = keep ? found[0] : decodeValue(field.type, found[0]);
-    } else if (field.optional !== true) {
+    } else if (field.optional !== true && field.since === undefined) {
       throw unusable(`a ${actual} without ${field.name}`);
     }
   }

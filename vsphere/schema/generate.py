@@ -300,7 +300,8 @@ def script_type(script, is_list):
 
 
 def script_field(field):
-    mark = "?" if field["optional"] else ""
+    # A field that is newer than the oldest server may be absent from what that one says.
+    mark = "?" if field["optional"] or field["since"] else ""
     return f"  readonly {field['name']}{mark}: {script_type(field['script'], field['list'])};"
 
 

@@ -1,0 +1,141 @@
+// For tests: of every request that the client can send, one with everything that it may carry.
+import type { Arguments } from '../schema/vim25.ts';
+
+const reference = (type: string) => ({ type, value: `${type.toLowerCase()}-1` });
+
+export const samples: { readonly [M in keyof Arguments]: Arguments[M] } = {
+  RetrieveServiceContent: {},
+  CurrentTime: {},
+  Login: { userName: 'root', password: 'p & <q>', locale: 'en' },
+  Logout: {},
+  CreateContainerView: { container: reference('Folder'), type: ['HostSystem', 'Datastore'], recursive: true },
+  DestroyView: {},
+  RetrievePropertiesEx: {
+    specSet: [
+      {
+        propSet: [{ type: 'VirtualMachine', all: false, pathSet: ['name', 'config.extraConfig'] }],
+        objectSet: [
+          {
+            obj: reference('ContainerView'),
+            skip: true,
+            selectSet: [
+              {
+                $type: 'TraversalSpec',
+                name: 'view',
+                type: 'ContainerView',
+                path: 'view',
+                skip: false,
+                selectSet: [{ name: 'view' }],
+              },
+              { name: 'other' },
+            ],
+          },
+        ],
+        reportMissingObjectsInResults: true,
+      },
+    ],
+    options: { maxObjects: 200 },
+  },
+  ContinueRetrievePropertiesEx: { token: '200' },
+  CancelRetrievePropertiesEx: { token: '200' },
+  CreatePropertyCollector: {},
+  DestroyPropertyCollector: {},
+  CreateFilter: {
+    spec: {
+      propSet: [{ type: 'Task', pathSet: ['info.state'] }],
+      objectSet: [{ obj: reference('Task'), skip: false }],
+    },
+    partialUpdates: false,
+  },
+  WaitForUpdatesEx: { version: '7', options: { maxWaitSeconds: 30, maxObjectUpdates: 100 } },
+  FindByDatastorePath: { datacenter: reference('Datacenter'), path: '[ds] a/a.vmx' },
+  CreateNasDatastore: {
+    spec: {
+      remoteHost: '192.0.2.1',
+      remotePath: '/rundirect/target',
+      localPath: 'rundirect-site',
+      accessMode: 'readWrite',
+      type: 'NFS',
+      userName: 'nobody',
+      password: 'none',
+      remoteHostNames: ['192.0.2.1'],
+      securityType: 'AUTH_SYS',
+    },
+  },
+  RemoveDatastore: { datastore: reference('Datastore') },
+  RegisterVM_Task: {
+    path: '[ds] a/a.vmx',
+    name: 'a',
+    asTemplate: false,
+    pool: reference('ResourcePool'),
+    host: reference('HostSystem'),
+  },
+  UnregisterVM: {},
+  ReconfigVM_Task: {
+    spec: {
+      changeVersion: '2026-01-01T00:00:00Z',
+      name: 'a',
+      uuid: '4212a5f0-0000-0000-0000-000000000000',
+      annotation: 'line\r\nline',
+      numCPUs: 2,
+      memoryMB: 4096,
+      deviceChange: [
+        {
+          operation: 'edit',
+          device: {
+            $type: 'VirtualVmxnet3',
+            key: 4000,
+            deviceInfo: { label: 'Network adapter 1', summary: 'VM Network' },
+            backing: {
+              $type: 'VirtualEthernetCardNetworkBackingInfo',
+              deviceName: 'VM Network',
+              useAutoDetect: false,
+              network: reference('Network'),
+            },
+            connectable: {
+              migrateConnect: 'unset',
+              startConnected: false,
+              allowGuestControl: true,
+              connected: false,
+              status: 'ok',
+            },
+            controllerKey: 100,
+            unitNumber: 7,
+            addressType: 'assigned',
+            macAddress: '00:50:56:00:00:01',
+            wakeOnLanEnabled: true,
+          },
+        },
+        {
+          operation: 'edit',
+          device: {
+            $type: 'VirtualE1000e',
+            key: 4001,
+            backing: {
+              $type: 'VirtualEthernetCardDistributedVirtualPortBackingInfo',
+              port: {
+                switchUuid: '50 2a',
+                portgroupKey: 'dvportgroup-1',
+                portKey: '8',
+                connectionCookie: 12,
+              },
+            },
+          },
+        },
+      ],
+      extraConfig: [
+        { key: 'rundirect.session', value: 'a-1' },
+        { key: 'guestinfo.empty', value: '' },
+      ],
+      changeTrackingEnabled: true,
+    },
+  },
+  AnswerVM: { questionId: '1', answerChoice: '2' },
+  PowerOnVM_Task: { host: reference('HostSystem') },
+  PowerOffVM_Task: {},
+  ResetVM_Task: {},
+  SuspendVM_Task: {},
+  ShutdownGuest: {},
+  CreateScreenshot_Task: {},
+  DeleteDatastoreFile_Task: { name: '[ds] a/a.png', datacenter: reference('Datacenter') },
+};
