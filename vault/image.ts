@@ -86,7 +86,9 @@ export class ChainImage implements Image {
   }
 
   #check(offsetBytes: number, lengthBytes: number): void {
-    if (this.#closed) throw new VaultError('InvalidInput', 'The image was read after it was closed.');
+    if (this.#closed) {
+      throw new VaultError('DestinationUnavailable', 'The image was closed. Open it again to read on.');
+    }
     if (!Number.isSafeInteger(offsetBytes) || offsetBytes < 0 || offsetBytes + lengthBytes > this.sizeBytes) {
       throw new VaultError(
         'InvalidInput',

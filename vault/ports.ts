@@ -33,8 +33,8 @@ export interface Image {
   readonly blockSizeBytes: number;
   /**
    * Fills `into` from `offsetBytes`. Every block that contributes was authenticated.
-   * Throws VaultError: BlockCorrupt (names file, disk, block), DestinationUnavailable, ChainBroken;
-   * InvalidInput for a range beyond the disk's end, or after close.
+   * Throws VaultError: BlockCorrupt (names file, disk, block), ChainBroken, InvalidInput for a range beyond the
+   * disk's end; DestinationUnavailable, also after close: opening it again helps.
    */
   read(offsetBytes: number, into: Uint8Array): Promise<void>;
   close(): Promise<void>;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { hardwareFindings } from './hardware-findings.ts';
 import { publishedVmx } from './published-vmx.ts';
 import { parseVmx } from './vmx.ts';
-import { disksOf, macs } from './vmx-devices.ts';
+import { disksOf, macs, networks } from './vmx-devices.ts';
 
 const ORIGINAL = `.encoding = "UTF-8"
 config.version = "8"
@@ -93,7 +93,8 @@ describe('the published .vmx', () => {
     expect(lines.filter((line) => kept.includes(line))).toEqual(kept);
   });
 
-  it('knows the addresses of its cards', () => {
+  it('knows the addresses and networks of its cards', () => {
+    expect(networks(vmx)).toEqual(['VM Network']);
     expect(macs(vmx)).toEqual(['00:50:56:ab:01:02', '00:50:56:00:00:09']);
   });
 });
