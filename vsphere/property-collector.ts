@@ -6,15 +6,17 @@ import { decodeProperty } from './schema/decode.ts';
 import { isAtLeast } from './schema/version.ts';
 import {
   type ManagedObjectReference,
+  type MissingProperty,
   type ObjectContent,
   type ObjectSpec,
   type Properties,
   type PropertyFilterSpec,
   properties,
+  type RetrieveResult,
   type UpdateSet,
 } from './schema/vim25.ts';
 import { type Invoke, type Session } from './session.ts';
-import { errorOfFault } from './soap/fault.ts';
+import { errorOfFault, NOT_AUTHENTICATED } from './soap/fault.ts';
 import type { XmlElement } from './soap/parse.ts';
 import type { CallOptions } from './types.ts';
 
@@ -37,6 +39,12 @@ export interface Found<T extends ObjectType, P extends Path<T>> {
   readonly missing: ReadonlyMap<string, string>;
 }
 
+interface Page<T extends ObjectType, P extends Path<T>> {
+  readonly found: readonly Found<T, P>[];
+  /** Of the next page, if there is one. */
+  readonly token: string | undefined;
+}
+
 /** Every object of a type that the account can see, a page at a time. */
 export async function* listObjects<T extends ObjectType, P extends Path<T>>(
   session: Session,
@@ -51,14 +59,14 @@ export async function* listObjects<T extends ObjectType, P extends Path<T>>(
   let page = first;
   try {
     for (;;) {
-      yield (page?.objects ?? []).map((each) => found(type, paths, each));
-      const token = page?.token;
+      yield page.found;
+      const { token } = page;
       if (token === undefined) return;
-      page = undefined;
-      page = await session.call('ContinueRetrievePropertiesEx', propertyCollector, { token }, options);
+      const next = await session.call('ContinueRetrievePropertiesEx', propertyCollector, { token }, options);
+      page = pageOf(type, paths, next);
     }
   } finally {
-    const token = page?.token;
+    const { token } = page;
     if (token !== undefined) {
       await tidy(session.call('CancelRetrievePropertiesEx', propertyCollector, { token }, TIDY));
     }
@@ -87,11 +95,13 @@ export async function readObject<T extends ObjectType, P extends Path<T>>(
 ): Promise<Found<T, P> | undefined> {
   const specSet = [filterSpec(session, ref.type, paths, { obj: ref })];
   const parameters = { specSet, options: {} };
+  const { propertyCollector } = session.content;
   try {
-    const { propertyCollector } = session.content;
-    const result = await session.call('RetrievePropertiesEx', propertyCollector, parameters, options);
-    const object = result?.objects[0];
-    return object === undefined ? undefined : found(ref.type, paths, object);
+    return await session.repeatable(async (invoke) => {
+      const result = await invoke('RetrievePropertiesEx', propertyCollector, parameters, options);
+      const object = result?.objects[0];
+      return object === undefined ? undefined : found(ref.type, paths, object);
+    });
   } catch (error) {
     if (error instanceof VsphereError && error.fault === 'ManagedObjectNotFound') return undefined;
     throw error;
@@ -172,6 +182,7 @@ function applyUpdate(
     if (filter.missingSet !== undefined && filter.missingSet.length > 0) throw gone(ref);
     for (const object of filter.objectSet ?? []) {
       if (object.kind === 'leave') throw gone(ref);
+      missingOf(ref.type, object.missingSet ?? []);
       for (const change of object.changeSet ?? []) {
         if (!paths.includes(change.name)) continue;
         const removed = change.op === 'remove' || change.op === 'indirectRemove';
@@ -182,13 +193,13 @@ function applyUpdate(
   }
 }
 
-async function openList<T extends ObjectType>(
+async function openList<T extends ObjectType, P extends Path<T>>(
   session: Session,
   invoke: Invoke,
   type: T,
-  paths: readonly Path<T>[],
+  paths: readonly P[],
   options: CallOptions,
-) {
+): Promise<{ readonly view: ManagedObjectReference; readonly first: Page<T, P> }> {
   const { viewManager, rootFolder, propertyCollector } = session.content;
   if (viewManager === undefined) {
     throw new VsphereError(
@@ -212,7 +223,16 @@ async function openList<T extends ObjectType>(
     { specSet, options: { maxObjects: PAGE_OBJECTS } },
     options,
   );
-  return { view, first };
+  return { view, first: pageOf(type, paths, first) };
+}
+
+/** Found inside `repeatable`, so that a session that ended is renewed. */
+function pageOf<T extends ObjectType, P extends Path<T>>(
+  type: T,
+  paths: readonly P[],
+  result: RetrieveResult | undefined,
+): Page<T, P> {
+  return { found: (result?.objects ?? []).map((each) => found(type, paths, each)), token: result?.token };
 }
 
 /** Asks only for what the server's version knows: one unknown path fails the whole call. */
@@ -238,10 +258,19 @@ function found<T extends ObjectType, P extends Path<T>>(
   for (const { name, val } of object.propSet ?? []) {
     if ((paths as readonly string[]).includes(name)) read[name] = decodePath(type, name, val as XmlElement);
   }
-  const missing = new Map(
-    (object.missingSet ?? []).map((each) => [each.path, each.fault.fault.$type ?? 'MethodFault']),
-  );
+  const missing = missingOf(type, object.missingSet ?? []);
   return { ref: object.obj, read: read as Read<T, P>, missing };
+}
+
+/** A session that ended shows here too, as if each property were forbidden. Throws what makes it be renewed. */
+function missingOf(type: ObjectType, missing: readonly MissingProperty[]): ReadonlyMap<string, string> {
+  const faults = new Map<string, string>(
+    missing.map(({ path, fault }) => [path, fault.fault.$type ?? 'MethodFault']),
+  );
+  if ([...faults.values()].includes(NOT_AUTHENTICATED)) {
+    throw errorOfFault(NOT_AUTHENTICATED, 'the session has ended', `Reading properties of ${type}`);
+  }
+  return faults;
 }
 
 function decodePath(type: ObjectType, path: string, value: XmlElement): unknown {
