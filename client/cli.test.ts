@@ -119,16 +119,18 @@ interface RunOptions {
   readonly interruptAt?: string;
 }
 
+const environment = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
+  PATH: process.env['PATH'],
+  HOME: directory,
+  XDG_CONFIG_HOME: directory,
+  TZ: 'UTC',
+  TEMPORAL_ADDRESS: temporal.address,
+  ...more,
+});
+
 async function rundirect(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   const child = spawn(process.execPath, [mainScript, ...args], {
-    env: {
-      PATH: process.env['PATH'],
-      HOME: directory,
-      XDG_CONFIG_HOME: directory,
-      TZ: 'UTC',
-      TEMPORAL_ADDRESS: temporal.address,
-      ...options.env,
-    },
+    env: environment(options.env),
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   let stdout = '';
@@ -155,6 +157,33 @@ async function rundirect(args: readonly string[], options: RunOptions = {}): Pro
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   return { code, stdout, stderr, documents };
+}
+
+/** The same on a terminal (script(1) makes one): each answer is typed when its question stands there. */
+async function atTerminal(
+  args: readonly string[],
+  dialogue: readonly (readonly [question: string, answer: string])[],
+): Promise<{ readonly code: number | null; readonly screen: string }> {
+  const words = [process.execPath, mainScript, ...args].map((word) => `'${word}'`);
+  // script(1) makes a terminal without a size when it has none itself.
+  const command = `stty cols 120 rows 40; exec ${words.join(' ')}`;
+  const child = spawn('script', ['-qec', command, '/dev/null'], {
+    env: environment({ TERM: 'xterm', SHELL: '/bin/sh' }),
+  });
+  let screen = '';
+  let answered = 0;
+  let from = 0;
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    screen += text;
+    const [question, answer] = dialogue[answered] ?? [];
+    const at = question === undefined ? -1 : screen.indexOf(question, from);
+    if (question === undefined || at < 0) return;
+    answered += 1;
+    from = at + question.length;
+    child.stdin.write(answer ?? '');
+  });
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { code, screen };
 }
 
 const pin = () => rundirect(['site', 'pin', '--fingerprint', siteKey.fingerprint]);
@@ -313,6 +342,51 @@ describe('a session from the command line', () => {
       expect(outcome.code).toBe(1);
       expect(outcome.stderr).toContain('knows no session nobody-1');
     }
+  });
+});
+
+describe.runIf(process.platform === 'linux')('at a terminal', () => {
+  const bare = [
+    ...['start', '--vault', '/vault', '--set', 'nightly', '--vm', 'web01', '--target', 'esx1.example'],
+    ...['--user', 'root', '--session', 'web01-t'],
+  ];
+
+  it('shows key and certificate, asks for the secrets without echo, and remembers whom it trusts', async () => {
+    const { code, screen } = await atTerminal(bare, [
+      ["what the site's worker printed", 'y'],
+      ['Is this the certificate of esx1.example:443', 'y'],
+      ['The passphrase of backup set nightly', `${PASSPHRASE}\r`],
+      ['The password of esx1.example:443/root', `${PASSWORD}\r`],
+    ]);
+    expect(screen).toContain(siteKey.fingerprint);
+    expect(screen).toContain('AB:AB:AB');
+    expect(screen).toContain('web01 runs from its backup');
+    expect(code).toBe(0);
+    expect(opened).toEqual([PASSPHRASE, PASSWORD]);
+    for (const secret of [PASSPHRASE, PASSWORD]) expect(screen).not.toContain(secret.slice(0, 5));
+    const config = await readFile(join(directory, 'rundirect', 'config.json'), 'utf8');
+    expect(config).toContain(siteKey.publicKey);
+    expect(config).toContain(FINGERPRINT);
+    await rundirect(['stop', 'web01-t']);
+  });
+
+  it('starts nothing when the question is left with Ctrl-C', async () => {
+    const { code, screen } = await atTerminal(bare, [["what the site's worker printed", '\u0003']]);
+    expect(code).toBe(130);
+    expect(screen).toContain('interrupted');
+    expect(world.calls).not.toContain('preflight');
+  });
+
+  it("has a new set's passphrase typed twice", async () => {
+    await pin();
+    const backup = ['backup', '--vault', '/vault', '--set', 'nightly', '/vms/web01'];
+    const { code, screen } = await atTerminal(backup, [
+      ['The passphrase of the new backup set nightly', 'one\r'],
+      ['The same passphrase once more', 'two\r'],
+    ]);
+    expect(screen).toContain('the two passphrases differ');
+    expect(code).toBe(1);
+    expect(world.calls).not.toContain('backup');
   });
 });
 

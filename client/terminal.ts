@@ -21,6 +21,8 @@ export interface Terminal {
   style(style: Style, text: string): string;
 }
 
+/** Where a terminal does not know its own width. */
+const DEFAULT_COLUMNS = 80;
 const CLEAR_LINE = '\r\u001b[K';
 
 /** The terminal of this process. */
@@ -48,7 +50,7 @@ export function processTerminal(json: boolean): Terminal {
     },
     progress(text) {
       if (json || !stderr.isTTY) return;
-      stderr.write(`${CLEAR_LINE}${text.slice(0, Math.max(0, stderr.columns - 1))}`);
+      stderr.write(`${CLEAR_LINE}${text.slice(0, (stderr.columns || DEFAULT_COLUMNS) - 1)}`);
       progressShown = text !== '';
     },
     style: (style, text) => styleText(style, text, { stream: stdout }),

@@ -37,7 +37,7 @@ const columns: readonly Column<Row>[] = [
 ];
 
 /** The listing as a table, a line for each job; oldest first within its set. */
-export function vaultTable(listing: VaultListResult): string {
+function vaultTable(listing: VaultListResult): string {
   const rows = listing.backupSets.flatMap((set) => set.jobs.map((job) => ({ set, job })));
   return rows.length === 0 ? `The vault ${listing.vault} holds no backups yet.` : table(columns, rows);
 }
