@@ -10,6 +10,7 @@
 //   PUT    /leases                         Lease → Lease[] on that host and datastore
 //   DELETE /leases                         Lease → Lease[] that are left
 //   GET    /leases                         → Lease[]
+//   GET    /mounts                         → MountObservation[]  (who mounted what, since the gateway was started)
 //   POST   /locks                          LockRequest; answers 200 when held, holds until the connection closes
 //
 // An error is answered with its status and { code, message }, code being a GatewayErrorCode.
@@ -97,9 +98,17 @@ export interface GatewayStatus {
   readonly startedAt: string;
   readonly version: string;
   readonly advertise: string;
-  readonly ports: { readonly nfs: number; readonly mount: number; readonly portmap: number };
+  /** `portmap` is undefined where the ports are not announced, or by another portmapper. */
+  readonly ports: { readonly nfs: number; readonly mount: number; readonly portmap: number | undefined };
   readonly exports: number;
   readonly space: { readonly totalBytes: number; readonly freeBytes: number; readonly reservedBytes: number };
+}
+
+/** The last MOUNT of a target's share by a host: the proof that it reaches the gateway under the advertised name. */
+export interface MountObservation {
+  readonly targetId: string;
+  readonly address: string;
+  readonly at: string;
 }
 
 export type GatewayErrorCode =

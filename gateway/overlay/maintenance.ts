@@ -112,10 +112,14 @@ export class Maintenance {
     return this.#exclusively(() => this.#compact());
   }
 
-  /** Ends what runs; leaves a checkpoint where the next start would have something to replay. */
+  /** Waits for what runs, and begins nothing more. */
   async close(): Promise<void> {
     this.#closed = true;
     while (this.#running !== undefined) await this.#running.catch(() => undefined);
+  }
+
+  /** Writes a checkpoint where the next start would have something to replay. */
+  async leaveCheckpoint(): Promise<void> {
     const { log, onProblem } = this.#options;
     if (log.failed !== undefined || log.appendedBytes === this.#coveredBytes) return;
     await this.#checkpoint().catch((error: unknown) => onProblem(asError(error)));

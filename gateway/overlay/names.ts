@@ -112,19 +112,6 @@ export class Names {
     });
   }
 
-  symlink(directory: Inode, name: string, target: string, attributes: SetAttributes): Promise<Inode> {
-    return this.#serially(async () => {
-      this.#assertAbsent(directory, name);
-      const sizeBytes = Buffer.byteLength(target);
-      return this.#make(directory, name, {
-        kind: 'symlink',
-        sizeBytes,
-        target,
-        ...initialAttributes(attributes, 0o777),
-      });
-    });
-  }
-
   remove(directory: Inode, name: string): Promise<void> {
     return this.#serially(async () => {
       const inode = this.#lookupOwn(directory, name);

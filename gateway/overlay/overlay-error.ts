@@ -7,8 +7,6 @@ export type OverlayErrorCode =
   | 'Corrupt'
   /** The disk failed a write or an fsync: nothing more is accepted, because nothing more could be promised. */
   | 'Failed'
-  /** The key that was given is not this overlay's. */
-  | 'KeyRejected'
   /** The file is gone. */
   | 'Stale'
   /** Closed while the request was on its way. */

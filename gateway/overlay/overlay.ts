@@ -37,9 +37,9 @@ const ROOT_MODE = 0o755;
 const zeroPage = Buffer.alloc(PAGE_BYTES);
 
 export class Overlay {
-  readonly tree: Tree;
   readonly names: Names;
   readonly #options: OverlayOptions;
+  readonly #tree: Tree;
   readonly #segments: Segments;
   readonly #log: Log;
   readonly #maintenance: Maintenance;
@@ -51,7 +51,7 @@ export class Overlay {
     state: { end: { number: number; lengthBytes: number }; checkpointBytes: number; replayedBytes: number },
   ) {
     this.#options = options;
-    this.tree = tree;
+    this.#tree = tree;
     this.#segments = segments;
     this.#log = new Log({
       storage: options.storage,
@@ -115,7 +115,7 @@ export class Overlay {
   }
 
   get root(): Inode {
-    const root = this.tree.inodes.get(ROOT_ID);
+    const root = this.#tree.inodes.get(ROOT_ID);
     if (root === undefined)
       throw new OverlayError('Corrupt', `${this.#options.storage.path} has no root directory.`);
     return root;
@@ -126,13 +126,18 @@ export class Overlay {
     return this.#segments.logBytes + this.#maintenance.checkpointBytes;
   }
 
+  /** No file was given this id, nor a later one. */
+  get nextId(): number {
+    return this.#tree.nextId;
+  }
+
   /** Why nothing more can be written, if so. */
   get failed(): OverlayError | undefined {
     return this.#log.failed;
   }
 
   inode(id: number): Inode | undefined {
-    return this.tree.inodes.get(id);
+    return this.#tree.inodes.get(id);
   }
 
   /** At most `countBytes` from `offsetBytes`. At once when no I/O is needed. */
@@ -174,6 +179,17 @@ export class Overlay {
   /** Writes what was begun, and a checkpoint where one is of use; then closes every file. */
   async close(): Promise<void> {
     await this.#maintenance.close();
+    await this.#maintenance.leaveCheckpoint();
+    await this.#closeFiles();
+  }
+
+  /** Closes every file of an overlay that is to be deleted. */
+  async discard(): Promise<void> {
+    await this.#maintenance.close();
+    await this.#closeFiles();
+  }
+
+  async #closeFiles(): Promise<void> {
     await this.#log.close();
     await this.#segments.close();
   }
@@ -227,7 +243,7 @@ export class Overlay {
   }
 
   #assertPresent(inode: Inode): void {
-    if (this.tree.inodes.get(inode.id) !== inode)
+    if (this.#tree.inodes.get(inode.id) !== inode)
       throw new OverlayError('Stale', `File ${inode.id} was removed.`);
   }
 
@@ -309,7 +325,7 @@ export class Overlay {
       await this.#log.barrier();
       for (let page = firstPage; page < firstPage + pages; page++) {
         const location = inode.pages.get(page);
-        if (this.tree.inodes.get(inode.id) !== inode || !from(location)) continue;
+        if (this.#tree.inodes.get(inode.id) !== inode || !from(location)) continue;
         let count = 1;
         while (page + count < firstPage + pages && from(inode.pages.get(page + count))) count += 1;
         const bytes = Buffer.alloc(count * PAGE_BYTES);

@@ -124,6 +124,7 @@ export class Segments {
   #openCount = 0;
   #logBytes = 0;
   #livePages = 0;
+  #closed = false;
 
   constructor(storage: Storage, overlayKey: Uint8Array) {
     this.#storage = storage;
@@ -175,9 +176,7 @@ export class Segments {
     this.#livePages += 1;
   }
 
-  /** Locations that are no page's (absent, zeros) are not counted. */
   release(location: number): void {
-    if (location <= 1) return;
     const segment = this.#segments.get(segmentOf(location));
     if (segment === undefined) return;
     segment.livePages -= 1;
@@ -244,6 +243,7 @@ export class Segments {
   }
 
   async #readRecord(number: number, offsetBytes: number, pages: number): Promise<Buffer> {
+    if (this.#closed) throw new OverlayError('Closed', 'The export was closed.');
     const where = `${this.#storage.path}/${segmentName(number)} at ${offsetBytes}`;
     const segment = this.#segments.get(number);
     if (segment === undefined)
@@ -322,9 +322,13 @@ export class Segments {
     await file.close();
   }
 
-  /** Closes every file; nothing is read afterwards. */
+  /** Closes every file, those that are being read when that is done. Nothing is read afterwards. */
   async close(): Promise<void> {
-    for (const segment of [...this.#segments.values()]) await this.#close(segment);
+    this.#closed = true;
+    for (const segment of [...this.#segments.values()]) {
+      segment.removed = true;
+      if (segment.readers === 0) await this.#close(segment);
+    }
     this.#cache.clear();
   }
 }

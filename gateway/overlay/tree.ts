@@ -4,7 +4,7 @@
 // Every effect sets something outright (a name, an attribute, a page), or is a maximum or minimum. So replaying
 // a stretch of log over a state that already holds a part of it, or all of it, ends in the same state: that is
 // what lets a checkpoint be written while writes go on.
-import type { FileKind, NfsTime } from '../../nfs/index.ts';
+import type { NfsTime } from '../../nfs/index.ts';
 import { PAGE_BYTES } from './limits.ts';
 import { PageTable, type Released } from './page-table.ts';
 import { RangeLocks } from './range-locks.ts';
@@ -16,6 +16,9 @@ export interface BaseReference {
   /** Shrinks when the file is truncated, and never grows again: what comes after are zeros. */
   readonly sizeBytes: number;
 }
+
+/** No links of either kind: no host makes them on a datastore. */
+export type InodeKind = 'file' | 'directory';
 
 export interface InodeAttributes {
   readonly mode: number;
@@ -29,11 +32,9 @@ export interface InodeAttributes {
 /** An inode without its pages and names, as records and checkpoints hold it. */
 export interface InodeRecord extends InodeAttributes {
   readonly id: number;
-  readonly kind: FileKind;
+  readonly kind: InodeKind;
   readonly sizeBytes: number;
   readonly base?: BaseReference;
-  /** Of a symbolic link. */
-  readonly target?: string;
   /** Of an exclusive CREATE, hex: the same one again is a repetition. */
   readonly verifier?: string;
 }
@@ -46,11 +47,10 @@ export interface Child {
 
 export interface Inode {
   readonly id: number;
-  readonly kind: FileKind;
+  readonly kind: InodeKind;
   attributes: InodeAttributes;
   sizeBytes: number;
   base: BaseReference | undefined;
-  readonly target: string | undefined;
   readonly verifier: string | undefined;
   /** The directory that names it; the root names itself. */
   parent: number;
@@ -128,14 +128,13 @@ export class Tree {
 
   #put(record: InodeRecord): void {
     this.#drop(record.id);
-    const { id, kind, sizeBytes, base, target, verifier, ...attributes } = record;
+    const { id, kind, sizeBytes, base, verifier, ...attributes } = record;
     this.inodes.set(id, {
       id,
       kind,
       attributes,
       sizeBytes,
       base,
-      target,
       verifier,
       parent: ROOT_ID,
       pages: new PageTable(),
@@ -188,7 +187,6 @@ export function recordOfInode(inode: Inode): InodeRecord {
     sizeBytes: inode.sizeBytes,
     ...inode.attributes,
     ...(inode.base && { base: inode.base }),
-    ...(inode.target !== undefined && { target: inode.target }),
     ...(inode.verifier !== undefined && { verifier: inode.verifier }),
   };
 }

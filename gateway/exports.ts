@@ -1,0 +1,411 @@
+// Exports, from the request that publishes one to the last trace of it being gone. What is promised:
+// - publishing the same twice is publishing once; a session that was dropped is never published again;
+// - the space is reserved in the same step that makes the export known, so that parallel starts can't all pass;
+// - a crash at any point leaves a publish that is undone at the next start, or a drop that is finished;
+// - after a restart every export is back, with the same handles, and without the destination being asked.
+import { statfs } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { type FileSystemTotals, type Log } from '../nfs/index.ts';
+import { type VmAtJob } from '../vault/index.ts';
+import { AddressList } from './address-list.ts';
+import {
+  type ExportStatus,
+  type GatewayStatus,
+  type PublishedExport,
+  type PublishRequest,
+  type SpaceAnswer,
+  type SpaceRequest,
+} from './control-api.ts';
+import { asGatewayError, GatewayError, messageOf } from './gateway-error.ts';
+import { KeyedQueue } from './keyed-queue.ts';
+
+import { type Overlay, PAGE_BYTES } from './overlay/index.ts';
+import { type PublishedVm, publishedVm } from './published-vm.ts';
+import { type ExportEntry, type Registry, type StoredRequest } from './registry.ts';
+import { type Share, Shares, type Volume } from './shares.ts';
+import { VaultImages } from './vault-images.ts';
+import { type VolumeStore } from './volume-store.ts';
+
+/** What hosts may write at a share's root: heartbeats and markers, a few MiB. Not reserved. */
+const ROOT_QUOTA_BYTES = 1024 ** 3;
+/** Beside the reservation: the log of a VM whose every page was written once is a little larger than the VM. */
+const MIN_RESERVED_BYTES = 64 * 1024 ** 2;
+/** Exports that are restored at once. */
+const RESTORE_CONCURRENCY = 4;
+/** Files that FSSTAT tells; no host runs into it. */
+const TOTAL_FILES = 1_000_000;
+const FILE_MODE = 0o600;
+
+/** Opens a VM as it was at a job. Throws VaultError. */
+export type OpenVm = (source: StoredRequest['source'], setKey: Uint8Array) => Promise<VmAtJob>;
+
+export interface ExportsOptions {
+  readonly stateDirectory: string;
+  readonly registry: Registry;
+  readonly volumes: VolumeStore;
+  readonly openVm: OpenVm;
+  /** What hosts are told to mount. */
+  readonly advertise: string;
+  readonly log: Log;
+}
+
+interface LiveExport {
+  readonly entry: ExportEntry;
+  readonly images: VaultImages | undefined;
+  readonly overlay: Overlay | undefined;
+  /** Why it could not be restored, or why it takes no more writes. */
+  problem: string | undefined;
+}
+
+export class Exports {
+  readonly shares = new Shares();
+  readonly #options: ExportsOptions;
+  readonly #live = new Map<string, LiveExport>();
+  readonly #perSession = new KeyedQueue();
+  readonly #perShare = new KeyedQueue();
+
+  constructor(options: ExportsOptions) {
+    this.#options = options;
+  }
+
+  get count(): number {
+    return this.#live.size;
+  }
+
+  /** At start: finishes drops, undoes what was being published, and puts every other export back on view. */
+  async restore(): Promise<void> {
+    const { registry } = this.#options;
+    const waiting = [...registry.exports()];
+    const worker = async (): Promise<void> => {
+      for (let entry = waiting.shift(); entry !== undefined; entry = waiting.shift())
+        await this.#restore(entry);
+    };
+    await Promise.all(Array.from({ length: RESTORE_CONCURRENCY }, worker));
+    // A share whose last export was dropped just before a crash may have left its root's files.
+    for (const { targetId } of registry.shares()) await this.#removeUnusedRoot(targetId);
+  }
+
+  /** Throws GatewayError: ExportDropped, ExportConflict, StorageFull, InvalidInput, and the vault's. */
+  publish(request: PublishRequest): Promise<PublishedExport> {
+    return this.#perSession.run(request.sessionId, async () => {
+      const { registry } = this.#options;
+      if (await registry.isDropped(request.sessionId)) throw dropped(request.sessionId);
+      const existing = registry.export(request.sessionId);
+      if (existing !== undefined) return this.#same(existing, request);
+      try {
+        return await this.#publish(request);
+      } catch (error) {
+        throw asGatewayError(error);
+      }
+    });
+  }
+
+  /** Takes the export off view and deletes it: files, changes, keys. Nothing of it comes back. */
+  drop(sessionId: string): Promise<void> {
+    return this.#perSession.run(sessionId, async () => {
+      const { registry } = this.#options;
+      await registry.markDropped(sessionId);
+      const entry = registry.export(sessionId);
+      if (entry !== undefined) await this.#remove(entry);
+    });
+  }
+
+  /** Throws NotFound. */
+  status(sessionId: string): ExportStatus {
+    const live = this.#live.get(sessionId);
+    if (live === undefined) {
+      throw new GatewayError('NotFound', `There is no export of session ${sessionId} here.`);
+    }
+    return this.#statusOf(live);
+  }
+
+  statuses(): ExportStatus[] {
+    return [...this.#live.values()].map((live) => this.#statusOf(live));
+  }
+
+  /** Whether what is asked for would fit now; reserves nothing. */
+  async space({ provisionedBytes, reserveFactor }: SpaceRequest): Promise<SpaceAnswer> {
+    const neededBytes = reservationOf(provisionedBytes, reserveFactor);
+    const { freeBytes, reservedBytes } = await this.spaceOfState();
+    const availableBytes = Math.max(0, freeBytes - reservedBytes);
+    return { neededBytes, availableBytes, fits: neededBytes <= availableBytes };
+  }
+
+  /** The state folder's file system; `reservedBytes` is what is promised to exports and not used yet. */
+  async spaceOfState(): Promise<GatewayStatus['space']> {
+    const { bsize, blocks, bavail } = await statfs(this.#options.stateDirectory);
+    const reservedBytes = this.#unused(() => true);
+    return { totalBytes: blocks * bsize, freeBytes: bavail * bsize, reservedBytes };
+  }
+
+  /** What a host sees as its datastore's size and free space: others' reservations are not free. Never 0. */
+  async totals(share: Share): Promise<FileSystemTotals> {
+    const { totalBytes, freeBytes } = await this.spaceOfState();
+    const others = this.#unused(({ request }) => request.targetId !== share.targetId);
+    return {
+      totalBytes: Math.max(PAGE_BYTES, totalBytes),
+      freeBytes: Math.max(PAGE_BYTES, freeBytes - others),
+      totalFiles: TOTAL_FILES,
+      freeFiles: TOTAL_FILES,
+    };
+  }
+
+  /** Closes every export; all are back after the next start. */
+  async close(): Promise<void> {
+    for (const { images, overlay } of this.#live.values()) {
+      await images?.close();
+      await overlay?.close();
+    }
+    for (const share of this.shares.all()) await share.root?.overlay.close();
+    this.#live.clear();
+  }
+
+  #unused(of: (entry: ExportEntry) => boolean): number {
+    let bytes = 0;
+    for (const entry of this.#options.registry.exports()) {
+      const usedBytes = this.#live.get(entry.request.sessionId)?.overlay?.diskBytes ?? 0;
+      if (of(entry)) bytes += Math.max(0, entry.reservedBytes - usedBytes);
+    }
+    return bytes;
+  }
+
+  #same(existing: ExportEntry, request: PublishRequest): PublishedExport {
+    if (!isDeepStrictEqual(existing.request, withoutKey(request))) {
+      throw new GatewayError(
+        'ExportConflict',
+        `Session ${request.sessionId} is published already, from another backup or with other settings. Start another session.`,
+      );
+    }
+    const live = this.#live.get(request.sessionId);
+    if (live?.problem !== undefined) throw new GatewayError('Unexpected', live.problem);
+    return this.#published(existing);
+  }
+
+  async #publish(request: PublishRequest): Promise<PublishedExport> {
+    const { registry, openVm } = this.#options;
+    // Refuses what is no address before anything is made.
+    new AddressList(request.allow);
+    const setKey = Buffer.from(request.source.setKey, 'base64');
+    const stored = withoutKey(request);
+    const vm = await openVm(stored.source, setKey);
+    try {
+      const files = publishedVm(vm, request);
+      const provisionedBytes = files.flats.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      const reservedBytes = reservationOf(provisionedBytes, request.reserveFactor);
+      const entry = await registry.add(
+        {
+          request: stored,
+          publishedAt: new Date().toISOString(),
+          jobId: vm.jobId,
+          vmxName: files.vmxName,
+          disks: files.flats.map(({ descriptorName, sizeBytes }) => ({ name: descriptorName, sizeBytes })),
+          provisionedBytes,
+          reservedBytes,
+        },
+        () => this.#assertSpace(provisionedBytes, request.reserveFactor),
+      );
+      return await this.#build(entry, files, setKey);
+    } finally {
+      await vm.close();
+    }
+  }
+
+  async #build(entry: ExportEntry, files: PublishedVm, setKey: Uint8Array): Promise<PublishedExport> {
+    const { registry, volumes } = this.#options;
+    let live: (LiveExport & { overlay: Overlay }) | undefined;
+    try {
+      await volumes.createKeys(entry.volume, setKey);
+      live = await this.#openLive(entry);
+      await fillOverlay(live.overlay, files);
+      const share = await this.#openShare(entry.request.targetId);
+      this.#assertNameFree(share, entry);
+      await registry.markPublished(entry.volume);
+      this.#show(share, live);
+      return this.#published(entry);
+    } catch (error) {
+      if (live !== undefined) this.#live.set(entry.request.sessionId, live);
+      await this.#remove(entry);
+      throw error;
+    }
+  }
+
+  #assertNameFree(share: Share, { request: { sessionId } }: ExportEntry): void {
+    const root = share.root?.overlay;
+    if (root?.names.find(root.root, sessionId) === undefined) return;
+    throw new GatewayError('ExportConflict', `A host made '${sessionId}' at the root of ${share.path}.`);
+  }
+
+  async #assertSpace(provisionedBytes: number, reserveFactor: number): Promise<void> {
+    const { neededBytes, availableBytes, fits } = await this.space({ provisionedBytes, reserveFactor });
+    if (fits) return;
+    throw new GatewayError(
+      'StorageFull',
+      `The session's changes need ${neededBytes} bytes (${reserveFactor} × ${provisionedBytes} provisioned) on the file system of ` +
+        `${this.#options.stateDirectory}, where ${availableBytes} are free and not reserved for others: ` +
+        `${neededBytes - availableBytes} are missing. Make room there, stop another session, or lower the factor.`,
+    );
+  }
+
+  async #restore(entry: ExportEntry): Promise<void> {
+    const { registry, log } = this.#options;
+    const { sessionId, targetId } = entry.request;
+    try {
+      if (entry.state === 'publishing' || (await registry.isDropped(sessionId))) {
+        await this.#remove(entry);
+        return;
+      }
+      const share = await this.#openShare(targetId);
+      this.#show(share, await this.#openLive(entry));
+    } catch (error) {
+      const problem = `The export could not be restored: ${messageOf(error)}`;
+      log.error({ sessionId, reason: messageOf(error) }, 'export not restored');
+      this.#live.set(sessionId, { entry, images: undefined, overlay: undefined, problem });
+      const share = this.shares.share(targetId);
+      const { allow } = entry.request;
+      share.addSession(sessionId, { volume: undefined, volumeNumber: entry.volume, allow });
+      this.shares.addBroken(entry.volume, share);
+    }
+  }
+
+  async #openLive(entry: ExportEntry): Promise<LiveExport & { overlay: Overlay }> {
+    const { volumes, openVm, log } = this.#options;
+    const { sessionId, source } = entry.request;
+    const setKey = await volumes.setKey(entry.volume);
+    const images = new VaultImages({
+      open: () => openVm({ ...source, jobId: entry.jobId }, setKey),
+      onFault: (reason) => log.warn({ sessionId, reason }, 'reading the backup fails'),
+    });
+    const overlay = await volumes.open(entry.volume, {
+      quotaBytes: entry.reservedBytes,
+      base: (diskName, offsetBytes, into) => images.read(diskName, offsetBytes, into),
+      onProblem: (error) => {
+        log.error({ sessionId, reason: error.message }, 'the export’s changes');
+        const live = this.#live.get(sessionId);
+        if (live !== undefined) live.problem = error.message;
+      },
+    });
+    return { entry, images, overlay, problem: undefined };
+  }
+
+  /** Puts the export on view. */
+  #show(share: Share, live: LiveExport & { overlay: Overlay }): void {
+    const { entry, overlay } = live;
+    const { sessionId, allow } = entry.request;
+    const volume: Volume = { number: entry.volume, overlay, share, sessionId };
+    this.#live.set(sessionId, live);
+    this.shares.addVolume(volume);
+    share.addSession(sessionId, { volume, volumeNumber: entry.volume, allow });
+  }
+
+  /** The target's share with its root; opened, and made where it is new. */
+  #openShare(targetId: string): Promise<Share> {
+    return this.#perShare.run(targetId, async () => {
+      const { registry, volumes, log } = this.#options;
+      const share = this.shares.share(targetId);
+      if (share.root !== undefined) return share;
+      const entry = registry.share(targetId);
+      if (entry === undefined) throw new GatewayError('Unexpected', `Target ${targetId} has no share.`);
+      if (!(await volumes.hasKey(entry.volume))) {
+        await volumes.delete(entry.volume);
+        await volumes.createKeys(entry.volume);
+      }
+      const overlay = await volumes.open(entry.volume, {
+        quotaBytes: ROOT_QUOTA_BYTES,
+        base: () => Promise.reject(new Error('No file at a share’s root has an image under it.')),
+        firstId: entry.firstId,
+        onProblem: (error) => log.error({ targetId, reason: error.message }, 'the files at the share’s root'),
+      });
+      const root: Volume = { number: entry.volume, overlay, share, sessionId: undefined };
+      share.setRoot(root);
+      this.shares.addVolume(root);
+      return share;
+    });
+  }
+
+  /** Takes an export off view and deletes all of it. Each step may have been done before. */
+  async #remove(entry: ExportEntry): Promise<void> {
+    const { registry, volumes } = this.#options;
+    const { sessionId, targetId } = entry.request;
+    this.shares.share(targetId).removeSession(sessionId);
+    this.shares.removeVolume(entry.volume);
+    const live = this.#live.get(sessionId);
+    this.#live.delete(sessionId);
+    await live?.images?.close();
+    await live?.overlay?.discard();
+    await volumes.delete(entry.volume);
+    await registry.removeExport(entry.volume);
+    await this.#removeUnusedRoot(targetId);
+  }
+
+  /** With a target's last session go the files at its share's root. Its number stays, and so does the root's handle. */
+  async #removeUnusedRoot(targetId: string): Promise<void> {
+    const { registry, volumes } = this.#options;
+    const entry = registry.share(targetId);
+    if (entry === undefined || !(await volumes.hasKey(entry.volume))) return;
+    if (registry.exports().some(({ request }) => request.targetId === targetId)) return;
+    const share = await this.#openShare(targetId);
+    await this.#perShare.run(targetId, async () => {
+      const root = share.root;
+      if (root === undefined || registry.exports().some(({ request }) => request.targetId === targetId))
+        return;
+      share.setRoot(undefined);
+      this.shares.removeVolume(entry.volume);
+      await root.overlay.discard();
+      await registry.raiseFirstId(targetId, root.overlay.nextId);
+      await volumes.delete(entry.volume);
+    });
+  }
+
+  #published({ request, vmxName, disks }: ExportEntry): PublishedExport {
+    const { sessionId, targetId } = request;
+    return {
+      sessionId,
+      remoteHost: this.#options.advertise,
+      remotePath: this.shares.share(targetId).path,
+      vmxPath: `${sessionId}/${vmxName}`,
+      disks: disks.map(({ name, sizeBytes }) => ({ path: `${sessionId}/${name}`, sizeBytes })),
+    };
+  }
+
+  #statusOf({ entry, images, overlay, problem }: LiveExport): ExportStatus {
+    const faults = images?.faults();
+    return {
+      ...this.#published(entry),
+      targetId: entry.request.targetId,
+      publishedAt: entry.publishedAt,
+      provisionedBytes: entry.provisionedBytes,
+      reservedBytes: entry.reservedBytes,
+      overlayBytes: overlay?.diskBytes ?? 0,
+      stalledSince: faults?.stalledSince,
+      lastError: problem ?? faults?.lastError,
+    };
+  }
+}
+
+/** The VM's files in an empty overlay: the small ones as if a host had written them, the disks over their images. */
+async function fillOverlay(overlay: Overlay, { files, flats }: PublishedVm): Promise<void> {
+  const { names, root } = overlay;
+  for (const { name, bytes } of files) {
+    const file = await names.create(root, name, { how: 'guarded', attributes: { mode: FILE_MODE } });
+    await overlay.write(file, 0, bytes);
+  }
+  for (const { name, diskName, sizeBytes } of flats) {
+    await names.createBaseFile(root, { name, diskName, sizeBytes, mode: FILE_MODE });
+  }
+}
+
+function reservationOf(provisionedBytes: number, reserveFactor: number): number {
+  return Math.max(MIN_RESERVED_BYTES, Math.ceil(provisionedBytes * reserveFactor));
+}
+
+function withoutKey(request: PublishRequest): StoredRequest {
+  const { vault, backupSet, jobId, vmName } = request.source;
+  return { ...request, source: { vault, backupSet, jobId, vmName } };
+}
+
+function dropped(sessionId: string): GatewayError {
+  return new GatewayError(
+    'ExportDropped',
+    `The export of session ${sessionId} was dropped, with its changes: it can't be published again. Start a new session.`,
+  );
+}

@@ -1,0 +1,41 @@
+// The one error class of the gateway, the same on both sides of the control socket.
+import { VaultError, type VaultErrorCode } from '../vault/index.ts';
+import { type GatewayErrorCode } from './control-api.ts';
+
+export class GatewayError extends Error {
+  override readonly name = 'GatewayError';
+  readonly code: GatewayErrorCode;
+  constructor(code: GatewayErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+const fromVault: Record<VaultErrorCode, GatewayErrorCode> = {
+  NotAVault: 'NotAVault',
+  VaultNotFound: 'NotAVault',
+  VaultExists: 'Unexpected',
+  BackupNotFound: 'BackupNotFound',
+  ChainBroken: 'ChainBroken',
+  BlockCorrupt: 'BlockCorrupt',
+  KeyRejected: 'KeyRejected',
+  FormatUnsupported: 'FormatUnsupported',
+  BackupInProgress: 'Unexpected',
+  DestinationUnavailable: 'DestinationUnavailable',
+  StorageFull: 'StorageFull',
+  InvalidInput: 'InvalidInput',
+};
+
+/** Any error as one of the gateway's. */
+export function asGatewayError(error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error;
+  if (error instanceof VaultError) {
+    return new GatewayError(fromVault[error.code], error.message, { cause: error });
+  }
+  return new GatewayError('Unexpected', messageOf(error), { cause: error });
+}
+
+/** What an unknown thrown value says. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
