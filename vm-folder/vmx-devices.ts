@@ -59,6 +59,12 @@ export function macs(vmx: Vmx): string[] {
   });
 }
 
+/** Names of the networks that its cards are on, each once; a card on a distributed switch names none. */
+export function networks(vmx: Vmx): string[] {
+  const names = networkCardsOf(vmx).map((card) => vmx.get(`${card}.networkName`) ?? '');
+  return [...new Set(names.filter((name) => name !== ''))];
+}
+
 /** The last part of a path; of `[datastore] x.vmdk` too. */
 export function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1).replace(/^\[[^\]]*\]\s*/, '');

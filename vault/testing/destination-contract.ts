@@ -7,7 +7,7 @@ import type { Destination } from '../ports.ts';
 export interface DestinationUnderTest {
   readonly destination: Destination;
   /** Number of objects or files that exist in any form. */
-  countEverything(): Promise<number>;
+  readonly countEverything: () => Promise<number>;
 }
 
 export function destinationContract(make: () => Promise<DestinationUnderTest>): void {
@@ -74,8 +74,10 @@ export function destinationContract(make: () => Promise<DestinationUnderTest>): 
     expect(await reader?.read(99_990, 20)).toEqual(whole.subarray(99_990, 100_010));
     expect(await reader?.read(400_000, 100)).toEqual(whole.subarray(400_000));
     expect((await reader?.read(500_000, 100))?.byteLength).toBe(0);
-    const reads = await Promise.all([0, 1, 2, 3].map((i) => reader?.read(i * 1000, 1000)));
-    expect(Buffer.concat(reads.map((bytes) => bytes ?? Buffer.alloc(0)))).toEqual(whole.subarray(0, 4000));
+    const reads = await Promise.all(
+      [0, 1, 2, 3].map(async (i) => (await reader?.read(i * 1000, 1000)) ?? Buffer.alloc(0)),
+    );
+    expect(Buffer.concat(reads)).toEqual(whole.subarray(0, 4000));
     await reader?.close();
   });
 
