@@ -9,7 +9,7 @@ import { answerVm, vmRef, waitForVm } from './virtual-machines.ts';
 
 /** The question whether the VM was moved or copied. */
 const MOVED_OR_COPIED = 'msg.uuid.altered';
-const CHOICE_LABELS = { moved: /moved/i, copied: /copied/i } as const;
+const CHOICES = { moved: /moved/i, copied: /copied/i } as const;
 
 export async function powerOnVm(session: Session, vm: string, options: PowerOnOptions): Promise<void> {
   const ended = new AbortController();
@@ -102,9 +102,12 @@ async function answerQuestions(session: Session, vm: string, options: PowerOnOpt
   }
 }
 
-/** By label: the keys are numbers that differ between versions. Undefined for a question that is not ours. */
+/**
+ * By its words (`button.uuid.movedTheVM`, `I _moved it`): the keys are numbers that differ between versions.
+ * Undefined for a question that is not ours.
+ */
 function choiceFor(question: VmQuestion, movedOrCopied: 'moved' | 'copied'): string | undefined {
   const isOurs = question.messageIds.includes(MOVED_OR_COPIED) || question.text.includes(MOVED_OR_COPIED);
   if (!isOurs) return undefined;
-  return question.choices.find((each) => CHOICE_LABELS[movedOrCopied].test(each.label))?.key;
+  return question.choices.find((each) => CHOICES[movedOrCopied].test(`${each.label} ${each.summary}`))?.key;
 }

@@ -18,6 +18,9 @@ const LOGOUT_TIMEOUT_MS = 5_000;
 /** Servers end a session after 30 idle minutes or more. */
 const KEEP_ALIVE_EVERY_MS = 5 * 60_000;
 
+/** Of the server's messages, which end up in ours. */
+const LOCALE = 'en_US';
+
 const SERVICE_INSTANCE: ManagedObjectReference = { type: 'ServiceInstance', value: 'ServiceInstance' };
 
 /** Calls that may be repeated after a new login: they change nothing but what the session itself holds. */
@@ -81,7 +84,7 @@ async function logIn(transport: Transport, options: ConnectOptions): Promise<Ses
   const login = async (signal?: AbortSignal): Promise<void> => {
     transport.forgetCookie();
     const { user: userName, password } = options;
-    await invoke('Login', sessionManager, { userName, password }, { signal });
+    await invoke('Login', sessionManager, { userName, password, locale: LOCALE }, { signal });
   };
   await login(options.signal);
 

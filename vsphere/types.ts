@@ -140,7 +140,7 @@ export interface VmQuestion {
   readonly text: string;
   /** Ids of the messages, such as `msg.uuid.altered`. */
   readonly messageIds: readonly string[];
-  readonly choices: readonly { readonly key: string; readonly label: string }[];
+  readonly choices: readonly { readonly key: string; readonly label: string; readonly summary: string }[];
   readonly defaultChoice: string | undefined;
 }
 

@@ -168,7 +168,7 @@ function extraConfigOf(options: Properties['VirtualMachine']['config.extraConfig
 }
 
 function questionOf(question: VirtualMachineQuestionInfo): VmQuestion {
-  const choices = question.choice.choiceInfo.map(({ key, label }) => ({ key, label }));
+  const choices = question.choice.choiceInfo.map(({ key, label, summary }) => ({ key, label, summary }));
   return {
     id: question.id,
     text: question.text,
