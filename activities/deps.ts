@@ -1,7 +1,6 @@
 // What the steps need of the outside: the engines, as worker/compose.ts puts them together. Each port asks for
 // no more than the steps use, so that a test can bring its own.
 import type {
-  ExportStatus,
   GatewayStatus,
   Lease,
   PublishedExport,
@@ -43,7 +42,6 @@ export interface Gateway {
   space(request: SpaceRequest): Promise<SpaceAnswer>;
   publish(request: PublishRequest): Promise<PublishedExport>;
   drop(sessionId: string): Promise<void>;
-  exportStatus(sessionId: string): Promise<ExportStatus>;
   takeLease(lease: Lease): Promise<readonly Lease[]>;
   releaseLease(lease: Lease): Promise<readonly Lease[]>;
   leases(): Promise<readonly Lease[]>;

@@ -2,7 +2,7 @@
 // out again, because powering it on would write to a disk that is not ours. The mount is made sure of once more
 // (host-mount.ts says why).
 import type { RunningVm, TargetStepInput } from '../contract/index.ts';
-import type { Vsphere } from '../vsphere/index.ts';
+import { type Vsphere, VsphereError } from '../vsphere/index.ts';
 import type { ActivityDeps } from './deps.ts';
 import { failureFor } from './failures.ts';
 import { ensureMounted, withHostLock } from './host-mount.ts';
@@ -21,11 +21,27 @@ export async function registerVm(
     const moref = await withHostLock(deps.gateway, input, step, async () => {
       await ensureMounted(deps.gateway, vsphere, input, step);
       const spec = { folder, path: vmxOf(input), name: vmName, pool, host: host.moref };
-      return vsphere.registerVm(spec, { signal: step.signal });
+      return vsphere
+        .registerVm(spec, { signal: step.signal })
+        .catch((error: unknown) => rethrow(error, vsphere, input, step));
     });
     const name = await readBack(vsphere, input, moref, step);
     return { moref, name, hostName: host.name, datastore };
   });
+}
+
+/** A datastore that went away in this very moment comes back with the next attempt. */
+async function rethrow(
+  error: unknown,
+  vsphere: Vsphere,
+  { placement: { datastore, host } }: TargetStepInput,
+  step: Step,
+): Promise<never> {
+  const isMissing = error instanceof VsphereError && error.code === 'NotFound';
+  if (!isMissing) throw error;
+  const { datastores } = await vsphere.inventory({ signal: step.signal });
+  if (datastores.some(({ name, hosts }) => name === datastore && hosts.includes(host.moref))) throw error;
+  throw failureFor('TaskInProgress', `Datastore ${datastore} was unmounted from host ${host.name} meanwhile`);
 }
 
 async function readBack(

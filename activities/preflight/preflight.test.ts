@@ -1,0 +1,218 @@
+// Preflight against a real vault with a real site key, and a host and a gateway in memory: what a person gets to
+// read for each thing that is wrong, and that all of it comes at once.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ApplicationFailure } from '@temporalio/common';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import {
+  type PreflightFinding,
+  type PreflightResult,
+  type StartInput,
+  targetSubject,
+} from '../../contract/index.ts';
+import { loadSiteKey, type SiteKey, seal } from '../../secrets/index.ts';
+import { FakeGateway } from '../../test/fake-gateway.ts';
+import { FakeTarget, fakeHost } from '../../test/fake-target.ts';
+import { runActivity } from '../../test/run-activity.ts';
+import { type BackupSet, initVault, openVault, type Vault } from '../../vault/index.ts';
+import { openVmFolder } from '../../vm-folder/index.ts';
+import type { ActivityDeps } from '../index.ts';
+
+const SESSION = 'web01-x1';
+const DISK_BYTES = 1 << 20;
+const vmx = (more = ''): Uint8Array =>
+  new TextEncoder().encode(
+    `.encoding = "UTF-8"\ndisplayName = "web01"\nscsi0:0.present = "TRUE"\nscsi0:0.fileName = "web01.vmdk"\n` +
+      `ethernet0.present = "TRUE"\nethernet0.networkName = "VM Network"\nethernet0.addressType = "generated"\n` +
+      `ethernet0.generatedAddress = "00:0C:29:11:22:33"\n${more}`,
+  );
+const passthrough = 'pciPassthru0.present = "TRUE"\npciPassthru0.id = "00000:003:00.0"\n';
+
+let folder: string;
+let siteKey: SiteKey;
+let setKey: Uint8Array;
+let target: FakeTarget;
+let gateway: FakeGateway;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'preflight-'));
+  siteKey = await loadSiteKey(folder);
+  const location = join(folder, 'vault');
+  await initVault(location);
+  const set = await (await openVault(location)).createSet('web', 'right passphrase');
+  setKey = set.key;
+  const vm = (vmName: string, text: Uint8Array) => ({
+    vmName,
+    disks: [{ name: 'web01.vmdk', sizeBytes: DISK_BYTES, read: async () => undefined }],
+    files: [{ name: 'web01.vmx', bytes: text }],
+    assertUnchanged: async () => undefined,
+  });
+  await set.backup([vm('web01', vmx()), vm('gpu01', vmx(passthrough))]);
+});
+afterAll(() => rm(folder, { recursive: true }));
+beforeEach(() => {
+  target = new FakeTarget();
+  gateway = new FakeGateway();
+});
+
+/** Argon2id is slow on purpose: the right passphrase is tried once for all tests. */
+async function openRemembering(location: string): Promise<Vault> {
+  const vault = await openVault(location);
+  const unlockSet = async (name: string, passphrase: string): Promise<BackupSet> =>
+    name === 'web' && passphrase === 'right passphrase'
+      ? vault.openSetWithKey(name, setKey)
+      : vault.unlockSet(name, passphrase);
+  return {
+    vaultId: vault.vaultId,
+    unlockSet,
+    listSets: () => vault.listSets(),
+    hasSet: (name) => vault.hasSet(name),
+    createSet: (name, passphrase) => vault.createSet(name, passphrase),
+    openSetWithKey: (name, key) => vault.openSetWithKey(name, key),
+  };
+}
+
+interface Changes {
+  readonly passphrase?: string;
+  readonly password?: string;
+  readonly source?: Partial<StartInput['source']>;
+  readonly placement?: Partial<StartInput['placement']>;
+  readonly attempt?: number;
+  readonly workflowId?: string;
+}
+
+async function preflight(changes: Changes = {}): Promise<PreflightResult> {
+  const { passphrase = 'right passphrase', password = 'secret', attempt = 3, workflowId = SESSION } = changes;
+  const address = { host: 'esx.example', port: 443, user: 'root' };
+  const sealed = (secret: string, purpose: string, subject: string) =>
+    seal(siteKey.publicKey, new TextEncoder().encode(secret), { workflowId: SESSION, purpose, subject });
+  const input: StartInput = {
+    sessionId: SESSION,
+    site: 'main',
+    commandedAtMs: 0,
+    source: {
+      vault: join(folder, 'vault'),
+      backupSet: 'web',
+      jobId: 'latest',
+      vmName: 'web01',
+      passphrase: sealed(passphrase, 'set-passphrase', changes.source?.backupSet ?? 'web'),
+      ...changes.source,
+    },
+    target: {
+      ...address,
+      fingerprint: 'A'.repeat(64),
+      password: sealed(password, 'target-password', targetSubject(address)),
+    },
+    placement: { network: 'original', ...changes.placement },
+    powerOn: true,
+    verify: 'none',
+    guestTimeoutMs: 0,
+    reserveFactor: 1.5,
+  };
+  const deps: ActivityDeps = {
+    ...{ site: 'main', siteKey, gateway, targets: target.targets, allow: ['10.9.0.0/24'] },
+    vaults: { init: initVault, open: openRemembering },
+    vmFolders: { open: openVmFolder },
+  };
+  return runActivity(deps, 'preflight', input, { workflowId, attempt });
+}
+
+async function refusal(changes?: Changes): Promise<ApplicationFailure> {
+  try {
+    await preflight(changes);
+  } catch (error) {
+    if (error instanceof ApplicationFailure) return error;
+    throw error;
+  }
+  throw new Error('preflight passed');
+}
+
+it('answers with job, place, provisioned size and who may mount', async () => {
+  const result = await preflight();
+  expect(result).toMatchObject({ provisionedBytes: DISK_BYTES, warnings: [] });
+  expect(result.placement).toMatchObject({
+    host: { moref: 'host-1', name: 'esx01' },
+    folder: 'folder-1',
+    resourcePool: 'pool-1',
+    datastore: 'rundirect-main',
+    vmName: 'web01',
+    allow: ['127.0.0.1', '10.9.0.0/24'],
+  });
+  expect(result.placement.targetId).toMatch(/^esx-example-[0-9a-f]{8}$/);
+  expect(result.jobId).not.toBe('latest');
+});
+
+const vmWithMac = { name: 'old-web', powerState: 'poweredOn' as const, macs: ['00:0c:29:11:22:33'] };
+
+it.each<[string, string, Changes | undefined, (() => void) | undefined]>([
+  ['a wrong passphrase', 'KeyRejected', { passphrase: 'wrong' }, undefined],
+  ['an unknown set', 'BackupNotFound', { source: { backupSet: 'db' } }, undefined],
+  ['an unknown job', 'BackupNotFound', { source: { jobId: 'nosuchjob' } }, undefined],
+  ['an unknown VM', 'BackupNotFound', { source: { vmName: 'web99' } }, undefined],
+  ['a folder that is no vault', 'NotAVault', { source: { vault: tmpdir() } }, undefined],
+  ['a wrong password', 'InvalidLogin', { password: 'wrong' }, undefined],
+  ['a target that is down', 'TargetUnavailable', undefined, () => void (target.isDown = true)],
+  ['a gateway that is down', 'GatewayUnavailable', undefined, () => void (gateway.isDown = true)],
+  ['too little space', 'StorageFull', undefined, () => void (gateway.availableBytes = 1000)],
+  ['a name that is taken', 'NameTaken', undefined, () => void target.add({ name: 'web01' })],
+  ['a licence that only reads', 'LicenceRestricted', undefined, () => void (target.allowsWrites = false)],
+  ['an unknown host', 'NotFound', { placement: { host: 'esx99' } }, undefined],
+  [
+    'a datastore of that name elsewhere',
+    'DatastoreConflict',
+    undefined,
+    () =>
+      void target.mounts.set('rundirect-main', {
+        name: 'rundirect-main',
+        remoteHost: 'nas',
+        remotePath: '/x',
+      }),
+  ],
+  ['the original that runs', 'PreflightFailed', undefined, () => void target.add(vmWithMac)],
+  ['hardware that stays behind', 'PreflightFailed', { source: { vmName: 'gpu01' } }, undefined],
+  [
+    'a host in maintenance',
+    'PreflightFailed',
+    { placement: { host: 'esx01' } },
+    () => void (target.hosts = [{ ...fakeHost, inMaintenanceMode: true }]),
+  ],
+])('refuses %s as %s, for good, and touches nothing', async (_, type, changes, arrange) => {
+  arrange?.();
+  const failure = await refusal(changes);
+  expect(failure).toMatchObject({ type, nonRetryable: true });
+  expect(failure.message.length).toBeGreaterThan(20);
+  expect(gateway.exports.size).toBe(0);
+  expect(target.vms.size).toBeLessThan(2);
+});
+
+it('tells all findings in one answer', async () => {
+  target.add({ name: 'web01' });
+  target.add(vmWithMac);
+  gateway.availableBytes = 1000;
+  const failure = await refusal();
+  expect(failure.type).toBe('PreflightFailed');
+  const [{ findings }] = failure.details as [{ findings: PreflightFinding[] }];
+  expect(findings.map(({ code }) => code).sort()).toEqual(['NameTaken', 'OriginalRunning', 'StorageFull']);
+  expect(failure.message).toContain('3 findings');
+});
+
+it('lets the original run beside one that is disconnected', async () => {
+  target.add(vmWithMac);
+  expect(await preflight({ placement: { network: 'disconnected' } })).toMatchObject({ warnings: [] });
+});
+
+it('warns of a network that the host does not have', async () => {
+  target.hosts = [{ ...fakeHost, networks: [] }];
+  const { warnings } = await preflight();
+  expect(warnings).toMatchObject([{ severity: 'warning', code: 'NetworkMissing' }]);
+});
+
+it('tries what may pass again before it makes it a finding', async () => {
+  target.isDown = true;
+  expect(await refusal({ attempt: 1 })).toMatchObject({ type: 'TargetUnavailable', nonRetryable: false });
+});
+
+it('opens no secret that was sealed for another Workflow', async () => {
+  expect(await refusal({ workflowId: 'other-1' })).toMatchObject({ type: 'NotOurs' });
+});

@@ -1,0 +1,134 @@
+// Whose a VM is, and that no undoing step touches one that is not the session's.
+import { ApplicationFailure } from '@temporalio/common';
+import { expect, it } from 'vitest';
+import type { RunningVmInput, SiteActivities, VmStanding } from '../contract/index.ts';
+import { FakeGateway } from '../test/fake-gateway.ts';
+import { FakeTarget } from '../test/fake-target.ts';
+import { fakePlacement } from '../test/fake-world.ts';
+import { runActivity } from '../test/run-activity.ts';
+import { SESSION_KEY } from '../vm-folder/index.ts';
+import type { Vm } from '../vsphere/index.ts';
+import type { ActivityDeps } from './index.ts';
+
+const disk = (fileName: string, parents: string[] = []) => ({ key: 1, fileName, capacityBytes: 1, parents });
+const ours: Partial<Vm> & Pick<Vm, 'name' | 'moref'> = {
+  moref: 'vm-7',
+  name: 'web01',
+  powerState: 'poweredOn',
+  vmPathName: '[rundirect-main] web01-x1/web01.vmx',
+  disks: [disk('[rundirect-main] web01-x1/web01.vmdk')],
+  extraConfig: { [SESSION_KEY]: 'web01-x1' },
+};
+
+const sealed = { version: 1 as const, sealedTo: '', ephemeralKey: '', ciphertext: '' };
+const input: RunningVmInput = {
+  sessionId: 'web01-x1',
+  moref: 'vm-7',
+  placement: fakePlacement,
+  exported: { remoteHost: 'gw', remotePath: '/rundirect/lab-1', vmxPath: 'web01-x1/web01.vmx' },
+  target: { host: 'esx', port: 443, user: 'root', fingerprint: 'A'.repeat(64), password: sealed },
+};
+
+function run<N extends keyof SiteActivities>(
+  target: FakeTarget,
+  name: N,
+  moref: 'vm-7' | 'unknown' = 'vm-7',
+) {
+  const none = async (): Promise<never> => {
+    throw new Error('not used here');
+  };
+  const deps: ActivityDeps = {
+    ...{ site: 'main', gateway: new FakeGateway(), targets: target.targets, allow: [] },
+    siteKey: { publicKey: '', fingerprint: '', open: () => new TextEncoder().encode('secret') },
+    vaults: { init: none, open: none },
+    vmFolders: { open: none },
+  };
+  const step = { ...input, moref: moref === 'unknown' ? undefined : moref } as Parameters<
+    SiteActivities[N]
+  >[0];
+  return runActivity(deps, name, step, { workflowId: 'web01-x1' });
+}
+
+const cases: [string, Partial<Vm>, VmStanding][] = [
+  ['as registered', {}, 'ours'],
+  [
+    'after a snapshot',
+    {
+      disks: [disk('[rundirect-main] web01-x1/web01-000001.vmdk', ['[rundirect-main] web01-x1/web01.vmdk'])],
+    },
+    'ours',
+  ],
+  ['migrated', { vmPathName: '[prod] web01/web01.vmx', disks: [disk('[prod] web01/web01.vmdk')] }, 'moved'],
+  ['with one disk migrated', { disks: [disk('[prod] web01/web01.vmdk')] }, 'partlyMoved'],
+  ['with its home migrated', { vmPathName: '[prod] web01/web01.vmx' }, 'partlyMoved'],
+  [
+    'with a snapshot that stands on ours',
+    {
+      vmPathName: '[prod] web01/web01.vmx',
+      disks: [disk('[prod] web01/w-1.vmdk', ['[rundirect-main] web01-x1/web01.vmdk'])],
+    },
+    'partlyMoved',
+  ],
+  ["on another session's disk", { disks: [disk('[rundirect-main] web01-x10/web01.vmdk')] }, 'partlyMoved'],
+  ['with another mark', { extraConfig: { [SESSION_KEY]: 'web01-x2' } }, 'partlyMoved'],
+];
+
+it.each(cases)('takes a VM %s (%j) for %s, and touches it accordingly', async (_, change, standing) => {
+  const target = new FakeTarget();
+  target.add({ ...ours, ...change });
+  expect(await run(target, 'inspectVm')).toMatchObject({ standing });
+  const off = run(target, 'powerOffVm');
+  if (standing === 'ours') {
+    await off;
+    await run(target, 'unregisterVm');
+    expect(target.vms.size).toBe(0);
+  } else {
+    const type = standing === 'moved' ? 'VmMoved' : 'NotOurs';
+    await expect(off).rejects.toMatchObject({ type, nonRetryable: true });
+    await expect(run(target, 'unregisterVm')).rejects.toBeInstanceOf(ApplicationFailure);
+    expect(target.vms.get('vm-7')?.powerState).toBe('poweredOn');
+  }
+});
+
+it('says that a VM is gone, and what is gone is undone', async () => {
+  const target = new FakeTarget();
+  expect(await run(target, 'inspectVm')).toMatchObject({ standing: 'gone' });
+  await run(target, 'powerOffVm');
+  await run(target, 'unregisterVm');
+});
+
+it('leaves a VM alone that somebody registered anew', async () => {
+  const target = new FakeTarget();
+  target.add({ ...ours, moref: 'vm-99' });
+  const seen = await run(target, 'inspectVm');
+  expect(seen).toMatchObject({ standing: 'partlyMoved' });
+  expect(seen).toHaveProperty('detail', expect.stringContaining('vm-99'));
+});
+
+it('finds by its path what a start registered whose answer was lost, even with strange disks', async () => {
+  const target = new FakeTarget();
+  target.mounts.set('rundirect-main', {
+    name: 'rundirect-main',
+    remoteHost: 'gw',
+    remotePath: '/rundirect/lab-1',
+  });
+  target.add({ ...ours, powerState: 'poweredOff', disks: [disk('[prod] other/other.vmdk')] });
+  await run(target, 'unregisterVm', 'unknown');
+  expect(target.vms.size).toBe(0);
+});
+
+it('takes a VM out again that came back with a disk of somebody else', async () => {
+  const target = new FakeTarget();
+  target.disksOfNext = ['[prod] web01/web01.vmdk'];
+  const registered = run(target, 'registerVm');
+  await expect(registered).rejects.toMatchObject({ type: 'NotOurs' });
+  await expect(registered).rejects.toThrow('[prod] web01/web01.vmdk');
+  expect(target.vms.size).toBe(0);
+});
+
+it('powers on only what is ours', async () => {
+  const target = new FakeTarget();
+  target.add({ ...ours, powerState: 'poweredOff', disks: [disk('[prod] web01/web01.vmdk')] });
+  await expect(run(target, 'powerOnVm')).rejects.toMatchObject({ type: 'NotOurs' });
+  expect(target.vms.get('vm-7')?.powerState).toBe('poweredOff');
+});

@@ -1,0 +1,92 @@
+// A gateway in memory: exports by name, leases, locks that exclude each other.
+import type { Gateway } from '../activities/index.ts';
+import type { Lease } from '../gateway/index.ts';
+import { GatewayError } from '../gateway/index.ts';
+
+export class FakeGateway implements Gateway {
+  readonly exports = new Map<string, Awaited<ReturnType<Gateway['publish']>>>();
+  held: readonly Lease[] = [];
+  availableBytes = 2 ** 40;
+  isDown = false;
+  readonly #locks = new Map<string, Promise<unknown>>();
+
+  async status(): ReturnType<Gateway['status']> {
+    this.#answer();
+    return {
+      pid: 1,
+      startedAt: '2026-01-01T00:00:00.000Z',
+      version: '0',
+      advertise: '127.0.0.1',
+      ports: { nfs: 2049, mount: 20048, portmap: 111 },
+      exports: this.exports.size,
+      space: { totalBytes: this.availableBytes, freeBytes: this.availableBytes, reservedBytes: 0 },
+    };
+  }
+
+  async space({
+    provisionedBytes,
+    reserveFactor,
+  }: Parameters<Gateway['space']>[0]): ReturnType<Gateway['space']> {
+    this.#answer();
+    const neededBytes = provisionedBytes * reserveFactor;
+    const { availableBytes } = this;
+    return { neededBytes, availableBytes, fits: neededBytes <= availableBytes };
+  }
+
+  async publish({
+    sessionId,
+    targetId,
+    vmx,
+  }: Parameters<Gateway['publish']>[0]): ReturnType<Gateway['publish']> {
+    this.#answer();
+    const published = {
+      sessionId,
+      remoteHost: '127.0.0.1',
+      remotePath: `/rundirect/${targetId}`,
+      vmxPath: `${sessionId}/${vmx.displayName}.vmx`,
+      disks: [],
+    };
+    this.exports.set(sessionId, published);
+    return published;
+  }
+
+  async drop(sessionId: string): Promise<void> {
+    this.#answer();
+    if (!this.exports.delete(sessionId)) throw new GatewayError('NotFound', `no export ${sessionId}`);
+  }
+
+  async takeLease(lease: Lease): Promise<readonly Lease[]> {
+    this.#answer();
+    this.held = [...this.held.filter((other) => !same(other, lease)), lease];
+    return this.held;
+  }
+
+  async releaseLease(lease: Lease): Promise<readonly Lease[]> {
+    this.#answer();
+    this.held = this.held.filter((other) => !same(other, lease));
+    return this.held;
+  }
+
+  async leases(): Promise<readonly Lease[]> {
+    this.#answer();
+    return this.held;
+  }
+
+  async withLock<T>(name: string, _holder: string, body: () => Promise<T>): Promise<T> {
+    const before = this.#locks.get(name) ?? Promise.resolve();
+    const mine = before.then(body, body);
+    this.#locks.set(
+      name,
+      mine.catch(() => undefined),
+    );
+    return mine;
+  }
+
+  #answer(): void {
+    if (this.isDown) throw new GatewayError('GatewayUnavailable', 'The gateway does not answer');
+  }
+}
+
+function same(one: Lease, other: Lease): boolean {
+  return one.host === other.host && one.datastore === other.datastore && one.sessionId === other.sessionId;
+}

@@ -1,0 +1,201 @@
+// A host in memory with the manners of a real one that matter here: it refuses to unmount under a VM, registers
+// only what it can read, and may carry out a call whose caller is long dead.
+import type { TargetLogin, Targets } from '../activities/index.ts';
+import { SESSION_KEY } from '../vm-folder/index.ts';
+import {
+  type Datastore,
+  type Host,
+  type Inventory,
+  type NasDatastoreSpec,
+  type RegisterVmSpec,
+  type Vm,
+  type VmState,
+  type VmSummary,
+  type Vsphere,
+  VsphereError,
+} from '../vsphere/index.ts';
+
+export const fakeHost: Host = {
+  moref: 'host-1',
+  name: 'esx01',
+  connectionState: 'connected',
+  inMaintenanceMode: false,
+  version: '8.0.3',
+  capability: { vmotionSupported: false, storageVMotionSupported: false },
+  computeResource: { moref: 'cr-1', name: 'esx01', isCluster: false, resourcePool: 'pool-1' },
+  datacenter: { moref: 'dc-1', name: 'dc', vmFolder: 'folder-1' },
+  datastores: [],
+  vmknicAddresses: ['127.0.0.1'],
+  networks: [{ moref: 'net-1', name: 'VM Network' }],
+};
+
+export class FakeTarget {
+  hosts: Host[] = [fakeHost];
+  readonly mounts = new Map<string, NasDatastoreSpec>();
+  readonly vms = new Map<string, Vm>();
+  /** Disks that the next registered VM turns out to have; one in its own directory when empty. */
+  disksOfNext: string[] = [];
+  allowsWrites = true;
+  password = 'secret';
+  isDown = false;
+  /** Called when the named call arrives at the host, before it acts. */
+  readonly arriving = new Map<keyof Vsphere, () => void>();
+  #lost: (() => void)[] = [];
+  #nextMoref = 1;
+  #loseNext = false;
+
+  /** The next RemoveDatastore reaches the host, and its caller dies; the host acts by `deliverLost`. */
+  loseNextRemoval(): void {
+    this.#loseNext = true;
+  }
+
+  deliverLost(): void {
+    for (const act of this.#lost.splice(0)) act();
+  }
+
+  readonly targets: Targets = {
+    use: async (login, _signal, work) => work(this.#login(login)),
+    readFingerprint: async () => 'A'.repeat(64),
+  };
+
+  #login({ password }: TargetLogin): Vsphere {
+    if (this.isDown) throw new VsphereError('TargetUnavailable', 'esx:443 does not answer');
+    if (password !== this.password) throw new VsphereError('InvalidLogin', 'wrong user name or password');
+    return this.vsphere;
+  }
+
+  #arrive(call: keyof Vsphere): void {
+    const hook = this.arriving.get(call);
+    this.arriving.delete(call);
+    hook?.();
+  }
+
+  #remove(name: string): void {
+    const onIt = [...this.vms.values()].find(({ vmPathName }) => vmPathName.startsWith(`[${name}] `));
+    if (onIt !== undefined) throw new VsphereError('ResourceInUse', `${onIt.name} lies on ${name}`);
+    this.mounts.delete(name);
+  }
+
+  add(vm: Partial<Vm> & Pick<Vm, 'name'>): Vm {
+    const moref = vm.moref ?? `vm-${this.#nextMoref++}`;
+    const whole: Vm = { ...emptyVm, vmPathName: `[local] ${vm.name}/${vm.name}.vmx`, ...vm, moref };
+    this.vms.set(moref, whole);
+    return whole;
+  }
+
+  change(moref: string, change: Partial<Vm>): void {
+    const vm = this.vms.get(moref);
+    if (vm !== undefined) this.vms.set(moref, { ...vm, ...change });
+  }
+
+  #register({ path, name }: RegisterVmSpec): string {
+    this.#arrive('registerVm');
+    const [datastore = '', sessionId = ''] = path.replace(/^\[/, '').split(/\] |\//);
+    if (!this.mounts.has(datastore)) throw new VsphereError('NotFound', `no datastore ${datastore}`);
+    const known = [...this.vms.values()].find(({ vmPathName }) => vmPathName === path);
+    if (known !== undefined) return known.moref;
+    const files = this.disksOfNext.length > 0 ? this.disksOfNext : [path.replace(/\.vmx$/, '.vmdk')];
+    const disks = files.map((fileName, key) => ({ key, fileName, capacityBytes: 1024, parents: [] }));
+    return this.add({ name, vmPathName: path, disks, extraConfig: { [SESSION_KEY]: sessionId } }).moref;
+  }
+
+  readonly #calls: Partial<Vsphere> = {
+    about: {
+      apiType: 'HostAgent',
+      apiVersion: '8.0.3.0',
+      version: '8.0.3',
+      build: '1',
+      name: 'fake',
+      fullName: 'fake',
+      instanceUuid: undefined,
+    },
+    isVirtualCenter: false,
+    inventory: async () => this.#inventory(),
+    licence: async () => ({ allowsWrites: this.allowsWrites, edition: 'fake' }),
+    listVms: () => this.#list(),
+    createNasDatastore: async (_host, spec) => {
+      this.#arrive('createNasDatastore');
+      const there = this.mounts.get(spec.name);
+      if (there !== undefined && there.remotePath !== spec.remotePath) {
+        throw new VsphereError('DatastoreConflict', `${spec.name} is ${there.remotePath}`);
+      }
+      this.mounts.set(spec.name, spec);
+      return `ds-${spec.name}`;
+    },
+    removeDatastore: async (_host, name) => {
+      this.#arrive('removeDatastore');
+      if (this.#loseNext) {
+        this.#loseNext = false;
+        this.#lost.push(() => {
+          try {
+            this.#remove(name);
+          } catch {
+            // Nobody hears the refusal.
+          }
+        });
+        throw new VsphereError('TargetUnavailable', 'the connection broke');
+      }
+      this.#remove(name);
+    },
+    registerVm: async (spec) => this.#register(spec),
+    unregisterVm: async (moref) => {
+      if (this.vms.get(moref)?.powerState === 'poweredOn') {
+        throw new VsphereError('InvalidPowerState', `${moref} is powered on`);
+      }
+      this.vms.delete(moref);
+    },
+    readVm: async (moref) => this.vms.get(moref),
+    findVmByPath: async (path) => [...this.vms.values()].map(summary).find((vm) => vm.vmPathName === path),
+    powerOnVm: async (moref) => this.change(moref, { powerState: 'poweredOn' }),
+    powerOffVm: async (moref) => this.change(moref, { powerState: 'poweredOff' }),
+    waitForVm: async (moref, predicate) => {
+      const vm = this.vms.get(moref);
+      if (vm === undefined) throw new VsphereError('NotFound', `no VM ${moref}`);
+      return predicate(vm) ? (vm satisfies VmState) : undefined;
+    },
+  };
+  readonly vsphere = this.#calls as Vsphere;
+
+  #inventory(): Inventory {
+    const datastores = [...this.mounts.values()].map(
+      ({ name, remoteHost, remotePath }): Datastore => ({
+        moref: `ds-${name}`,
+        name,
+        type: 'NFS',
+        url: '',
+        capacityBytes: 1,
+        freeBytes: 1,
+        accessible: true,
+        nas: { remoteHost, remotePath },
+        hosts: ['host-1'],
+      }),
+    );
+    return { hosts: this.hosts, datastores, folders: [], resourcePools: [] };
+  }
+
+  async *#list(): AsyncGenerator<VmSummary> {
+    for (const vm of this.vms.values()) yield summary(vm);
+  }
+}
+
+const emptyVm: Omit<Vm, 'moref' | 'name' | 'vmPathName'> = {
+  powerState: 'poweredOff',
+  connectionState: 'connected',
+  host: 'host-1',
+  guestHeartbeatStatus: 'gray',
+  toolsRunningStatus: '',
+  guestIpAddresses: [],
+  question: undefined,
+  instanceUuid: '',
+  uuid: '',
+  datastores: [],
+  disks: [],
+  nics: [],
+  macs: [],
+  extraConfig: {},
+  annotation: '',
+};
+
+function summary({ moref, name, powerState, host, vmPathName, macs, extraConfig }: Vm): VmSummary {
+  return { moref, name, powerState, host, vmPathName, macs, extraConfig };
+}
