@@ -73,6 +73,9 @@ async function startWorkers(): Promise<void> {
       activities,
       shutdownGraceTime: 0,
       shutdownForceTime: '2s',
+      // A cancel reaches an Activity with the answer to its heartbeat.
+      maxHeartbeatThrottleInterval: '100ms',
+      defaultHeartbeatThrottleInterval: '100ms',
     }),
   );
   runs.push(...workers.map((worker) => worker.run()));
@@ -508,14 +511,14 @@ describe('vault and backup', () => {
 });
 
 describe('what goes wrong before anything starts', () => {
-  it('names the site whose worker is missing', async () => {
+  it.concurrent('names the site whose worker is missing', async ({ expect }) => {
     const outcome = await rundirect(['vault', 'list', '--vault', '/vault', '--site', 'branch']);
     expect(outcome.code).toBe(1);
     expect(outcome.stderr).toContain('no worker of site branch');
     expect(outcome.stderr).toContain('rundirect worker --site branch');
   });
 
-  it('names the address where Temporal does not answer', async () => {
+  it.concurrent('names the address where Temporal does not answer', async () => {
     const port = await freePort();
     const outcome = await rundirect(['sessions', '--json'], {
       env: { TEMPORAL_ADDRESS: `127.0.0.1:${port}` },
@@ -525,13 +528,13 @@ describe('what goes wrong before anything starts', () => {
     expect(outcome.stderr).toContain(`127.0.0.1:${port}`);
   });
 
-  it('names a namespace that Temporal does not have', async () => {
+  it.concurrent('names a namespace that Temporal does not have', async ({ expect }) => {
     const outcome = await rundirect(['sessions'], { env: { TEMPORAL_NAMESPACE: 'elsewhere' } });
     expect(outcome.code).toBe(1);
     expect(outcome.stderr).toContain('Temporal has no namespace elsewhere');
   });
 
-  it.each([
+  it.concurrent.each([
     ['an unknown command', ['strat'], 'Did you mean start?'],
     ['a missing option', ['vault', 'list'], '--vault'],
     ['a relative vault', ['vault', 'list', '--vault', 'here'], 'absolute folder'],

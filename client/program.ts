@@ -95,8 +95,10 @@ function tell(terminal: Terminal, explanation: Explanation, event: boolean): voi
     ...(findings.length === 0 ? {} : { findings }),
   };
   terminal.document(event ? { event: 'error', error } : { error });
-  terminal.note(`rundirect: ${printable(message)}`);
-  for (const finding of findings) {
+  // Several findings come in one message, too, for those who read no details.
+  const listed = type === 'PreflightFailed' && findings.length > 0;
+  terminal.note(`rundirect: ${listed ? 'preflight found what stands in the way' : printable(message)}`);
+  for (const finding of findings.filter((each) => each.message !== message)) {
     terminal.note(`  ${finding.severity} ${finding.code}: ${printable(finding.message)}`);
   }
   if (hint !== undefined) terminal.note(printable(hint));

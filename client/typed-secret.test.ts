@@ -55,6 +55,7 @@ it.each([
   ['only a line ending', '\n'],
   ['too long', 'x'.repeat(5000)],
   ['endless', Buffer.alloc(1 << 20, 97)],
+  ['no text', Buffer.from([0xff, 0xfe, 0x41])],
 ])('refuses a secret that is %s, without showing it', async (_, text) => {
   const failure = await read(await fileWith(text)).catch((error: unknown) => error);
   expect(failure).toMatchObject({ code: 'SecretUnreadable' });

@@ -31,21 +31,32 @@ function withoutTrailingNewline(text: string): string {
   return text.replace(/\r?\n$/, '');
 }
 
+/** Secrets are text, because the site reads them as text; bytes that are none would be another secret there. */
+function decoded(bytes: Uint8Array, name: string): string {
+  if (bytes.byteLength >= READ_LIMIT_BYTES) throw tooLong(name);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw unreadable(`the ${name} is not text in UTF-8`, cause);
+  }
+}
+
+const tooLong = (name: string): ClientError =>
+  unreadable(`the ${name} is longer than ${MAX_SECRET_BYTES} bytes`);
+
 function checked(name: string, secret: string): string {
   if (secret === '') throw unreadable(`the ${name} is empty`);
-  if (Buffer.byteLength(secret) > MAX_SECRET_BYTES) {
-    throw unreadable(`the ${name} is longer than ${MAX_SECRET_BYTES} bytes`);
-  }
+  if (Buffer.byteLength(secret) > MAX_SECRET_BYTES) throw tooLong(name);
   return secret;
 }
 
-async function readLimited(handle: FileHandle): Promise<string> {
+async function readLimited(handle: FileHandle): Promise<Uint8Array> {
   const buffer = Buffer.alloc(READ_LIMIT_BYTES);
   let length = 0;
   for (;;) {
     const { bytesRead } = await handle.read(buffer, length, READ_LIMIT_BYTES - length, null);
     length += bytesRead;
-    if (bytesRead === 0 || length === READ_LIMIT_BYTES) return buffer.toString('utf8', 0, length);
+    if (bytesRead === 0 || length === READ_LIMIT_BYTES) return buffer.subarray(0, length);
   }
 }
 
@@ -57,15 +68,16 @@ async function fromFile(path: string, name: string, terminal: Terminal): Promise
     if ((mode & OTHERS_MAY_READ) !== 0 && (mode & constants.S_IFMT) === constants.S_IFREG) {
       terminal.note(`warning: others may read the ${name} in ${path}; chmod 600 it`);
     }
-    return withoutTrailingNewline(await readLimited(handle));
+    return withoutTrailingNewline(decoded(await readLimited(handle), name));
   } catch (cause) {
+    if (cause instanceof ClientError) throw cause;
     throw unreadable(`the ${name} can't be read from ${path}: ${String(cause)}`, cause);
   } finally {
     await handle?.close();
   }
 }
 
-async function readStandardInput(): Promise<string> {
+async function readStandardInput(names: readonly string[]): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
@@ -73,7 +85,7 @@ async function readStandardInput(): Promise<string> {
     length += chunk.length;
     if (length > READ_LIMIT_BYTES) break;
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return decoded(Buffer.concat(chunks), names.join(' and '));
 }
 
 /**
@@ -123,7 +135,7 @@ export async function readSecrets(
     }
   }
   const piped = sources.filter(({ stdin }) => stdin).map(({ name }) => name);
-  const lines = piped.length === 0 ? [] : splitStandardInput(await readStandardInput(), piped);
+  const lines = piped.length === 0 ? [] : splitStandardInput(await readStandardInput(piped), piped);
   const secrets: Uint8Array[] = [];
   for (const source of sources) {
     const secret = source.stdin
