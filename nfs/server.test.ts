@@ -1,3 +1,4 @@
+import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { Nfs3Status } from './file-system.ts';
@@ -19,7 +20,7 @@ import {
   writeArgs,
 } from './testing/nfs3-peer.ts';
 import { Gate, runServer } from './testing/running-server.ts';
-import { type XdrWriter } from './xdr/writer.ts';
+import { encodeBytes, type XdrWriter } from './xdr/writer.ts';
 
 const LOCK = Buffer.alloc(84, 'l');
 
@@ -386,6 +387,35 @@ describe('ports', () => {
     expect(await getport(server.ports.portmap ?? 0, 100021)).toBe(0); // no lock manager
   });
 
+  test('are told over UDP too, and by GETADDR of rpcbind', async () => {
+    await using server = await startNfsServer({ fileSystem, host, ports: { nfs: 0, mount: 0, portmap: 0 } });
+    const { nfs, portmap = 0 } = server.ports;
+    const socket = createSocket('udp4');
+    const reply = new Promise<Buffer>((resolve) => socket.once('message', resolve));
+    socket.send(Buffer.from('not a call'), portmap, host);
+    const words = [9, 0, 2, 100000, 2, 3, 0, 0, 0, 0, 100003, 3, 6, 0];
+    socket.send(
+      encodeBytes((call) => words.forEach((word) => call.uint32(word))),
+      portmap,
+      host,
+    );
+    expect((await reply).readUInt32BE(24)).toBe(nfs);
+    socket.close();
+
+    using client = await RpcClient.connect(host, portmap);
+    const getaddr = async (program: number, netid: string) => {
+      const found = await client.call({ program: 100000, version: 4, procedure: 3 }, (args) => {
+        args.uint32(program);
+        args.uint32(3);
+        for (const text of [netid, '', '']) args.string(text);
+      });
+      return found.opaque(100).toString();
+    };
+    expect(await getaddr(100003, 'tcp')).toBe(`127.0.0.1.${nfs >> 8}.${nfs & 255}`);
+    expect(await getaddr(100003, 'udp')).toBe('');
+    expect(await getaddr(100021, 'tcp')).toBe('');
+  });
+
   test('are registered with a portmapper that runs, and taken back at the end', async () => {
     const portmapper = await servePortmap({ host, port: 0, mappings: [], log: silentLog });
     try {
@@ -413,6 +443,15 @@ describe('ports', () => {
     const ports = { nfs: 0, mount: running.port, portmap: 'off' } as const;
     await expect(startNfsServer({ fileSystem, host, ports })).rejects.toMatchObject({ code: 'PortInUse' });
     expect(running.server.stats().connections).toBe(0);
+  });
+
+  test('take a bounded number of connections from one peer', async () => {
+    await using running = await runServer();
+    const sockets = Array.from({ length: 70 }, () => connect(running.port, host));
+    for (const socket of sockets) socket.on('error', () => undefined);
+    await expect.poll(() => sockets.filter((socket) => socket.closed).length).toBe(6);
+    expect(running.server.stats().connections).toBe(64);
+    for (const socket of sockets) socket.destroy();
   });
 
   test('stay open for others when a peer breaks off', async () => {

@@ -8,6 +8,9 @@ import { type RpcProgram } from './program.ts';
 /** 64 hosts with the four connections that ESXi opens at most to one server (SunRPC.MaxConnPerIP). */
 const MAX_CONNECTIONS = 256;
 
+/** So that one peer can't take the places of all others. Several hosts may share an address in a lab. */
+const MAX_CONNECTIONS_PER_ADDRESS = 64;
+
 /** How long closing waits for calls in flight; ESXi itself waits longer before it tries elsewhere. */
 const CLOSE_TIMEOUT_MS = 5_000;
 
@@ -39,6 +42,12 @@ export class RpcServer {
     const port = await bind(listener, options);
     const server = new RpcServer(listener, port);
     listener.on('connection', (socket) => server.#accept(socket, options));
+    listener.on('drop', (dropped) =>
+      options.log.warn(
+        { peer: dropped?.remoteAddress, limit: MAX_CONNECTIONS },
+        'Connection refused: there are too many',
+      ),
+    );
     listener.on('error', (error) =>
       options.log.error({ err: error, port }, `${options.purpose}: listener failed`),
     );
@@ -71,6 +80,14 @@ export class RpcServer {
 
   #accept(socket: Socket, options: RpcServerOptions): void {
     const { programs, maxRecordBytes, log } = options;
+    const peer = socket.remoteAddress;
+    let fromPeer = 0;
+    for (const other of this.#connections.keys()) if (other.remoteAddress === peer) fromPeer += 1;
+    if (fromPeer >= MAX_CONNECTIONS_PER_ADDRESS) {
+      log.warn({ peer, limit: MAX_CONNECTIONS_PER_ADDRESS }, 'Connection refused: this peer has too many');
+      socket.destroy();
+      return;
+    }
     this.#connections.set(socket, new RpcConnection(socket, { programs, maxRecordBytes, log }));
     socket.once('close', () => this.#connections.delete(socket));
   }
