@@ -15,7 +15,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { type SiteActivities, siteTaskQueue, targetSubject, WORKFLOW_TASK_QUEUE } from '../contract/index.ts';
 import { loadSiteKey, type SiteKey } from '../secrets/index.ts';
 import { FakeWorld } from '../test/fake-world.ts';
-import { bundleWorkflows, startTemporal } from '../test/temporal.ts';
+import { bundleWorkflows, eventually, startTemporal } from '../test/temporal.ts';
 
 const PASSPHRASE = 'correct horse battery staple';
 const PASSWORD = 'Tr0ub4dor&3';
@@ -326,6 +326,33 @@ describe('a session from the command line', () => {
     const shown = await rundirect(['show', 'web01-f', '--json']);
     expect(shown.documents()).toMatchObject([{ session: { state: 'running' } }]);
     await rundirect(['stop', 'web01-f']);
+  });
+
+  it('is stopped while it starts, and whoever follows the start learns it', async () => {
+    await pin();
+    world.faults.set('mount', 'hang');
+    const start = rundirect(startArguments('--session', 'web01-h'));
+    await eventually('the mount', () => world.calls.includes('mount') || undefined);
+    const stop = await rundirect(['stop', 'web01-h', '--json']);
+    expect(stop.documents()).toEqual([{ sessionId: 'web01-h', state: 'cancelled' }]);
+    const { code, stderr } = await start;
+    expect(code).toBe(1);
+    expect(stderr).toContain('ended before it ran');
+    expect(world.leftovers).toEqual([]);
+  });
+
+  it('tells what keeps it waiting, once, and goes on', async () => {
+    await pin();
+    let attempts = 0;
+    override.publish = async (input) => {
+      attempts += 1;
+      if (attempts < 4) throw ApplicationFailure.retryable('no gateway answers', 'GatewayUnavailable');
+      return world.activities.publish(input);
+    };
+    const start = await rundirect(startArguments('--session', 'web01-i'));
+    expect(start.code).toBe(0);
+    expect(start.stderr).toBe('publish failed and is tried again: no gateway answers\n');
+    await rundirect(['stop', 'web01-i']);
   });
 
   it('never uses a session id twice', async () => {

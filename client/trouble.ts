@@ -8,17 +8,17 @@ import type { Temporal } from './temporal.ts';
 const LOOK_EVERY_MS = 1_000;
 const LOOK_TIMEOUT_MS = 5_000;
 
-/** `mount is tried again (attempt 3): …` for each Activity that failed before; empty where Temporal is silent. */
+/** `mount failed and is tried again: …` for each Activity that failed before; empty where Temporal is silent. */
 export async function pendingTroubles(temporal: Temporal, handle: WorkflowHandle): Promise<string[]> {
   const deadline = Date.now() + LOOK_TIMEOUT_MS;
   // Only a look: who waits for the Workflow itself learns whether Temporal still answers.
   const description = await temporal.client
     .withDeadline(deadline, () => handle.describe())
     .catch(() => undefined);
-  return (description?.raw.pendingActivities ?? []).flatMap(({ activityType, attempt, lastFailure }) => {
+  return (description?.raw.pendingActivities ?? []).flatMap(({ activityType, lastFailure }) => {
     const message = lastFailure?.message;
     if (message === undefined || message === null || message === '') return [];
-    return [`${activityType?.name ?? 'a step'} is tried again (attempt ${attempt ?? 1}): ${message}`];
+    return [`${activityType?.name ?? 'a step'} failed and is tried again: ${message}`];
   });
 }
 
