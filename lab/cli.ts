@@ -1,0 +1,147 @@
+// `rundirect lab …`: the lab for people, on the same code as the tests.
+import { writeFileSync } from 'node:fs';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Lab, LabOptions, NewLabVm } from './lab.ts';
+import { LabError } from './lab.ts';
+import { findPersonalLab, personalLabFolder, startPersonalLab, stopPersonalLab } from './up.ts';
+
+const print = (text: string): void => writeFileSync(process.stdout.fd, `${text}\n`);
+const tell = (text: string): void => writeFileSync(process.stderr.fd, `${text}\n`);
+
+const program = new Command('rundirect lab')
+  .description('vSphere without ESXi: hosts that mount real NFS datastores and run real guests in QEMU')
+  .option('--json', 'print one JSON document')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  rundirect lab up --model vcenter         start a vCenter with two hosts
+  rundirect lab vm web --disk 64           make a VM with a second disk on datastore1
+  rundirect lab guest web "WRITE hello"    have its guest write a line to its disk
+  rundirect lab status
+  rundirect lab down --wipe                end it and remove its datastores
+
+The password is in credentials.json in the lab's folder (rundirect lab status shows where).`,
+  );
+
+/** Prints for people, or as JSON. */
+function show(document: unknown, lines: readonly string[]): void {
+  print(program.opts<{ json?: boolean }>().json === true ? JSON.stringify(document) : lines.join('\n'));
+}
+
+function integer(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is needed.');
+  return value;
+}
+
+function describe(lab: Lab): string[] {
+  return [
+    `lab          ${lab.url} (${lab.model}, process ${lab.pid})`,
+    `user         ${lab.user}`,
+    `password in  ${lab.directory}/credentials.json`,
+    `fingerprint  ${lab.fingerprint}`,
+    `NFS ports    ${lab.nfsPort} (NFS), ${lab.mountPort} (MOUNT)`,
+    ...lab.datastores.map(({ name, path }) => `datastore    ${name}  ${path}`),
+  ];
+}
+
+function publicly({
+  url,
+  host,
+  port,
+  user,
+  fingerprint,
+  model,
+  pid,
+  directory,
+  datastores,
+  ...rest
+}: Lab): object {
+  const { nfsPort, mountPort } = rest;
+  return { url, host, port, user, fingerprint, model, pid, directory, datastores, nfsPort, mountPort };
+}
+
+async function needLab(): Promise<Lab> {
+  const lab = await findPersonalLab();
+  if (lab === undefined)
+    throw new LabError(
+      'NotRunning',
+      `no lab runs in ${personalLabFolder()}; start one with: rundirect lab up`,
+    );
+  return lab;
+}
+
+program
+  .command('up')
+  .description('start the lab in the background')
+  .addOption(
+    new Option('--model <model>', 'a standalone ESXi or a vCenter')
+      .choices(['esx', 'vcenter'])
+      .default('esx'),
+  )
+  .option('--port <port>', 'port of the API on 127.0.0.1 (default: any free one)', integer)
+  .option('--nfs-port <port>', 'port at which the hosts mount NFS servers', integer, 2049)
+  .option('--mount-port <port>', 'port of their MOUNT service', integer, 20048)
+  .action(async (options: LabOptions) => {
+    const lab = await startPersonalLab({ ...options, progress: tell });
+    show(publicly(lab), describe(lab));
+  });
+
+program
+  .command('status')
+  .description('show the lab, its VMs and its mounts')
+  .action(async () => {
+    const lab = await needLab();
+    const [vms, mounts] = await Promise.all([lab.vms(), lab.mounts()]);
+    show({ ...publicly(lab), vms, mounts }, [
+      ...describe(lab),
+      ...vms.map((vm) => `VM           ${vm.name}  ${vm.powerState}  ${vm.health}  ${vm.path}`),
+      ...mounts.map(
+        (m) => `mount        ${m.name}  ${m.remoteHost ?? ''}:${m.remotePath ?? ''}  on ${m.host ?? ''}`,
+      ),
+    ]);
+  });
+
+program
+  .command('down')
+  .description('end the lab: its guests are powered off, its datastores unmounted')
+  .option('--wipe', 'remove the production datastores too', false)
+  .action(async (options: { wipe: boolean }) => {
+    const ran = await stopPersonalLab(options);
+    show({ ran }, [ran ? 'the lab has ended' : 'no lab was running']);
+  });
+
+program
+  .command('vm')
+  .description('make a VM from the guest image, powered off')
+  .argument('<name>')
+  .option('--memory <MiB>', 'memory', integer, 256)
+  .option('--disk <MiB...>', 'further disks', (text: string, all: number[] = []) => [...all, integer(text)])
+  .option('--datastore <name>', 'where it lies', 'datastore1')
+  .action(async (name: string, options: { memory: number; disk?: number[]; datastore: string }) => {
+    const disks = (options.disk ?? []).map((sizeMiB) => ({ sizeMiB }));
+    const spec: NewLabVm = { name, memoryMiB: options.memory, datastore: options.datastore, disks };
+    const vm = await (await needLab()).createVm(spec);
+    show(vm, [`${vm.name}  ${vm.moref}  ${vm.path}`, vm.folder]);
+  });
+
+program
+  .command('guest')
+  .description(
+    'send a command to the guest of a VM that is powered on: PING x, WRITE text, READ, BOOTS, HALT, …',
+  )
+  .argument('<vm>', 'name or managed object id')
+  .argument('<command>', 'see lab/guest/init')
+  .action(async (vm: string, command: string) => {
+    const reply = await (await needLab()).guest(vm).command(command);
+    const [, data] = /^DATA (.*)$/.exec(reply) ?? [];
+    show({ reply }, [data === undefined ? reply : Buffer.from(data, 'base64').toString('utf8').trimEnd()]);
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  tell(error instanceof LabError ? `rundirect lab: ${error.message}` : String(error));
+  process.exitCode = 1;
+}
