@@ -1,0 +1,96 @@
+// A stack that a user has settled into: the site's key is pinned, there is a vault, the secrets lie in files that
+// only this user can read. Its verbs are the command line's, run with --json as a script would.
+import { randomBytes } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import type { BackupResult, SessionStatus, VaultListResult } from '../contract/index.ts';
+import type { NewLabVm } from '../lab/lab.ts';
+import type { CommandOptions, CommandResult } from './command-line.ts';
+import { createLabVm, type LabVm, labVmByMoref } from './lab-vm.ts';
+import type { Stack } from './stack.ts';
+
+export interface House {
+  readonly stack: Stack;
+  readonly vault: string;
+  readonly passphrase: string;
+  readonly passphraseFile: string;
+  readonly passwordFile: string;
+  /** Flags of `start` that name the target and bring its password. */
+  readonly targetFlags: readonly string[];
+  /** Runs `rundirect --json ARGS`. */
+  run(args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
+  /** The same, and throws with what was said unless it ended with 0; answers the last JSON document. */
+  succeed(args: readonly string[], options?: CommandOptions): Promise<Record<string, unknown>>;
+  backup(set: string, ...folders: string[]): Promise<BackupResult>;
+  list(): Promise<VaultListResult>;
+  startFlags(set: string, vm: string): string[];
+  start(set: string, vm: string, ...flags: string[]): Promise<SessionStatus>;
+  show(session: string): Promise<SessionStatus>;
+  stop(session: string): Promise<void>;
+  /** Makes a VM on a production datastore, powered off, with the guest's disk. */
+  createVm(name: string, options?: Omit<NewLabVm, 'name'>): Promise<LabVm>;
+  /** The VM of a running session, to be looked at and used as any other. */
+  sessionVm(session: SessionStatus): Promise<LabVm>;
+}
+
+export async function openHouse(stack: Stack): Promise<House> {
+  const { folder, lab, site } = stack;
+  const { host, port, user, fingerprint, password } = lab.ready;
+  const passphrase = `passphrase-${randomBytes(12).toString('hex')}`;
+  const passphraseFile = path.join(folder, 'set.passphrase');
+  const passwordFile = path.join(folder, 'target.password');
+  await writeFile(passphraseFile, `${passphrase}\n`, { mode: 0o600 });
+  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
+  const vault = path.join(folder, 'vault');
+  await mkdir(vault);
+
+  const run: House['run'] = (args, options) => stack.rundirect(['--json', ...args], options);
+  const succeed: House['succeed'] = async (args, options) => {
+    const result = await run(args, options);
+    const last = result.documents.at(-1);
+    if (result.code !== 0 || last === undefined)
+      throw new Error(
+        `rundirect ${args.join(' ')} ended with ${result.code}:\n${result.stderr}${result.stdout.slice(-4000)}`,
+      );
+    return last;
+  };
+  const passphraseFlags = ['--passphrase-file', passphraseFile];
+  const targetFlags = [
+    ...['--target', `${host}:${port}`, '--user', user],
+    ...['--fingerprint', fingerprint, '--password-file', passwordFile],
+  ];
+  const startFlags: House['startFlags'] = (set, vm) => [
+    ...['start', '--vault', vault, '--set', set, '--vm', vm],
+    ...targetFlags,
+    ...passphraseFlags,
+  ];
+  await succeed(['site', 'pin', '--fingerprint', fingerprintOf(site.worker.ready)]);
+  await succeed(['vault', 'init', '--vault', vault]);
+  return {
+    ...{ stack, vault, passphrase, passphraseFile, passwordFile, targetFlags, run, succeed, startFlags },
+    async backup(set, ...folders) {
+      const last = await succeed(['backup', '--vault', vault, '--set', set, ...passphraseFlags, ...folders]);
+      return last['result'] as BackupResult;
+    },
+    list: async () => (await succeed(['vault', 'list', '--vault', vault])) as unknown as VaultListResult,
+    async start(set, vm, ...flags) {
+      const last = await succeed([...startFlags(set, vm), ...flags]);
+      return last['session'] as SessionStatus;
+    },
+    show: async (session) => (await succeed(['show', session]))['session'] as SessionStatus,
+    async stop(session) {
+      await succeed(['stop', session]);
+    },
+    createVm: (name, options) => createLabVm(lab.ready, { ...options, name }),
+    async sessionVm({ vm }) {
+      if (vm === undefined) throw new Error('the session has no VM');
+      return labVmByMoref(lab.ready, vm.moref);
+    },
+  };
+}
+
+const workerReadySchema = z.object({ siteKey: z.object({ fingerprint: z.string() }) });
+
+/** Of the site's key, as its worker prints it at its start. */
+const fingerprintOf = (ready: unknown): string => workerReadySchema.parse(ready).siteKey.fingerprint;
