@@ -285,6 +285,25 @@ describe('results', () => {
     expect(await peer.status('READDIR', strange)).toBe(Nfs3Status.BAD_COOKIE);
   });
 
+  test('of ACCESS grant root everything, and others what the permission bits say', async () => {
+    await using running = await runServer();
+    using root = await Nfs3Peer.connect(running.port);
+    using user = await Nfs3Peer.connect(running.port, 1000);
+    const directory = await root.mount('/memory'); // 0755
+    const file = await root.create(directory, 'a'); // 0644
+    const granted = async (peer: Nfs3Peer, handle: Buffer) => {
+      const reply = await peer.call('ACCESS', (args) => {
+        args.opaque(handle);
+        args.uint32(0x3f);
+      });
+      expect(reply.uint32()).toBe(0);
+      readPostOp(reply);
+      return reply.uint32();
+    };
+    expect([await granted(root, directory), await granted(root, file)]).toEqual([0x1f, 0x2d]);
+    expect([await granted(user, directory), await granted(user, file)]).toEqual([0x03, 0x01]);
+  });
+
   test('name what is wrong with a name', async () => {
     await using running = await runServer();
     using peer = await Nfs3Peer.connect(running.port);

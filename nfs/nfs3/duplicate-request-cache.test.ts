@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { DuplicateRequestCache } from './duplicate-request-cache.ts';
 
-const ANSWER = Buffer.from('answer');
+const ANSWER = Buffer.from('00000000', 'hex');
 const ARGS = Buffer.from('args');
 
 test('knows a call by address, xid, procedure and arguments, all of them', () => {
@@ -17,7 +17,7 @@ test('knows a call by address, xid, procedure and arguments, all of them', () =>
 test('forgets what is older than a rebooted client, counted from the answer', async () => {
   let nowMs = 0;
   const cache = new DuplicateRequestCache(() => nowMs);
-  const running = Promise.withResolvers<Uint8Array>();
+  const running = Promise.withResolvers<Buffer>();
   cache.remember('call', running.promise);
   nowMs = 100_000;
   running.resolve(ANSWER);
@@ -38,8 +38,19 @@ test('keeps the newest, a bounded number', () => {
 
 test('does not remember a call that failed without an answer', async () => {
   const cache = new DuplicateRequestCache();
-  const failing = Promise.reject(new Error('no answer'));
+  const failing: Promise<Buffer> = Promise.reject(new Error('no answer'));
   cache.remember('call', failing);
   await expect(failing).rejects.toThrow();
   expect(cache.get('call')).toBeUndefined();
+});
+
+test('does not keep NFS3ERR_JUKEBOX, which asks to try again', async () => {
+  const cache = new DuplicateRequestCache();
+  const jukebox = Buffer.from('00002718', 'hex');
+  const later = Promise.resolve(jukebox);
+  cache.remember('at once', jukebox);
+  cache.remember('later', later);
+  await later;
+  expect(cache.get('at once')).toBeUndefined();
+  expect(cache.get('later')).toBeUndefined();
 });

@@ -3,7 +3,7 @@
 // itself. Bounded in entries and in age; the age also keeps a rebooted client's xids apart from its old ones.
 // Held in memory: a retransmission across a restart of the server runs anew.
 import { crc32 } from 'node:zlib';
-import { type Awaitable } from '../file-system.ts';
+import { type Awaitable, Nfs3Status } from '../file-system.ts';
 
 /** An answer is at most some 300 bytes, so this is about 2 MB. */
 const MAX_ENTRIES = 4096;
@@ -39,7 +39,9 @@ export class DuplicateRequestCache {
     return undefined;
   }
 
-  remember(key: string, answer: Awaitable<Uint8Array>): void {
+  /** Keeps the answer, unless it is that the client should try again later: that is not the call's last word. */
+  remember(key: string, answer: Awaitable<Buffer>): void {
+    if (!(answer instanceof Promise) && isJukebox(answer)) return;
     this.#entries.set(key, { answer, sinceMs: this.#nowMs() });
     if (answer instanceof Promise) {
       answer.then(
@@ -54,8 +56,14 @@ export class DuplicateRequestCache {
     }
   }
 
-  #replace(key: string, running: Promise<Uint8Array>, answer: Uint8Array): void {
-    if (this.#entries.get(key)?.answer === running)
-      this.#entries.set(key, { answer, sinceMs: this.#nowMs() });
+  #replace(key: string, running: Promise<Buffer>, answer: Buffer): void {
+    if (this.#entries.get(key)?.answer !== running) return;
+    if (isJukebox(answer)) this.#entries.delete(key);
+    else this.#entries.set(key, { answer, sinceMs: this.#nowMs() });
   }
+}
+
+/** Every answer that is kept begins with its nfsstat3. */
+function isJukebox(answer: Buffer): boolean {
+  return answer.readUInt32BE(0) === Nfs3Status.JUKEBOX;
 }

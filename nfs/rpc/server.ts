@@ -37,7 +37,7 @@ export class RpcServer {
 
   /** Throws NfsServerError PortInUse or AddressUnavailable. */
   static async listen(options: RpcServerOptions): Promise<RpcServer> {
-    const listener = createServer({ pauseOnConnect: false });
+    const listener = createServer();
     listener.maxConnections = MAX_CONNECTIONS;
     const port = await bind(listener, options);
     const server = new RpcServer(listener, port);

@@ -4,19 +4,20 @@ import { Nfs3Status, type NfsTime } from '../file-system.ts';
 import { MOUNT_PROGRAM, MOUNT_V3 } from '../mount3/program.ts';
 import { nfs3Procedures } from '../nfs3/procedures.ts';
 import { NFS_PROGRAM, NFS_V3 } from '../nfs3/program.ts';
-import { RpcClient } from '../rpc/client.ts';
+import { type Credentials, RpcClient } from '../rpc/client.ts';
 import { AUTH_SYS } from '../rpc/message.ts';
 import { type XdrReader } from '../xdr/reader.ts';
 import { type Encode, encodeBytes } from '../xdr/writer.ts';
 
-const ROOT = {
-  flavor: AUTH_SYS,
-  body: encodeBytes((writer) => {
+/** AUTH_SYS credentials of a user, in a group of the same number. */
+function credentialsOf(uid: number): Credentials {
+  const body = encodeBytes((writer) => {
     writer.uint32(0);
     writer.string('peer');
-    for (const word of [0, 0, 0]) writer.uint32(word);
-  }),
-};
+    for (const word of [uid, uid, 0]) writer.uint32(word);
+  });
+  return { flavor: AUTH_SYS, body };
+}
 
 export const UNCHANGED: Encode = (args) => {
   for (let field = 0; field < 6; field += 1) args.uint32(0);
@@ -41,18 +42,26 @@ export interface PeerWcc {
 export class Nfs3Peer implements Disposable {
   readonly #client: RpcClient;
 
-  private constructor(client: RpcClient) {
+  readonly #credentials: Credentials;
+
+  private constructor(client: RpcClient, uid: number) {
     this.#client = client;
+    this.#credentials = credentialsOf(uid);
   }
 
-  static async connect(port: number): Promise<Nfs3Peer> {
-    return new Nfs3Peer(await RpcClient.connect('127.0.0.1', port));
+  static async connect(port: number, uid = 0): Promise<Nfs3Peer> {
+    return new Nfs3Peer(await RpcClient.connect('127.0.0.1', port), uid);
   }
 
   /** Calls a procedure by its name; the reader stands at the status. */
   call(name: string, args: Encode, xid?: number): Promise<XdrReader> {
     const procedure = nfs3Procedures.findIndex((candidate) => candidate.name === name);
-    return this.#client.call({ program: NFS_PROGRAM, version: NFS_V3, procedure }, args, ROOT, xid);
+    return this.#client.call(
+      { program: NFS_PROGRAM, version: NFS_V3, procedure },
+      args,
+      this.#credentials,
+      xid,
+    );
   }
 
   /** The status of a call. */
@@ -62,7 +71,11 @@ export class Nfs3Peer implements Disposable {
 
   /** Calls a procedure of MOUNT. */
   mountCall(procedure: number, args: Encode): Promise<XdrReader> {
-    return this.#client.call({ program: MOUNT_PROGRAM, version: MOUNT_V3, procedure }, args, ROOT);
+    return this.#client.call(
+      { program: MOUNT_PROGRAM, version: MOUNT_V3, procedure },
+      args,
+      this.#credentials,
+    );
   }
 
   /** MNT: the handle of the root. */
