@@ -109,6 +109,15 @@ describe('a call that is sent again', () => {
     expect(await peer.status('REMOVE', dirOp(root, 'c'), 1003)).toBe(Nfs3Status.NOENT);
   });
 
+  test('is not taken for the call of another host behind the same address', async () => {
+    await using running = await runServer();
+    using one = await Nfs3Peer.connect(running.port, 0, 'esx-one');
+    using two = await Nfs3Peer.connect(running.port, 0, 'esx-two');
+    const root = Buffer.from(await one.mount('/memory'));
+    expect(await one.status('CREATE', createArgs(root, 'a'), 5)).toBe(Nfs3Status.OK);
+    expect(await two.status('CREATE', createArgs(root, 'a'), 5)).toBe(Nfs3Status.EXIST);
+  });
+
   test('while it runs, runs once and is answered twice', async () => {
     const fileSystem = new GatedFileSystem();
     await using running = await runServer(fileSystem);

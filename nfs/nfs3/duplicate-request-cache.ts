@@ -25,9 +25,9 @@ export class DuplicateRequestCache {
     this.#nowMs = nowMs;
   }
 
-  /** What makes a call the same call: who, which xid and procedure, and the arguments' length and checksum. */
-  key(address: string, xid: number, procedure: number, args: Uint8Array): string {
-    return `${address} ${xid} ${procedure} ${args.length} ${crc32(args)}`;
+  /** What makes a call the same call: which host, which xid and procedure, and the arguments' length and checksum. */
+  key(host: string, xid: number, procedure: number, args: Uint8Array): string {
+    return `${host} ${xid} ${procedure} ${args.length} ${crc32(args)}`;
   }
 
   /** The answer to an earlier transmission of the call; a promise while it runs. */

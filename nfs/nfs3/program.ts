@@ -51,7 +51,8 @@ function runOnce(
   run: RpcProcedure,
   counters: Nfs3Counters,
 ): Awaitable<Encode> {
-  const key = cache.key(rpc.caller.address, rpc.xid, number, rpc.args.rest());
+  const host = `${rpc.caller.address} ${rpc.machineName.toString('latin1')}`;
+  const key = cache.key(host, rpc.xid, number, rpc.args.rest());
   const known = cache.get(key);
   if (known !== undefined) {
     counters.duplicates += 1;

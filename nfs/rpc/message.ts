@@ -20,7 +20,7 @@ const MAX_MACHINE_NAME_BYTES = 255;
 const MAX_GROUPS = 16;
 
 /** Who a caller is that claims to be nobody in particular. */
-const NOBODY = 65534;
+const NOBODY = { uid: 65534, gid: 65534, machineName: Buffer.alloc(0) };
 
 /** accept_stat of RFC 5531, section 9. */
 export const AcceptStatus = {
@@ -39,6 +39,8 @@ const AUTH_BADCRED = 1;
 export interface Identity {
   readonly uid: number;
   readonly gid: number;
+  /** What the caller calls its machine; empty with AUTH_NONE. A view of the message. */
+  readonly machineName: Buffer;
 }
 
 export interface CallMessage {
@@ -80,12 +82,12 @@ export function readCall(record: Buffer): CallMessage | DeniedMessage {
 }
 
 function readIdentity(flavor: number, credentials: Buffer): Identity | undefined {
-  if (flavor === AUTH_NONE) return { uid: NOBODY, gid: NOBODY };
+  if (flavor === AUTH_NONE) return NOBODY;
   if (flavor !== AUTH_SYS) return undefined;
   try {
     const reader = new XdrReader(credentials, 4); // after the stamp, which nobody uses
-    reader.opaque(MAX_MACHINE_NAME_BYTES);
-    const identity = { uid: reader.uint32(), gid: reader.uint32() };
+    const machineName = reader.opaque(MAX_MACHINE_NAME_BYTES);
+    const identity = { machineName, uid: reader.uint32(), gid: reader.uint32() };
     return reader.uint32() > MAX_GROUPS ? undefined : identity;
   } catch (error) {
     if (error instanceof NfsServerError) return undefined;

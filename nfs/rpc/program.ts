@@ -10,6 +10,8 @@ import { AcceptStatus, type CallMessage, encodeAccepted, encodeDenied, readCall 
 export interface RpcCall {
   readonly xid: number;
   readonly caller: Caller;
+  /** What the caller calls its machine: tells hosts apart that share an address. */
+  readonly machineName: Buffer;
   /** The address of this machine that the caller spoke to, where the transport tells it. */
   readonly localAddress: string | undefined;
   readonly args: XdrReader;
@@ -45,9 +47,9 @@ export function answerRecord(programs: readonly RpcProgram[], record: Buffer, en
   if (typeof found !== 'function') return (writer) => encodeAccepted(writer, xid, found.status, found.body);
   const failed = (error: unknown) => failure(xid, message, error, log);
   try {
-    const { uid, gid } = message.identity;
+    const { uid, gid, machineName } = message.identity;
     const caller: Caller = { address: ends.peer, uid, gid };
-    const body = found({ xid, caller, localAddress: ends.local, args: message.args });
+    const body = found({ xid, caller, machineName, localAddress: ends.local, args: message.args });
     return body instanceof Promise
       ? body.then((encode) => success(xid, encode)).catch(failed)
       : success(xid, body);

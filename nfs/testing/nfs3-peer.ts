@@ -10,10 +10,10 @@ import { type XdrReader } from '../xdr/reader.ts';
 import { type Encode, encodeBytes } from '../xdr/writer.ts';
 
 /** AUTH_SYS credentials of a user, in a group of the same number. */
-function credentialsOf(uid: number): Credentials {
+function credentialsOf(uid: number, machineName: string): Credentials {
   const body = encodeBytes((writer) => {
     writer.uint32(0);
-    writer.string('peer');
+    writer.string(machineName);
     for (const word of [uid, uid, 0]) writer.uint32(word);
   });
   return { flavor: AUTH_SYS, body };
@@ -44,13 +44,13 @@ export class Nfs3Peer implements Disposable {
 
   readonly #credentials: Credentials;
 
-  private constructor(client: RpcClient, uid: number) {
+  private constructor(client: RpcClient, credentials: Credentials) {
     this.#client = client;
-    this.#credentials = credentialsOf(uid);
+    this.#credentials = credentials;
   }
 
-  static async connect(port: number, uid = 0): Promise<Nfs3Peer> {
-    return new Nfs3Peer(await RpcClient.connect('127.0.0.1', port), uid);
+  static async connect(port: number, uid = 0, machineName = 'peer'): Promise<Nfs3Peer> {
+    return new Nfs3Peer(await RpcClient.connect('127.0.0.1', port), credentialsOf(uid, machineName));
   }
 
   /** Calls a procedure by its name; the reader stands at the status. */
