@@ -11,16 +11,26 @@ import { ApplicationFailure } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type SiteActivities, siteTaskQueue, targetSubject, WORKFLOW_TASK_QUEUE } from '../contract/index.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import {
+  SessionMessage,
+  type SiteActivities,
+  siteTaskQueue,
+  targetSubject,
+  WORKFLOW_TASK_QUEUE,
+} from '../contract/index.ts';
 import { loadSiteKey, type SiteKey } from '../secrets/index.ts';
 import { FakeWorld } from '../test/fake-world.ts';
 import { bundleWorkflows, eventually, startTemporal } from '../test/temporal.ts';
+import { configPath, writeConfig } from './config.ts';
 
 const PASSPHRASE = 'correct horse battery staple';
 const PASSWORD = 'Tr0ub4dor&3';
 const FINGERPRINT = 'AB'.repeat(32);
 const mainScript = join(import.meta.dirname, 'main.ts');
+
+// Every command is a process of its own, and the machine may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 
 let directory: string;
 let temporal: TestWorkflowEnvironment;
@@ -189,7 +199,23 @@ async function atTerminal(
   return { code, screen };
 }
 
-const pin = () => rundirect(['site', 'pin', '--fingerprint', siteKey.fingerprint]);
+/** As `site pin` leaves it. */
+const pin = (): Promise<void> =>
+  writeConfig(configPath(environment()), {
+    version: 1,
+    sites: {
+      [`${temporal.address}/default/main`]: {
+        publicKey: siteKey.publicKey,
+        pinnedAt: new Date().toISOString(),
+      },
+    },
+    targets: {},
+  });
+
+/** Ends a session that a test is done with. */
+async function stopQuietly(sessionId: string): Promise<void> {
+  await temporal.client.workflow.getHandle(sessionId).executeUpdate(SessionMessage.stop, { args: [{}] });
+}
 
 const startArguments = (...more: string[]): string[] => [
   ...['start', '--vault', '/vault', '--set', 'nightly', '--vm', 'web01', '--target', 'esx1.example'],
@@ -262,7 +288,7 @@ describe('a session from the command line', () => {
       documents.some(({ event, message }) => event === 'log' && String(message).includes('mounted')),
     ).toBe(true);
     expect(opened).toEqual([PASSPHRASE, PASSWORD]);
-    await rundirect(['stop', 'web01-b']);
+    await stopQuietly('web01-b');
   });
 
   it('does not follow when told to detach, and leaves the VM off when told so', async () => {
@@ -275,7 +301,7 @@ describe('a session from the command line', () => {
     const watched = await rundirect(['watch', 'web01-c', '--json']);
     expect(watched.documents().at(-1)).toMatchObject({ session: { powerState: 'poweredOff' } });
     expect(world.calls).not.toContain('powerOnVm');
-    await rundirect(['stop', 'web01-c']);
+    await stopQuietly('web01-c');
   });
 
   it('ends with the failure of the step that failed, in words and with the way out', async () => {
@@ -325,7 +351,7 @@ describe('a session from the command line', () => {
     expect(start.stderr).toContain('rundirect watch web01-f');
     const shown = await rundirect(['show', 'web01-f', '--json']);
     expect(shown.documents()).toMatchObject([{ session: { state: 'running' } }]);
-    await rundirect(['stop', 'web01-f']);
+    await stopQuietly('web01-f');
   });
 
   it('is stopped while it starts, and whoever follows the start learns it', async () => {
@@ -352,7 +378,7 @@ describe('a session from the command line', () => {
     const start = await rundirect(startArguments('--session', 'web01-i'));
     expect(start.code).toBe(0);
     expect(start.stderr).toBe('publish failed and is tried again: no gateway answers\n');
-    await rundirect(['stop', 'web01-i']);
+    await stopQuietly('web01-i');
   });
 
   it('never uses a session id twice', async () => {
@@ -363,7 +389,7 @@ describe('a session from the command line', () => {
     expect(second.code).toBe(1);
     expect(second.stderr).toContain('there is, or was, a session web01-g already');
     await rundirect(['watch', 'web01-g']);
-    await rundirect(['stop', 'web01-g']);
+    await stopQuietly('web01-g');
   });
 
   it('tells a session that does not exist', async () => {
@@ -397,7 +423,7 @@ describe.runIf(process.platform === 'linux')('at a terminal', () => {
     const config = await readFile(join(directory, 'rundirect', 'config.json'), 'utf8');
     expect(config).toContain(siteKey.publicKey);
     expect(config).toContain(FINGERPRINT);
-    await rundirect(['stop', 'web01-t']);
+    await stopQuietly('web01-t');
   });
 
   it('starts nothing when the question is left with Ctrl-C', async () => {
