@@ -4,7 +4,7 @@ import ssl
 import sys
 
 from pyVim.connect import Disconnect, SmartConnect
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 
 
 def main():
@@ -15,18 +15,23 @@ def main():
         content = service.RetrieveContent()
         print(json.dumps({
             "about": {"apiType": content.about.apiType, "version": content.about.version},
-            "hosts": [host_of(each) for each in all_of(content, vim.HostSystem)],
-            "datastores": [datastore_of(each) for each in all_of(content, vim.Datastore)],
-            "vms": [vm_of(each) for each in all_of(content, vim.VirtualMachine)],
+            "hosts": hosts(content), "datastores": datastores(content), "vms": machines(content),
         }))
     finally:
         Disconnect(service)
 
 
-def all_of(content, kind):
+def all_of(content, kind, *paths):
+    """(moref, {path: value}) of all of a kind. Paths name leaves: only what is compared has to be right."""
+    collector = vmodl.query.PropertyCollector
     view = content.viewManager.CreateContainerView(content.rootFolder, [kind], True)
     try:
-        return sorted(view.view, key=moref)
+        traversal = collector.TraversalSpec(type=vim.view.ContainerView, path="view", skip=False)
+        spec = collector.FilterSpec(
+            propSet=[collector.PropertySpec(type=kind, pathSet=list(paths))],
+            objectSet=[collector.ObjectSpec(obj=view, skip=True, selectSet=[traversal])])
+        found = content.propertyCollector.RetrieveContents([spec])
+        return sorted((moref(each.obj), {prop.name: prop.val for prop in each.propSet}) for each in found)
     finally:
         view.Destroy()
 
@@ -35,26 +40,36 @@ def moref(managed):
     return managed._moId  # pylint: disable=protected-access
 
 
-def host_of(host):
-    return {"moref": moref(host), "name": host.name, "datastores": sorted(map(moref, host.datastore)),
-            "resourcePool": moref(host.parent.resourcePool)}
+def hosts(content):
+    return [{"moref": key, "name": read["name"], "datastores": sorted(map(moref, read["datastore"]))}
+            for key, read in all_of(content, vim.HostSystem, "name", "datastore")]
 
 
-def datastore_of(datastore):
-    info = datastore.info
-    nas = getattr(info, "nas", None)
-    return {"moref": moref(datastore), "name": datastore.name, "type": datastore.summary.type,
-            "capacityBytes": datastore.summary.capacity, "accessible": datastore.summary.accessible,
+def datastores(content):
+    paths = ("name", "info", "summary.type", "summary.capacity", "summary.accessible")
+    return [datastore(key, read) for key, read in all_of(content, vim.Datastore, *paths)]
+
+
+def datastore(key, read):
+    nas = getattr(read["info"], "nas", None)
+    return {"moref": key, "name": read["name"], "type": read["summary.type"],
+            "capacityBytes": read["summary.capacity"], "accessible": read["summary.accessible"],
             "nas": nas and {"remoteHost": nas.remoteHost, "remotePath": nas.remotePath}}
 
 
-def vm_of(machine):
-    devices = machine.config.hardware.device
+def machines(content):
+    paths = ("name", "summary.config.vmPathName", "runtime.powerState", "runtime.host", "config.uuid",
+             "config.annotation", "config.extraConfig", "config.hardware.device")
+    return [machine(key, read) for key, read in all_of(content, vim.VirtualMachine, *paths)]
+
+
+def machine(key, read):
+    devices = read["config.hardware.device"]
     return {
-        "moref": moref(machine), "name": machine.name, "vmPathName": machine.summary.config.vmPathName,
-        "powerState": machine.runtime.powerState, "host": moref(machine.runtime.host),
-        "uuid": machine.config.uuid, "annotation": machine.config.annotation or "",
-        "extraConfig": {option.key: option.value for option in machine.config.extraConfig},
+        "moref": key, "name": read["name"], "vmPathName": read["summary.config.vmPathName"],
+        "powerState": read["runtime.powerState"], "host": moref(read["runtime.host"]), "uuid": read["config.uuid"],
+        "annotation": read.get("config.annotation", ""),
+        "extraConfig": {option.key: option.value for option in read["config.extraConfig"]},
         "disks": [{"key": each.key, "fileName": each.backing.fileName, "capacityBytes": each.capacityInBytes}
                   for each in devices if isinstance(each, vim.vm.device.VirtualDisk)],
         "nics": [{"key": each.key, "macAddress": each.macAddress, "startConnected": each.connectable.startConnected}
