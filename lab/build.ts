@@ -68,10 +68,10 @@ export async function ensureLabBinary(progress: Progress = () => undefined): Pro
  */
 export async function ensureGuestDisk(progress: Progress = () => undefined): Promise<string> {
   const inputs = await keyOf(await filesBelow(guestFolder));
+  const earlier = await earlierGuest(inputs);
+  if (earlier !== undefined) return earlier;
   const kernel = await kernelPackage();
   if (kernel === undefined) {
-    const earlier = await earlierGuest(inputs);
-    if (earlier !== undefined) return earlier;
     throw new LabError(
       'BuildFailed',
       `the lab's guest needs a Linux kernel, and apt-cache does not know ${KERNEL_META_PACKAGE}. ` +
@@ -80,7 +80,6 @@ export async function ensureGuestDisk(progress: Progress = () => undefined): Pro
   }
   const folder = path.join(cacheFolder(), `guest-${inputs}-${kernel.key}`);
   const disk = path.join(folder, 'disk.raw');
-  if (await isThere(disk)) return disk;
   const startedMs = Date.now();
   await mkdir(path.dirname(folder), { recursive: true });
   try {
@@ -112,7 +111,7 @@ async function kernelPackage(): Promise<{ name: string; key: string } | undefine
   }
 }
 
-/** Without package lists, a guest that was built of the same inputs with some kernel is as good. */
+/** A guest of the same inputs is as good with an older kernel; asking Debian for the newest takes seconds. */
 async function earlierGuest(inputs: string): Promise<string | undefined> {
   const folders = await readdir(cacheFolder()).catch(() => []);
   for (const name of folders.sort().reverse()) {

@@ -28,6 +28,7 @@ const requirements: readonly Requirement[] = [
 ];
 
 const labModule = path.join(path.dirname(import.meta.dirname), 'lab', 'go.mod');
+const UPDATE = ['apt-get', 'update', '-qq'];
 const APT_LIMIT_MS = 15 * 60_000;
 /** Debian keeps some of what we need where only root's PATH looks. */
 const searchPath = [...(process.env['PATH'] ?? '').split(path.delimiter), '/usr/sbin', '/sbin'];
@@ -45,7 +46,7 @@ export const packagesStep: Step = {
           `    apt-get update && ${install.join(' ')}`,
       );
     note(`installing ${missing.join(', ')}`);
-    await apt(prefix, ['apt-get', 'update', '-qq']);
+    await apt(prefix, UPDATE);
     await apt(prefix, install);
     const still = await findMissing();
     if (still.length > 0)
@@ -91,6 +92,14 @@ export function isAtLeast(version: string, needed: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10));
   const [neededMajor = 0, neededMinor = 0] = needed.split('.').map((part) => Number.parseInt(part, 10));
   return major > neededMajor || (major === neededMajor && minor >= neededMinor);
+}
+
+/** False when that is not ours to do. Throws SetupError. */
+export async function refreshPackageLists(): Promise<boolean> {
+  const prefix = await rootPrefix();
+  if (prefix === undefined) return false;
+  await apt(prefix, UPDATE);
+  return true;
 }
 
 async function findMissing(): Promise<string[]> {
