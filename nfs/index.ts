@@ -2,5 +2,5 @@
 // port (file-system.ts) that what it serves implements.
 export * from './file-system.ts';
 export { type Log } from './log.ts';
-export { NfsServerError, type NfsServerErrorCode } from './nfs-server-error.ts';
-export { type NfsServer, type NfsServerOptions, type NfsServerStats, startNfsServer } from './server.ts';
+export { NfsServerError } from './nfs-server-error.ts';
+export { type NfsServer, startNfsServer } from './server.ts';
