@@ -1,0 +1,149 @@
+// `rundirect gateway`: the process that serves a site's exports, and `rundirect gateway status`, which asks one.
+import { writeSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { pino } from 'pino';
+import { NfsServerError } from '../nfs/index.ts';
+import { GatewayClient } from './gateway-client.ts';
+import { GatewayError, messageOf } from './gateway-error.ts';
+import { startGateway } from './start-gateway.ts';
+import { controlSocketPath, siteStateDirectory } from './state-directory.ts';
+import { statusText } from './status-text.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+const NFS_PORT = 2049;
+const MOUNT_PORT = 20048;
+const PORTMAP_PORT = 111;
+
+const examples = `
+Examples:
+  $ rundirect gateway --advertise 10.1.0.5                     site "main", on ports 2049, 20048 and 111
+  $ rundirect gateway --site paris --state /srv/rundirect --advertise gw.paris.example
+  $ rundirect gateway --advertise 127.0.0.1 --host 127.0.0.1 --nfs-port 0 --mount-port 0 --no-portmap
+  $ rundirect gateway status                                   exports, space, leases and mounts of the running one
+
+Hosts mount the advertised name or address: it must be the same string on every host of a cluster, and reach this
+machine. ESXi asks for NFS on 2049 and the portmapper on 111; where rpcbind runs, the gateway registers with it. SIGTERM
+ends it in order; VMs that run from it wait and go on when it is back within 140 s. It keeps what they changed.`;
+
+interface SiteFlags {
+  readonly site: string;
+  readonly state?: string;
+  readonly json: boolean;
+}
+
+interface ServeFlags extends SiteFlags {
+  readonly advertise?: string;
+  readonly host: string;
+  readonly nfsPort: number;
+  readonly mountPort: number;
+  /** false: --no-portmap */
+  readonly portmap: boolean;
+  readonly portmapPort: number;
+}
+
+const program = withSite(new Command('rundirect gateway'))
+  .description("Serve a site's exports to its hosts over NFS")
+  .enablePositionalOptions()
+  .option('--advertise <address>', 'the name or address of this machine that hosts mount (needed)')
+  .option('--host <address>', 'the address to listen on', '0.0.0.0')
+  .option('--nfs-port <port>', 'port of NFS; 0: any free one', port, NFS_PORT)
+  .option('--mount-port <port>', 'port of MOUNT; the same as NFS: both on one', port, MOUNT_PORT)
+  .option('--portmap-port <port>', 'port of the portmapper', port, PORTMAP_PORT)
+  .addOption(new Option('--no-portmap', 'announce the ports to nobody'))
+  .addHelpText('after', examples)
+  .showHelpAfterError('(rundirect gateway --help shows examples)')
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
+  .action(serve);
+
+withSite(program.command('status'))
+  .description('show exports, space, leases and mounts of the running gateway')
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
+  .action(status);
+
+function withSite(command: Command): Command {
+  return command
+    .option('--site <name>', 'the site that is served', 'main')
+    .option('--state <folder>', "the site's state folder, shared with its worker (default: the user's own)")
+    .option('--json', 'print one line of JSON', false);
+}
+
+function port(text: string): number {
+  const number = Number(text);
+  if (/^[0-9]+$/.test(text) && number <= 65535) return number;
+  throw new InvalidArgumentError('a port is a number from 0 to 65535');
+}
+
+const stateDirectoryOf = ({ site, state }: SiteFlags): string => resolve(state ?? siteStateDirectory(site));
+
+async function serve(flags: ServeFlags): Promise<void> {
+  const { site, advertise, host } = flags;
+  if (advertise === undefined) {
+    return program.error("error: --advertise is needed: this machine's name or address as the hosts know it");
+  }
+  const log = pino({ base: { process: 'gateway', site } }, pino.destination({ dest: 2, sync: true }));
+  const stateDirectory = stateDirectoryOf(flags);
+  const ending = endingSignal();
+  await using gateway = await startGateway({
+    stateDirectory,
+    advertise,
+    host,
+    ports: {
+      nfs: flags.nfsPort,
+      mount: flags.mountPort,
+      portmap: flags.portmap ? flags.portmapPort : 'off',
+    },
+    log,
+  });
+  const { ports } = gateway;
+  print(
+    flags.json
+      ? JSON.stringify({ ready: true, site, advertise, host, ports, stateDirectory, pid: process.pid })
+      : `Gateway of site ${site} is ready: NFS ${host}:${ports.nfs}, MOUNT ${ports.mount}, portmap ${ports.portmap ?? 'off'}\n` +
+          `Hosts mount ${advertise}; state in ${stateDirectory}`,
+  );
+  await ending;
+  log.info({}, 'the gateway is ending');
+}
+
+/** Resolves at the first SIGINT or SIGTERM. */
+function endingSignal(): Promise<void> {
+  return new Promise((resolveEnding) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => {
+        resolveEnding();
+      });
+    }
+  });
+}
+
+async function status(flags: SiteFlags): Promise<void> {
+  const client = new GatewayClient(controlSocketPath(stateDirectoryOf(flags)));
+  const shown = {
+    gateway: await client.status(),
+    exports: await client.exports(),
+    leases: await client.leases(),
+    mounts: await client.mounts(),
+  };
+  print(flags.json ? JSON.stringify(shown) : statusText(shown));
+}
+
+function print(text: string): void {
+  writeSync(1, `${text}\n`);
+}
+
+function explain(error: unknown): string {
+  if (error instanceof NfsServerError && error.code === 'PortInUse') {
+    return `${error.message} Or choose others: --nfs-port, --mount-port, --portmap-port, --no-portmap (ESXi itself insists on 2049 and 111).`;
+  }
+  return messageOf(error);
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`rundirect gateway: ${explain(error)}\n`);
+  process.exitCode =
+    error instanceof GatewayError && error.code === 'InvalidInput' ? EXIT_USAGE : EXIT_FAILED;
+}
