@@ -42,7 +42,7 @@ import { sessionFacts } from '../session-view.ts';
 import { printable } from '../table.ts';
 import { requireWorkers, type Temporal } from '../temporal.ts';
 import { siteKeyForSealing, type TargetAddress, targetFingerprint } from '../trust.ts';
-import { readSecrets } from '../typed-secret.ts';
+import { readSecrets, type SecretSource } from '../typed-secret.ts';
 
 export interface StartOptions extends PassphraseOptions {
   readonly vault: string;
@@ -164,31 +164,29 @@ async function prepare(context: Context, options: StartOptions): Promise<StartIn
   await requireWorkers(await context.temporal(), site);
   const key = await siteKeyForSealing(context, site);
   const fingerprint = await targetFingerprint(context, site, target, options.fingerprint);
-  const prompted = terminal.interactive;
-  const [passphrase, password] = await readSecrets(
-    [
-      {
-        name: 'passphrase',
-        subject: `backup set ${options.set}`,
-        file: options.passphraseFile,
-        stdin: options.passphraseStdin ?? false,
-      },
-      {
-        name: 'password',
-        subject: targetSubject({ ...target, user }),
-        file: options.passwordFile,
-        stdin: options.passwordStdin ?? false,
-      },
-    ],
-    terminal,
-  );
+  const sources: readonly SecretSource[] = [
+    {
+      name: 'passphrase',
+      subject: `backup set ${options.set}`,
+      file: options.passphraseFile,
+      stdin: options.passphraseStdin ?? false,
+    },
+    {
+      name: 'password',
+      subject: targetSubject({ ...target, user }),
+      file: options.passwordFile,
+      stdin: options.passwordStdin ?? false,
+    },
+  ];
+  const [passphrase, password] = await readSecrets(sources, terminal);
+  const typed = sources.some(({ file, stdin }) => file === undefined && !stdin);
   if (passphrase === undefined || password === undefined) {
     throw new ClientError('SecretUnreadable', 'passphrase and password are both needed');
   }
   return startInput(options, {
     sessionId: options.session ?? sessionIdFor(options.vm, randomLetters()),
-    // Questions and answers are the person's time, so with prompts the clock starts at the last answer.
-    commandedAtMs: Math.floor(prompted ? Date.now() : performance.timeOrigin),
+    // Typing is the person's time, so with prompts the clock starts at the last answer.
+    commandedAtMs: Math.floor(typed ? Date.now() : performance.timeOrigin),
     fingerprint,
     siteKey: key.publicKey,
     passphrase,
