@@ -1,5 +1,6 @@
 // A host in memory with the manners of a real one that matter here: it refuses to unmount under a VM, registers
 // only what it can read, and may carry out a call whose caller is long dead.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { TargetLogin, Targets } from '../activities/index.ts';
 import { SESSION_KEY } from '../vm-folder/index.ts';
 import {
@@ -14,6 +15,8 @@ import {
   type Vsphere,
   VsphereError,
 } from '../vsphere/index.ts';
+
+const POLL_MS = 20;
 
 export const fakeHost: Host = {
   moref: 'host-1',
@@ -146,15 +149,24 @@ export class FakeTarget {
     },
     readVm: async (moref) => this.vms.get(moref),
     findVmByPath: async (path) => [...this.vms.values()].map(summary).find((vm) => vm.vmPathName === path),
-    powerOnVm: async (moref) => this.change(moref, { powerState: 'poweredOn' }),
+    powerOnVm: async (moref) =>
+      this.change(moref, { powerState: 'poweredOn', guestHeartbeatStatus: 'green' }),
     powerOffVm: async (moref) => this.change(moref, { powerState: 'poweredOff' }),
-    waitForVm: async (moref, predicate) => {
-      const vm = this.vms.get(moref);
-      if (vm === undefined) throw new VsphereError('NotFound', `no VM ${moref}`);
-      return predicate(vm) ? (vm satisfies VmState) : undefined;
-    },
+    waitForVm: (moref, predicate, options) => this.#waitFor(moref, predicate, options),
   };
   readonly vsphere = this.#calls as Vsphere;
+
+  async #waitFor(
+    ...[moref, predicate, options]: Parameters<Vsphere['waitForVm']>
+  ): Promise<VmState | undefined> {
+    for (const deadline = Date.now() + options.timeoutMs; Date.now() < deadline; ) {
+      const vm = this.vms.get(moref);
+      if (vm === undefined) throw new VsphereError('NotFound', `no VM ${moref}`);
+      if (predicate(vm)) return vm;
+      await delay(POLL_MS, undefined, { signal: options.signal });
+    }
+    return undefined;
+  }
 
   #inventory(): Inventory {
     const datastores = [...this.mounts.values()].map(

@@ -9,8 +9,10 @@ const HEARTBEAT_TIMEOUT = '15s';
 /** Transient failures come back quickly at first: somebody waits. */
 const quickRetry = { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s' } as const;
 
-/** One round of an undoing step; `compensation.ts` adds rounds. */
-const UNDO_ROUND = '60s';
+/** One round of an undoing step: few attempts, so that a person soon reads what it waits for. */
+const UNDO_ATTEMPTS = 3;
+const UNDO_ATTEMPT_TIMEOUT = '2m';
+const UNDO_ROUND_TIMEOUT = '5m';
 const WATCH_ROUND = '6h';
 /** A verify or a backup of many terabytes takes days. */
 const LONG_STEP = '14d';
@@ -33,11 +35,13 @@ export const startSteps = (site: string, timeoutMs: number): Proxy =>
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   });
 
+/** `compensation.ts` adds rounds, for days. */
 export const undoSteps = (site: string): Proxy =>
   proxyOf(site, {
-    scheduleToCloseTimeout: UNDO_ROUND,
+    startToCloseTimeout: UNDO_ATTEMPT_TIMEOUT,
+    scheduleToCloseTimeout: UNDO_ROUND_TIMEOUT,
     heartbeatTimeout: HEARTBEAT_TIMEOUT,
-    retry: quickRetry,
+    retry: { ...quickRetry, maximumAttempts: UNDO_ATTEMPTS },
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   });
 

@@ -28,6 +28,8 @@ const MAX_ROUNDS = 450;
 const hopeless: ReadonlySet<string> = new Set(['VmMoved', 'NotOurs']);
 
 export interface Compensations {
+  /** Nothing was begun: there is nothing to undo. */
+  isEmpty(): boolean;
   /** Call before the step runs. */
   push(compensation: Compensation): void;
   /**
@@ -40,6 +42,7 @@ export interface Compensations {
 export function compensations(): Compensations {
   const stack: Compensation[] = [];
   return {
+    isEmpty: () => stack.length === 0,
     push: (compensation) => {
       stack.push(compensation);
     },

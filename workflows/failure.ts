@@ -50,6 +50,9 @@ export function cancelled(error: unknown): boolean {
   return isCancellation(error);
 }
 
+/** A failure's words as a sentence, to be followed by another one. */
+export const sentence = (message: string): string => `${message.replace(/[.\s]+$/, '')}.`;
+
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -23,7 +23,7 @@ import {
   startInputSchema,
 } from '../contract/index.ts';
 import { type Compensations, compensations } from './compensation.ts';
-import { cancelled, failureFrom, type Reason, reasonOf } from './failure.ts';
+import { cancelled, failureFrom, type Reason, reasonOf, sentence } from './failure.ts';
 import { whileRunning } from './running.ts';
 import type { RunDirectInput, RunningSession, Session } from './session.ts';
 import { sessionRecord } from './session-record.ts';
@@ -113,14 +113,13 @@ async function undoStart(
     status: wasCancelled ? 'Warning' : 'Error',
     failure: wasCancelled ? undefined : { type: reason.type, message: reason.message },
   });
-  record.say(
-    wasCancelled ? 'The start was cancelled: undoes it' : `${reason.message}. Undoes the start`,
-    wasCancelled ? 'warning' : 'error',
-  );
+  const next = undo.isEmpty() ? 'Nothing was touched' : 'The start is undone';
+  if (wasCancelled) record.say(`The start was cancelled. ${next}`, 'warning');
+  else record.say(`${sentence(reason.message)} ${next}`, 'error');
   const { left, reason: stuck } = await undo.undo({
     onWaiting: (name, why, waitMs) =>
       record.say(
-        `Could not ${name}: ${why.message}. Tries again in ${Math.round(waitMs / 1000)} s`,
+        `Could not ${name}: ${sentence(why.message)} Tries again in ${Math.round(waitMs / 1000)} s`,
         'warning',
       ),
     onDone: (name) => {
@@ -139,7 +138,7 @@ async function undoStart(
 }
 
 function leftBehind({ record }: Session, first: Reason, left: readonly string[], stuck: Reason): Error {
-  const message = `${first.message}. Left to do by hand: ${left.join(', ')}, because ${stuck.message}`;
+  const message = `${sentence(first.message)} Left to do by hand: ${left.join(', ')}, because ${stuck.message}`;
   record.update({ state: 'failed', status: 'Error', step: 'failed', failure: { type: first.type, message } });
   record.say(message, 'error');
   return failureFrom({ ...first, message });

@@ -6,7 +6,7 @@
 import type { VmSighting } from '../contract/index.ts';
 import { startSteps, undoSteps } from './activities-of.ts';
 import { type Compensation, insist } from './compensation.ts';
-import { mayPass, type Reason, reasonOf } from './failure.ts';
+import { mayPass, type Reason, reasonOf, sentence } from './failure.ts';
 import { type RunningSession, runningVmStep, type Session } from './session.ts';
 
 /**
@@ -112,7 +112,7 @@ function take(
   record.update({ step: name });
   const onWaiting = (what: string, reason: Reason, waitMs: number): void =>
     record.say(
-      `Could not ${what}: ${reason.message}. Tries again in ${Math.round(waitMs / 1000)} s`,
+      `Could not ${what}: ${sentence(reason.message)} Tries again in ${Math.round(waitMs / 1000)} s`,
       'warning',
     );
   return insist({ name, run }, { onWaiting }, worthWaiting);
