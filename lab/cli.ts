@@ -117,7 +117,10 @@ program
   .description('make a VM from the guest image, powered off')
   .argument('<name>')
   .option('--memory <MiB>', 'memory', integer, 256)
-  .option('--disk <MiB...>', 'further disks', (text: string, all: number[] = []) => [...all, integer(text)])
+  .option('--disk <MiB...>', 'further disks', (text: string, all: number[] | undefined) => [
+    ...(all ?? []),
+    integer(text),
+  ])
   .option('--datastore <name>', 'where it lies', 'datastore1')
   .action(async (name: string, options: { memory: number; disk?: number[]; datastore: string }) => {
     const disks = (options.disk ?? []).map((sizeMiB) => ({ sizeMiB }));

@@ -190,8 +190,9 @@ function mishaps(
     setLicence: async (licence) => {
       await ask('POST', '/settings', { licence });
     },
-    setMaintenance: async (on, host = '') =>
-      void (await ask('POST', '/settings', { maintenance: { on, host } })),
+    setMaintenance: async (on, host = '') => {
+      await ask('POST', '/settings', { maintenance: { on, host } });
+    },
     endSessions: async () => {
       await ask('POST', '/end-sessions');
     },
