@@ -2,6 +2,7 @@
 // compare. A connection is handed on only after the certificate was compared, so nothing, neither the
 // password nor a request line, has been written to an impostor. SHA-256 over the DER form, as openssl and
 // the host's own console show it.
+import { isIP } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { VsphereError } from './errors.ts';
 
@@ -53,47 +54,29 @@ function fingerprintOf(socket: TLSSocket): string {
 
 function handshake(host: string, port: number, signal?: AbortSignal): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const fail = (error: VsphereError): void => {
-      socket.destroy();
-      reject(error);
-    };
+    if (signal?.aborted === true) {
+      reject(cancelled(host, port, signal));
+      return;
+    }
     const socket = connectTls({
       host,
       port,
       // Not a lapse: the certificate is compared by its fingerprint, which no authority can sign away.
       rejectUnauthorized: false,
-      ...(isAddress(host) ? {} : { servername: host }),
+      ...(isIP(host) === 0 ? { servername: host } : {}),
       ALPNProtocols: ['http/1.1'],
     });
-    const onAbort = (): void =>
-      fail(
-        new VsphereError('Cancelled', `Connecting to ${host}:${port} was cancelled.`, {
-          cause: signal?.reason,
-        }),
-      );
-    if (signal?.aborted === true) {
-      onAbort();
-      return;
-    }
-    signal?.addEventListener('abort', onAbort, { once: true });
-    socket.setTimeout(HANDSHAKE_TIMEOUT_MS, () =>
-      fail(
-        new VsphereError(
-          'TargetUnavailable',
-          `${host}:${port} did not complete a TLS handshake within ${HANDSHAKE_TIMEOUT_MS / 1000} s. Check address, port and firewall.`,
-        ),
-      ),
-    );
-    socket.once('error', (cause: Error) => {
+    const onAbort = (): void => fail(cancelled(host, port, signal));
+    const fail = (error: VsphereError): void => {
       signal?.removeEventListener('abort', onAbort);
-      fail(
-        new VsphereError(
-          'TargetUnavailable',
-          `No TLS connection to ${host}:${port}: ${cause.message}. Check address, port and firewall.`,
-          { cause },
-        ),
-      );
+      socket.destroy();
+      reject(error);
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    socket.setTimeout(HANDSHAKE_TIMEOUT_MS, () => {
+      fail(unavailable(host, port, `no TLS handshake within ${HANDSHAKE_TIMEOUT_MS / 1000} s`));
     });
+    socket.once('error', (cause: Error) => fail(unavailable(host, port, cause.message, cause)));
     socket.once('secureConnect', () => {
       signal?.removeEventListener('abort', onAbort);
       socket.setTimeout(0);
@@ -102,6 +85,13 @@ function handshake(host: string, port: number, signal?: AbortSignal): Promise<TL
   });
 }
 
-function isAddress(host: string): boolean {
-  return /^[\d.]+$/.test(host) || host.includes(':');
+function cancelled(host: string, port: number, signal: AbortSignal | undefined): VsphereError {
+  return new VsphereError('Cancelled', `Connecting to ${host}:${port} was cancelled.`, {
+    cause: signal?.reason,
+  });
+}
+
+function unavailable(host: string, port: number, why: string, cause?: Error): VsphereError {
+  const message = `No TLS connection to ${host}:${port}: ${why}. Check address, port and firewall.`;
+  return new VsphereError('TargetUnavailable', message, { cause });
 }

@@ -73,8 +73,8 @@ export async function readInventory(session: Session, options: CallOptions = {})
   };
 }
 
-/** The datacenter above an object of the inventory. Throws `NotFound`. */
-export function datacenterAbove(tree: Tree, from: ManagedObjectReference): Node | undefined {
+/** The datacenter above an object of the inventory. */
+function datacenterAbove(tree: Tree, from: ManagedObjectReference): Node | undefined {
   return climb(tree, from).find((node) => node.ref.type === 'Datacenter');
 }
 

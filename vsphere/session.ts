@@ -206,6 +206,6 @@ export function versionsIn(xml: string): string[] {
   );
 }
 
-export function isNotAuthenticated(error: unknown): boolean {
+function isNotAuthenticated(error: unknown): boolean {
   return error instanceof VsphereError && error.fault === NOT_AUTHENTICATED;
 }

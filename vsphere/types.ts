@@ -241,7 +241,7 @@ export interface Vsphere extends AsyncDisposable {
   registerVm(spec: RegisterVmSpec, options?: TaskOptions): Promise<string>;
   /** Takes the VM out of the inventory; its files stay. Gone is done. */
   unregisterVm(vm: string, options?: CallOptions): Promise<void>;
-  /** Undefined when it is gone. */
+  /** Undefined when it is gone. Throws `InvalidState` while the host can't read its configuration. */
   readVm(vm: string, options?: CallOptions): Promise<Vm | undefined>;
   findVmsByExtraConfig(key: string, value: string, options?: CallOptions): Promise<readonly VmSummary[]>;
   /** By `[datastore] folder/name.vmx`. */

@@ -115,7 +115,10 @@ export async function registerVm(
       },
       options,
     );
-    return (made as ManagedObjectReference).value;
+    const moref = (made as ManagedObjectReference | undefined)?.value ?? (await standing());
+    if (moref === undefined)
+      throw new VsphereError('Unexpected', `${what} succeeded, but there is no such VM.`);
+    return moref;
   } catch (error) {
     if (!(error instanceof VsphereError) || error.code !== 'AlreadyExists') throw error;
     const after = await standingAfterTasks();

@@ -1,8 +1,11 @@
 // Against the lab, as a host and as a vCenter; pyvmomi looks over the shoulder.
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Lab, type LabVm, startLab } from '../lab/lab.ts';
 import { connect, type Vsphere } from './index.ts';
+import { screenshot } from './screenshot.ts';
+import { openSession, type Session } from './session.ts';
 import { pyvmomiFolder, runPython } from './testing/pyvmomi.ts';
 
 /** The first run on a machine builds the lab. */
@@ -66,6 +69,14 @@ describe.each(['esx', 'vcenter'] as const)('%s', (model) => {
     const [host] = (await vsphere.inventory()).hosts;
     const { datacenter, computeResource, moref } = host!;
     return { folder: datacenter.vmFolder, path, name, pool: computeResource.resourcePool, host: moref };
+  }
+
+  /** As with a target that does not serve `/screen`. */
+  async function screenshotWithoutScreen(moref: string): Promise<Uint8Array> {
+    await using session = await openSession(lab);
+    const get: Session['get'] = (path, options) =>
+      session.get(path.startsWith('/screen') ? '/no-such-page' : path, options);
+    return await screenshot({ ...session, get }, moref);
   }
 
   test('pyvmomi sees what we see, before and after a change of ours', async () => {
@@ -164,6 +175,9 @@ describe.each(['esx', 'vcenter'] as const)('%s', (model) => {
 
     const picture = Buffer.from(await vsphere.screenshot(made.moref));
     expect(picture.subarray(1, 4).toString()).toBe('PNG');
+    const byFile = Buffer.from(await screenshotWithoutScreen(made.moref));
+    expect(byFile.subarray(1, 4).toString()).toBe('PNG');
+    expect((await readdir(made.folder)).filter((each) => each.endsWith('.png'))).toEqual([]);
     await vsphere.powerOffVm(made.moref);
     await vsphere.powerOffVm(made.moref);
     expect((await vsphere.readVm(made.moref))?.powerState).toBe('poweredOff');

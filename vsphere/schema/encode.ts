@@ -95,7 +95,7 @@ export function isKindOf(type: string, base: string): boolean {
 // What XML 1.0 can't carry at all, not even as a reference.
 const FORBIDDEN = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\uFFFE\uFFFF]/;
 
-export function escapeXml(text: string): string {
+function escapeXml(text: string): string {
   if (FORBIDDEN.test(text) || !text.isWellFormed()) {
     throw new VsphereError('InvalidInput', 'A text holds control characters, which XML cannot carry.');
   }
