@@ -24,7 +24,7 @@ describe('the control socket', () => {
     });
     await client.drop('s1');
     await expect(client.publish(publishRequest(site, 's1'))).rejects.toMatchObject({ code: 'ExportDropped' });
-    const space = await client.space({ provisionedBytes: 1e18, reserveFactor: 1.5 });
+    const space = await client.space({ provisionedBytes: 2 ** 52, reserveFactor: 1.5 });
     expect(space.fits).toBe(false);
   });
 
@@ -48,7 +48,8 @@ describe('the control socket', () => {
     expect(await client.takeLease(lease('s2'))).toEqual([lease('s1'), lease('s2')]);
     await client.takeLease({ ...lease('s3'), host: 'other' });
     await gateway.close();
-    await using _again = await testGateway(site);
+    await using again = await testGateway(site);
+    expect(again.controlSocketPath).toBe(gateway.controlSocketPath);
     expect(await client.leases()).toHaveLength(3);
     expect(await client.releaseLease(lease('s1'))).toEqual([lease('s2')]);
     expect(await client.releaseLease(lease('s1'))).toEqual([lease('s2')]);

@@ -50,11 +50,14 @@ export class ExportFileSystem implements FileSystem<ExportNode> {
     this.#totals = totals;
   }
 
+  /** A share, or (as clients other than ESXi like it) the directory of one of its sessions. */
   mount(path: string, caller: Caller): ExportNode {
-    const share = this.#shares.at(path);
-    if (share?.root === undefined) throw new Nfs3Error(Nfs3Status.NOENT, `Nothing is exported at ${path}.`);
+    const { share, rest } = this.#shares.at(path) ?? {};
+    if (share?.root === undefined) throw noSuchExport(path);
     if (!share.allows(caller.address)) throw notAllowed(share, caller);
-    return rootOf(share.root);
+    const node = rest === '' ? rootOf(share.root) : sessionNode(share.root, rest ?? '');
+    if (node === undefined) throw noSuchExport(path);
+    return node;
   }
 
   exports(caller: Caller): string[] {
@@ -242,6 +245,10 @@ function refuseSessionName(directory: ExportNode, name: string, status: Exclude<
 function usedBytes(inode: Inode): number {
   const storedBytes = inode.pages.stored * PAGE_BYTES;
   return inode.kind === 'file' && inode.base === undefined ? storedBytes : inode.sizeBytes;
+}
+
+function noSuchExport(path: string): Nfs3Error {
+  return new Nfs3Error(Nfs3Status.NOENT, `Nothing is exported at ${path}.`);
 }
 
 function notAllowed(share: Share, caller: Caller): Nfs3Error {

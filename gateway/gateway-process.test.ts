@@ -1,10 +1,11 @@
 // The gateway as a process, asked over its control socket and over NFS by a foreign client (libnfs), and killed.
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { type Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GatewayClient } from './gateway-client.ts';
@@ -20,10 +21,10 @@ interface Ready {
 }
 
 let site: TestSite;
-let running: ChildProcess | undefined;
+let running: ReturnType<typeof spawnGateway> | undefined;
 let log = '';
 
-function spawnGateway(args: readonly string[]): ChildProcess {
+function spawnGateway(args: readonly string[]): ChildProcessByStdio<null, Readable, Readable> {
   const child = spawn(
     process.execPath,
     [
@@ -40,7 +41,7 @@ function spawnGateway(args: readonly string[]): ChildProcess {
     ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
-  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     log += chunk;
   });
   return child;
@@ -48,7 +49,7 @@ function spawnGateway(args: readonly string[]): ChildProcess {
 
 async function start(port = 0): Promise<number> {
   running = spawnGateway(['--nfs-port', String(port), '--mount-port', String(port)]);
-  const [line] = (await once(createInterface(running.stdout!), 'line')) as [string];
+  const [line] = (await once(createInterface(running.stdout), 'line')) as [string];
   return (JSON.parse(line) as Ready).ports.nfs;
 }
 

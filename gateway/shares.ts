@@ -83,10 +83,13 @@ export class Shares {
     return share;
   }
 
-  /** The share that is mounted at a path, with or without slashes at its end. */
-  at(path: string): Share | undefined {
+  /** The share that a path leads into, and the rest of the path; slashes at the end do not count. */
+  at(path: string): { share: Share; rest: string } | undefined {
     const wanted = path.replace(/\/+$/, '');
-    for (const share of this.#byTarget.values()) if (share.path === wanted) return share;
+    for (const share of this.#byTarget.values()) {
+      if (wanted === share.path) return { share, rest: '' };
+      if (wanted.startsWith(`${share.path}/`)) return { share, rest: wanted.slice(share.path.length + 1) };
+    }
     return undefined;
   }
 

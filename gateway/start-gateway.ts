@@ -67,7 +67,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ports: options.ports,
     log,
     onMount: (path, { address }) => {
-      const targetId = exports.shares.at(path)?.targetId;
+      const targetId = exports.shares.at(path)?.share.targetId;
       if (targetId !== undefined) mounts.observe(targetId, address);
     },
   });
