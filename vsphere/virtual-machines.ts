@@ -43,32 +43,34 @@ export async function readVm(
   return found === undefined ? undefined : vmOf(found);
 }
 
+/** Extra configuration alone is read of all VMs, the rest only of those that match. */
 export async function findVmsByExtraConfig(
   session: Session,
   key: string,
   value: string,
   options: CallOptions = {},
 ): Promise<readonly VmSummary[]> {
-  const matches: VmSummary[] = [];
-  for await (const vm of listVms(session, options)) if (vm.extraConfig[key] === value) matches.push(vm);
-  return matches;
+  const paths = ['config.extraConfig', 'config.template'] as const;
+  const matches: string[] = [];
+  for await (const page of listObjects(session, 'VirtualMachine', paths, options)) {
+    for (const { ref, read } of page) {
+      const isMarked = read['config.extraConfig']?.some((each) => each.key === key && each.value === value);
+      if (isMarked === true && read['config.template'] !== true) matches.push(ref.value);
+    }
+  }
+  return readSummaries(session, matches, options);
 }
 
-/** Names alone are read of all VMs, the rest only of those that match. */
 export async function findVmsByName(
   session: Session,
   name: string,
   options: CallOptions = {},
 ): Promise<readonly VmSummary[]> {
-  const matches: VmSummary[] = [];
+  const matches: string[] = [];
   for await (const page of listObjects(session, 'VirtualMachine', ['name'], options)) {
-    for (const { ref, read } of page) {
-      if (decodeName(read.name ?? '') !== name) continue;
-      const vm = await readSummary(session, ref.value, options);
-      if (vm !== undefined) matches.push(vm);
-    }
+    for (const { ref, read } of page) if (decodeName(read.name ?? '') === name) matches.push(ref.value);
   }
-  return matches;
+  return readSummaries(session, matches, options);
 }
 
 export async function findVmByPath(
@@ -233,6 +235,20 @@ async function findInDatacenter(
     if (error instanceof VsphereError && error.fault === 'InvalidDatastore') return undefined;
     throw error;
   }
+}
+
+/** Those that are still there. */
+async function readSummaries(
+  session: Session,
+  vms: readonly string[],
+  options: CallOptions,
+): Promise<readonly VmSummary[]> {
+  const summaries: VmSummary[] = [];
+  for (const vm of vms) {
+    const summary = await readSummary(session, vm, options);
+    if (summary !== undefined) summaries.push(summary);
+  }
+  return summaries;
 }
 
 async function readSummary(
