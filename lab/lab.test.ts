@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type NfsServer, startNfsServer } from '../nfs/index.ts';
 import { FolderFileSystem } from '../nfs/testing/index.ts';
 import { connect, type Host, type Vsphere } from '../vsphere/index.ts';
-import { type Lab, startLab } from './lab.ts';
+import { type Lab, startDetachedLab, startLab } from './lab.ts';
 
 const PREPARE_LIMIT_MS = 15 * 60_000;
 const GUEST_TEST_LIMIT_MS = 120_000;
@@ -90,3 +90,79 @@ test(
   },
   GUEST_TEST_LIMIT_MS,
 );
+
+test('what is in the way of a mount has its fault', async () => {
+  const spec = { name: 'nas', remoteHost: '127.0.0.1', remotePath: EXPORT };
+  await expect(
+    vsphere.createNasDatastore(host.moref, { ...spec, remotePath: '/no/such/export' }),
+  ).rejects.toThrow(/mountstat3 2/);
+  await expect(vsphere.createNasDatastore(host.moref, { ...spec, name: 'datastore1' })).rejects.toThrow();
+  const datastore = await vsphere.createNasDatastore(host.moref, spec);
+  const { datastores } = await vsphere.inventory();
+  const found = datastores.find(({ moref }) => moref === datastore);
+  expect(found).toMatchObject({
+    type: 'NFS',
+    nas: { remoteHost: '127.0.0.1', remotePath: EXPORT },
+    accessible: true,
+  });
+  expect(found!.freeBytes).toBeLessThanOrEqual(found!.capacityBytes);
+  await expect(vsphere.createNasDatastore(host.moref, { ...spec, name: 'other' })).rejects.toThrow();
+  const made = await lab.createVm({ name: 'here' });
+  await cp(made.folder, path.join(folder, 'here'), { recursive: true });
+  const [root] = [(await vsphere.inventory()).folders.find((each) => each.path === '')];
+  const vm = await vsphere.registerVm({
+    ...{ folder: root!.moref, path: '[nas] here/here.vmx', name: 'there', host: host.moref },
+    pool: host.computeResource.resourcePool,
+  });
+  const calls = (await lab.methodLog()).filter(({ method }) => method === 'RemoveDatastore').length;
+  await expect(
+    vsphere.removeDatastore(host.moref, datastore, { signal: AbortSignal.timeout(1500) }),
+  ).rejects.toThrow();
+  const refused = (await lab.methodLog()).filter(({ method }) => method === 'RemoveDatastore').slice(calls);
+  expect(refused[0]?.fault).toBe('ResourceInUse');
+  await vsphere.unregisterVm(vm);
+  await vsphere.unregisterVm(made.moref);
+  await vsphere.removeDatastore(host.moref, datastore);
+  expect((await vsphere.inventory()).datastores.map(({ name }) => name).sort()).toEqual([
+    'datastore1',
+    'datastore2',
+  ]);
+});
+
+test(
+  'two hosts of a vCenter share one Datastore, and a lab that was killed leaves nothing to the next',
+  async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), 'lab-'));
+    const options = { model: 'vcenter', directory, nfsPort: ports.nfs, mountPort: ports.mount } as const;
+    const killed = await startDetachedLab(options);
+    const client = await connect(killed);
+    const { hosts } = await client.inventory();
+    expect(hosts).toHaveLength(2);
+    const spec = { name: 'shared', remoteHost: '127.0.0.1', remotePath: EXPORT };
+    const morefs = [];
+    for (const each of hosts) morefs.push(await client.createNasDatastore(each.moref, spec));
+    expect(morefs[1]).toBe(morefs[0]);
+    expect(await killed.mounts()).toHaveLength(2);
+    await client.removeDatastore(hosts[0]!.moref, morefs[0]!);
+    const left = (await client.inventory()).datastores.find(({ name }) => name === 'shared');
+    expect(left?.hosts).toEqual([hosts[1]!.moref]);
+    const vm = await killed.createVm({ name: 'orphan' });
+    await client.powerOnVm(vm.moref, { movedOrCopied: 'moved' });
+    const { qemu } = (await killed.vms())[0]!;
+
+    process.kill(killed.pid, 'SIGKILL');
+    await expect.poll(() => isAlive(qemu!), { timeout: 10_000 }).toBe(false);
+    await Promise.allSettled([client[Symbol.asyncDispose]()]);
+    const next = await startLab(options);
+    expect(await next.mounts()).toEqual([]);
+    expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(directory);
+    await next.close();
+    await rm(directory, { recursive: true });
+  },
+  GUEST_TEST_LIMIT_MS,
+);
+
+async function isAlive(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return stat !== '' && !stat.slice(stat.lastIndexOf(')')).startsWith(') Z');
+}
