@@ -13,7 +13,7 @@ import { VaultError } from './vault-error.ts';
 import { assertChainsWhole, diskContext } from './vm-at-job.ts';
 
 /** A chain that has grown to this many files is followed by a full by itself. */
-export const MAX_CHAIN_FILES = 512;
+const MAX_CHAIN_FILES = 512;
 const MAX_VMS = 1024;
 const MAX_DISKS_PER_VM = 256;
 /** Index pages of the job before, while they are compared. */

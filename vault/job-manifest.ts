@@ -13,7 +13,7 @@ const MAGIC = Buffer.from('RDJOBMAN');
 const VERSION = 1;
 const PREFIX_BYTES = 20;
 const MAX_PUBLIC_BYTES = 32 * 1024 * 1024;
-export const MAX_SMALL_FILES_BYTES = 64 * 1024 * 1024;
+const MAX_SMALL_FILES_BYTES = 64 * 1024 * 1024;
 const MAX_SEALED_PLAIN_BYTES = MAX_SMALL_FILES_BYTES + 8 * 1024 * 1024;
 const MAX_MANIFEST_BYTES = PREFIX_BYTES + MAX_PUBLIC_BYTES + MAX_SEALED_PLAIN_BYTES + TAG_BYTES;
 /** Most manifests' public parts fit: one read lists them. */

@@ -73,4 +73,4 @@ it('leaves earlier jobs whole, shows no half job, and lets the next one work', a
     expect(into.equals(diskOf(SIZE_MIB, seed))).toBe(true);
     await vm.close();
   }
-});
+}, 60_000);

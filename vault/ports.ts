@@ -122,7 +122,7 @@ export interface VerifyReport {
   /** Of the disks' sizes, holes included. */
   readonly checkedBytes: number;
   readonly totalBytes: number;
-  /** What is wrong, in words: file, disk and block; at most MAX_VERIFY_FINDINGS, then one that says that there are more. */
+  /** What is wrong, in words: file, disk and block; at most 100, then one that says that there are more. */
   readonly findings: readonly string[];
 }
 

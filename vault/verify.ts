@@ -12,7 +12,7 @@ import { Encoding } from './sealing.ts';
 import { VaultError } from './vault-error.ts';
 import { diskContext } from './vm-at-job.ts';
 
-export const MAX_VERIFY_FINDINGS = 100;
+const MAX_VERIFY_FINDINGS = 100;
 const PAGES_BYTES = 1024 * 1024;
 /** Blocks checked between two looks at the signal and reports of progress; a divisor of a leaf. */
 const STEP_BLOCKS = 64;
