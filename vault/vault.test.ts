@@ -202,6 +202,21 @@ describe('a chain of jobs', () => {
     expect((await set.backup([oneDisk(disk)])).storedBytes).toBeLessThan(4096);
   });
 
+  it('goes on with a disk that grows past what one index page covers', async () => {
+    const { set } = await newSet();
+    const small = Buffer.alloc(60 * MIB);
+    randomBytes(MIB).copy(small, 59 * MIB);
+    const first = await set.backup([oneDisk(small)]);
+    const large = Buffer.concat([small, Buffer.alloc(70 * MIB)]);
+    randomBytes(MIB).copy(large, 129 * MIB);
+    const second = await set.backup([oneDisk(large)]);
+    expect(second.kind).toBe('delta');
+    expect(second.storedBytes).toBeLessThan(1.1 * MIB);
+    expect((await contents(set, second.jobId)).equals(large)).toBe(true);
+    expect((await contents(set, first.jobId)).equals(small)).toBe(true);
+    expect((await set.verify(second.jobId)).passed).toBe(true);
+  });
+
   it('starts a new chain for a new disk, a smaller one, and when asked to', async () => {
     const { set } = await newSet();
     const a = randomBytes(MIB);
