@@ -91,7 +91,6 @@ export const lockRequestSchema = z.object({
   name: z.string().min(1).max(300),
   holder: z.string().min(1).max(300),
 });
-export type LockRequest = z.infer<typeof lockRequestSchema>;
 
 export interface GatewayStatus {
   readonly pid: number;

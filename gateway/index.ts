@@ -2,5 +2,5 @@
 export * from './control-api.ts';
 export { GatewayClient } from './gateway-client.ts';
 export { GatewayError } from './gateway-error.ts';
-export { type Gateway, type GatewayOptions, startGateway } from './start-gateway.ts';
+export { startGateway } from './start-gateway.ts';
 export { controlSocketPath, siteStateDirectory } from './state-directory.ts';

@@ -14,7 +14,7 @@ import { fileKey, frameBytes, frameHeader, openFrame, SALT_BYTES, sealFrame } fr
 import { type Storage, type StorageFile } from './storage.ts';
 import { type Child, type InodeRecord, recordOfInode, type Tree } from './tree.ts';
 
-export const CHECKPOINT_NAME = 'checkpoint';
+const CHECKPOINT_NAME = 'checkpoint';
 const NEW_NAME = 'checkpoint.new';
 const MAGIC = Buffer.from('RDOVCKP1');
 const PREAMBLE_BYTES = 64;

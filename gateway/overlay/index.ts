@@ -1,8 +1,7 @@
 // The overlay's door, for the rest of the gateway.
 export { PAGE_BYTES } from './limits.ts';
-export { type NamedInode } from './names.ts';
 export { Overlay } from './overlay.ts';
 export { OverlayError } from './overlay-error.ts';
 export { type BaseReader } from './read-content.ts';
-export { openFolderStorage, type Storage } from './storage.ts';
+export { openFolderStorage } from './storage.ts';
 export { type Inode, ROOT_ID } from './tree.ts';

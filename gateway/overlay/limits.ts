@@ -37,6 +37,9 @@ export const MIN_COMPACTION_BYTES = 64 * 1024 * 1024;
 /** Records that a compaction moves between two looks at the queue. */
 export const COMPACTION_BATCH_RECORDS = 32;
 
+/** What a compaction moves before it removes the files that it came from. */
+export const COMPACTION_ROUND_BYTES = 512 * 1024 * 1024;
+
 /** RFC 1813 leaves names unbounded; every file system that ESXi knows stops here. In bytes of UTF-8. */
 export const MAX_NAME_BYTES = 255;
 

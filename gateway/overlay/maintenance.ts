@@ -8,6 +8,7 @@ import {
   CHECKPOINT_LOG_BYTES,
   CHECKPOINT_LOG_FACTOR,
   COMPACTION_BATCH_RECORDS,
+  COMPACTION_ROUND_BYTES,
   MAX_RECORD_PAGES,
   MIN_COMPACTION_BYTES,
   PAGE_BYTES,
@@ -26,7 +27,7 @@ import { type Inode, type Tree } from './tree.ts';
 const PAGE_COST_BYTES = frameBytes(META_BYTES + PAGE_BYTES);
 const QUOTA_GARBAGE_SHARE = 5;
 /** A file this full is not worth moving. */
-const SPARSE = 0.7;
+const SPARSE = 0.85;
 
 export interface MaintenanceOptions {
   readonly storage: Storage;
@@ -85,10 +86,20 @@ export class Maintenance {
 
   /** Resolves when so many bytes fit, after a compaction where that helps. Throws OverlayError NoSpace. */
   async makeRoom(bytes: number): Promise<void> {
-    if (this.fits(bytes)) return;
-    if (this.#garbageBytes >= MIN_COMPACTION_BYTES) await this.compact();
-    if (this.fits(bytes)) return;
-    throw new OverlayError(
+    const worthwhile = Math.min(MIN_COMPACTION_BYTES, this.#options.quotaBytes / QUOTA_GARBAGE_SHARE);
+    while (!this.fits(bytes)) {
+      if (this.#running !== undefined) {
+        await this.#running.catch(() => undefined);
+        continue;
+      }
+      if (this.#garbageBytes < worthwhile) throw this.#noSpace();
+      await this.compact();
+      if (!this.fits(bytes)) throw this.#noSpace();
+    }
+  }
+
+  #noSpace(): OverlayError {
+    return new OverlayError(
       'NoSpace',
       `${this.#options.storage.path} takes ${this.#usedBytes} of the ${this.#options.quotaBytes} bytes that are reserved ` +
         'for the session’s changes. Free space inside the guest does not help; finalize or stop the session.',
@@ -148,16 +159,30 @@ export class Maintenance {
     return end.number;
   }
 
+  /** In rounds, so that what is moved takes little room beside what it was moved from. */
   async #compact(): Promise<void> {
     const end = await this.#checkpoint();
-    const { segments } = this.#options;
-    const sparse = new Set<number>();
-    for (const { number, lengthBytes, livePages } of segments.sparsest(end + 1)) {
-      if (livePages * PAGE_COST_BYTES < SPARSE * lengthBytes) sparse.add(number);
+    for (let sparse = this.#sparse(end); sparse.size > 0; sparse = this.#sparse(end)) {
+      await this.#move((location) => location > ZERO && sparse.has(segmentOf(location)));
+      await this.#checkpoint();
     }
-    if (sparse.size === 0) return;
-    await this.#move((location) => location > ZERO && sparse.has(segmentOf(location)));
-    await this.#checkpoint();
+  }
+
+  /** The sparsest log files up to `last` that hold together no more than a round moves; at least one if any is sparse. */
+  #sparse(last: number): Set<number> {
+    const sparse = new Set<number>();
+    let bytes = 0;
+    for (const { number, lengthBytes, livePages } of this.#options.segments.sparsest(last + 1)) {
+      const liveBytes = livePages * PAGE_COST_BYTES;
+      if (
+        liveBytes >= SPARSE * lengthBytes ||
+        (sparse.size > 0 && bytes + liveBytes > COMPACTION_ROUND_BYTES)
+      )
+        break;
+      sparse.add(number);
+      bytes += liveBytes;
+    }
+    return sparse;
   }
 
   async #move(from: (location: number) => boolean): Promise<void> {

@@ -244,6 +244,31 @@ describe('overlay', () => {
     await overlay.close();
   });
 
+  it('goes on for ever within its quota while what lives fits: it compacts beside the writes', async () => {
+    await using folder = await testFolder();
+    const overlay = await openTestOverlay(folder.path, testKey(), { quotaBytes: 12 * MIB });
+    const file = await overlay.names.create(overlay.root, 'f', { how: 'guarded', attributes: {} });
+    const blockBytes = 64 * 1024;
+    const blocks = 64;
+    const latest = new Map<number, Buffer>();
+    for (let round = 0; round < 12; round++) {
+      await Promise.all(
+        Array.from({ length: blocks }, async (_, block) => {
+          if ((block + round) % 5 === 0) return;
+          const bytes = patternBytes(`${round} ${block % 3}`, blockBytes);
+          latest.set(block, bytes);
+          await overlay.write(file, block * blockBytes, bytes);
+        }),
+      );
+      expect(overlay.diskBytes).toBeLessThan(20 * MIB);
+    }
+    const bytes = await content(overlay, 'f');
+    for (const [block, expected] of latest) {
+      expect(bytes.subarray(block * blockBytes, (block + 1) * blockBytes).equals(expected)).toBe(true);
+    }
+    await overlay.close();
+  });
+
   it('writes nothing in the clear', async () => {
     await using folder = await testFolder();
     const overlay = await openTestOverlay(folder.path, testKey());

@@ -13,10 +13,10 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
 import { SLOT_BYTES } from './limits.ts';
 
-export const KEY_BYTES = 32;
+const KEY_BYTES = 32;
 export const SALT_BYTES = 32;
-export const FRAME_HEADER_BYTES = 16;
-export const TAG_BYTES = 16;
+const FRAME_HEADER_BYTES = 16;
+const TAG_BYTES = 16;
 const MAGIC = 0x52446672;
 const NONCE_BYTES = 12;
 

@@ -6,7 +6,7 @@
 //
 // so that a missing or shortened file is noticed. Records follow (record.ts).
 import { randomBytes } from 'node:crypto';
-import { MAX_OPEN_SEGMENTS, MAX_RECORD_PAGES, PAGE_BYTES, RECORD_CACHE_BYTES } from './limits.ts';
+import { MAX_OPEN_SEGMENTS, PAGE_BYTES, RECORD_CACHE_BYTES } from './limits.ts';
 import { offsetOf, pagesOf, recordOf, segmentOf } from './location.ts';
 import { OverlayError } from './overlay-error.ts';
 import { META_BYTES } from './record.ts';
@@ -332,6 +332,3 @@ export class Segments {
     this.#cache.clear();
   }
 }
-
-/** The largest frame that holds pages. */
-export const MAX_PAGES_FRAME_BYTES = frameBytes(META_BYTES + MAX_RECORD_PAGES * PAGE_BYTES);

@@ -47,7 +47,7 @@ ddb.adapterType = "lsilogic"
 `;
 
 /** Bytes with pages of zeros between. */
-export function diskBytes(seed: string): Buffer {
+function diskBytes(seed: string): Buffer {
   const disk = Buffer.alloc(DISK_BYTES);
   for (let at = 0; at < DISK_BYTES; at += 4096) {
     if ((at / 4096) % 3 === 2) continue;
