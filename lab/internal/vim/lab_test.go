@@ -205,6 +205,9 @@ func TestGuestKeepsWhatItAcknowledged(t *testing.T) {
 	}
 	b.say("web", "PING hello", "PONG hello")
 	b.say("web", "WRITE first line", "OK 1")
+	if reply, err := b.lab.Command(b.ctx, "web", "DISKS"); strings.TrimSpace(reply) != "DISKS sda:41943040 sdb:8388608 sdc:4194304" {
+		t.Errorf("%q, %v", reply, err)
+	}
 	b.say("web", "DISKWRITE sdc 4096 far away", "OK")
 	b.eventually("Tools running", func() bool {
 		p := b.properties(vm)
