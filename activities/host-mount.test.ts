@@ -78,6 +78,15 @@ it('tolerates an unmount of what was never mounted', async () => {
   expect(gateway.held).toEqual([]);
 });
 
+it('takes back a registration that arrived after it was undone', async () => {
+  const { target, deps } = site();
+  await insist(deps, 'mount', 'a');
+  await insist(deps, 'unregisterVm', 'a');
+  await insist(deps, 'registerVm', 'a');
+  expect(await insist(deps, 'unmount', 'a')).toMatchObject({ unmounted: true });
+  expect(target.vms.size + target.mounts.size).toBe(0);
+});
+
 it("leaves the datastore where somebody's own VM lies on it", async () => {
   const { target, deps } = site();
   await insist(deps, 'mount', 'a');

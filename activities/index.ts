@@ -21,7 +21,7 @@ import { vaultList } from './vault-list.ts';
 import { verifyChain } from './verify-chain.ts';
 import { watchVm } from './watch-vm.ts';
 
-export type { ActivityDeps, Gateway, TargetLogin, Targets, Vaults, VmFolders } from './deps.ts';
+export type { ActivityDeps, Gateway, TargetLogin, Targets } from './deps.ts';
 
 export function createActivities(deps: ActivityDeps): SiteActivities {
   return {

@@ -21,6 +21,14 @@ export async function ownVm(vsphere: Vsphere, input: VmStepInput, step: Step): P
   );
 }
 
+/** Powers the session's VM off where it is on, and takes it out of the inventory. None is done. */
+export async function removeOwnVm(vsphere: Vsphere, input: VmStepInput, step: Step): Promise<void> {
+  const vm = await ownVm(vsphere, input, step);
+  if (vm === undefined) return;
+  if (vm.powerState !== 'poweredOff') await vsphere.powerOffVm(vm.moref, { signal: step.signal });
+  await vsphere.unregisterVm(vm.moref, { signal: step.signal });
+}
+
 /**
  * Registered by a start that did not get its answer: nobody had its moref, it was never powered on, and taking
  * it from the inventory touches no file, wherever its disks lie.

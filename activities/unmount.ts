@@ -4,6 +4,7 @@ import type { TargetStepInput, UnmountResult } from '../contract/index.ts';
 import type { Vsphere } from '../vsphere/index.ts';
 import type { ActivityDeps } from './deps.ts';
 import { otherLeases, releaseLease, removeMarked, withHostLock } from './host-mount.ts';
+import { removeOwnVm } from './own-vm.ts';
 import type { Step } from './step.ts';
 import { assertOwnSession, withTarget } from './target.ts';
 
@@ -16,6 +17,8 @@ export async function unmount(
   const { gateway } = deps;
   return withTarget(deps, step, input.target, (vsphere) =>
     withHostLock(gateway, input, step, async () => {
+      // A registration of ours that was still under way when it was undone has arrived by now.
+      await removeOwnVm(vsphere, { ...input, moref: undefined }, step);
       await releaseLease(gateway, input);
       const others = await otherLeases(gateway, input);
       if (others.length > 0) return stays(`${others.length} other session(s) use it`);

@@ -1,7 +1,7 @@
 // Takes the session's VM out of the inventory; its files are the gateway's affair. Never registered is done.
 import type { VmStepInput } from '../contract/index.ts';
 import type { ActivityDeps } from './deps.ts';
-import { ownVm } from './own-vm.ts';
+import { removeOwnVm } from './own-vm.ts';
 import type { Step } from './step.ts';
 import { assertOwnSession, withTarget } from './target.ts';
 
@@ -11,10 +11,5 @@ export async function unregisterVm(
   step: Step,
 ): Promise<void> {
   assertOwnSession(step, input.sessionId);
-  await withTarget(deps, step, input.target, async (vsphere) => {
-    const vm = await ownVm(vsphere, input, step);
-    if (vm === undefined) return;
-    if (vm.powerState !== 'poweredOff') await vsphere.powerOffVm(vm.moref, { signal: step.signal });
-    await vsphere.unregisterVm(vm.moref, { signal: step.signal });
-  });
+  await withTarget(deps, step, input.target, (vsphere) => removeOwnVm(vsphere, input, step));
 }

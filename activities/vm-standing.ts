@@ -8,15 +8,14 @@ import type { Step } from './step.ts';
 type Place = Pick<TargetStepInput, 'sessionId' | 'placement' | 'exported'>;
 
 /** The session's directory on the datastore, as vSphere writes it. */
-export const directoryOf = ({ sessionId, placement }: Place): string =>
-  `[${placement.datastore}] ${sessionId}/`;
+const directoryOf = ({ sessionId, placement }: Place): string => `[${placement.datastore}] ${sessionId}/`;
 export const vmxOf = ({ placement, exported }: Place): string =>
   `[${placement.datastore}] ${exported.vmxPath}`;
 export const hasMark = (vm: Pick<Vm, 'extraConfig'>, sessionId: string): boolean =>
   vm.extraConfig[SESSION_KEY] === sessionId;
 
 /** Files of the VM that lie elsewhere than in the session's directory. */
-export function foreignFiles(vm: Pick<Vm, 'vmPathName' | 'disks'>, place: Place): readonly string[] {
+function foreignFiles(vm: Pick<Vm, 'vmPathName' | 'disks'>, place: Place): readonly string[] {
   return filesOf(vm).filter((file) => !file.startsWith(directoryOf(place)));
 }
 

@@ -4,7 +4,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Connection } from '@temporalio/client';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { type SiteActivities, siteTaskQueue, WORKFLOW_TASK_QUEUE } from '../contract/index.ts';
 import type { TemporalSettings } from './config.ts';
@@ -102,7 +102,9 @@ async function createWorkers(
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
   });
   if (activitiesOnly) return [ofSite];
-  return [await Worker.create({ ...common, taskQueue: WORKFLOW_TASK_QUEUE, workflowsPath }), ofSite];
+  // The bundler tells at length what it did; only what is wrong is worth a line.
+  const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('WARN') });
+  return [await Worker.create({ ...common, taskQueue: WORKFLOW_TASK_QUEUE, workflowBundle }), ofSite];
 }
 
 /** One that fails takes the others with it, so that nobody sees half a worker. */

@@ -12,7 +12,7 @@ const weights = {
 } as const;
 export type StartStep = keyof typeof weights;
 
-export function stepsOf(input: Pick<StartInput, 'verify' | 'powerOn'>): readonly StartStep[] {
+function stepsOf(input: Pick<StartInput, 'verify' | 'powerOn'>): readonly StartStep[] {
   const all: readonly StartStep[] = [
     'preflight',
     'verifyChain',
