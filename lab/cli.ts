@@ -1,6 +1,6 @@
 // `rundirect lab …`: the lab for people, on the same code as the tests.
 import { writeFileSync } from 'node:fs';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import type { Lab, LabOptions, NewLabVm } from './lab.ts';
 import { LabError } from './lab.ts';
 import { findPersonalLab, personalLabFolder, startPersonalLab, stopPersonalLab } from './up.ts';
@@ -17,6 +17,7 @@ const program = new Command('rundirect lab')
 Examples:
   rundirect lab up --model vcenter         start a vCenter with two hosts
   rundirect lab vm web --disk 64           make a VM with a second disk on datastore1
+  rundirect lab power web on
   rundirect lab guest web "WRITE hello"    have its guest write a line to its disk
   rundirect lab status
   rundirect lab down --wipe                end it and remove its datastores
@@ -127,6 +128,16 @@ program
     const spec: NewLabVm = { name, memoryMiB: options.memory, datastore: options.datastore, disks };
     const vm = await (await needLab()).createVm(spec);
     show(vm, [`${vm.name}  ${vm.moref}  ${vm.path}`, vm.folder]);
+  });
+
+program
+  .command('power')
+  .description('power a VM on (or resume it), off, or suspend it')
+  .argument('<vm>', 'name or managed object id')
+  .addArgument(new Argument('<to>').choices(['on', 'off', 'suspend']))
+  .action(async (name: string, to: 'on' | 'off' | 'suspend') => {
+    const vm = await (await needLab()).power(name, to);
+    show(vm, [`${vm.name}  ${vm.powerState}`]);
   });
 
 program

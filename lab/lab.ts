@@ -65,6 +65,8 @@ export interface Lab extends LabInfo, AsyncDisposable {
   readonly datastores: readonly { readonly name: string; readonly path: string }[];
   vms(): Promise<LabVm[]>;
   createVm(spec: NewLabVm): Promise<LabVm>;
+  /** As a person at the vSphere Client; returns when it is done. */
+  power(vm: string, to: 'on' | 'off' | 'suspend'): Promise<LabVm>;
   /** Moves a VM that is powered off to the other production datastore, as somebody would by hand. */
   moveVm(name: string, datastore: string): Promise<LabVm>;
   /** By name or by moref. */
@@ -164,6 +166,7 @@ export async function attachLab(directory: string, end?: () => Promise<void>): P
       .map(({ name, path: at }) => ({ name, path: at })),
     vms: async () => z.array(labVmSchema).parse(await ask('GET', '/vms')),
     createVm: async (spec) => labVmSchema.parse(await ask('POST', '/vms', spec)),
+    power: async (vm, to) => labVmSchema.parse(await ask('POST', '/power', { vm, to })),
     moveVm: async (vm, datastore) => labVmSchema.parse(await ask('POST', '/move', { vm, datastore })),
     guest: (name) => guestOf(ask, name),
     mounts: async () => (await datastoresOf(ask)).filter(({ type }) => type === 'NFS'),

@@ -53,6 +53,9 @@ func routes(lab *vim.Lab, info any) http.Handler {
 	handle(mux, "POST /move", func(_ context.Context, _ *http.Request, b moveRequest) (any, error) {
 		return lab.Move(b.VM, b.Datastore)
 	})
+	handle(mux, "POST /power", func(ctx context.Context, _ *http.Request, b powerRequest) (any, error) {
+		return lab.Power(ctx, b.VM, b.To)
+	})
 	handle(mux, "POST /guest", func(ctx context.Context, _ *http.Request, b guestRequest) (any, error) {
 		ctx, cancel := b.limit(ctx)
 		defer cancel()
@@ -91,6 +94,11 @@ type none struct{}
 type moveRequest struct {
 	VM        string `json:"vm"`
 	Datastore string `json:"datastore"`
+}
+
+type powerRequest struct {
+	VM string `json:"vm"`
+	To string `json:"to"`
 }
 
 type guestRequest struct {

@@ -1,0 +1,81 @@
+package vim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// Power does what a person at the vSphere Client does: "on", "off" or "suspend". It waits for the task's end.
+func (l *Lab) Power(ctx context.Context, name, to string) (MachineView, error) {
+	m, err := l.find(name)
+	if err != nil {
+		return MachineView{}, err
+	}
+	vm, ok := l.registry.Get(m.self).(*simulator.VirtualMachine)
+	if !ok {
+		return MachineView{}, fmt.Errorf("%s is gone", name)
+	}
+	task, err := l.startPower(&virtualMachine{vm, l}, to)
+	if err != nil {
+		return MachineView{}, err
+	}
+	if err := l.waitTask(ctx, task); err != nil {
+		return MachineView{}, err
+	}
+	return l.view(m), nil
+}
+
+func (l *Lab) startPower(v *virtualMachine, to string) (task types.ManagedObjectReference, err error) {
+	own := l.context()
+	own.WithLock(v.VirtualMachine, func() {
+		switch to {
+		case "on":
+			if body := v.PowerOnVMTask(own, nil).(*methods.PowerOnVM_TaskBody); body.Fault_ != nil {
+				err = errors.New(body.Fault_.String)
+			} else {
+				task = body.Res.Returnval
+			}
+		case "off":
+			if body := v.PowerOffVMTask(own, nil).(*methods.PowerOffVM_TaskBody); body.Fault_ != nil {
+				err = errors.New(body.Fault_.String)
+			} else {
+				task = body.Res.Returnval
+			}
+		case "suspend":
+			if body := v.SuspendVMTask(own, nil).(*methods.SuspendVM_TaskBody); body.Fault_ != nil {
+				err = errors.New(body.Fault_.String)
+			} else {
+				task = body.Res.Returnval
+			}
+		default:
+			err = fmt.Errorf("unknown power state %q: on, off or suspend", to)
+		}
+	})
+	return task, err
+}
+
+// waitTask waits for a task of ours and returns what it failed with.
+func (l *Lab) waitTask(ctx context.Context, ref types.ManagedObjectReference) error {
+	t := l.registry.Get(ref).(*simulator.Task)
+	own := l.context()
+	for {
+		var info types.TaskInfo
+		own.WithLock(t, func() { info = t.Info })
+		switch info.State {
+		case types.TaskInfoStateSuccess:
+			return nil
+		case types.TaskInfoStateError:
+			return errors.New(info.Error.LocalizedMessage)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.pause():
+		}
+	}
+}
