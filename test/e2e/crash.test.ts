@@ -1,0 +1,88 @@
+// Processes that die in the middle: nothing that was promised is lost, and nothing is left over.
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { SessionStatus } from '../../contract/index.ts';
+import { leftovers } from '../../demo/leftovers.ts';
+import { until } from '../../demo/until.ts';
+import { withHouse } from './with-house.ts';
+
+const suite = withHouse({ model: 'esx' });
+const SET = 'nightly';
+const VM = 'web01';
+/** A start takes about this long; a random moment of it is chosen within. */
+const START_TAKES_MS = 4_000;
+const RECOVERY_LIMIT_MS = 200_000;
+
+beforeAll(async () => {
+  const { house } = suite;
+  const vm = await house.createVm(VM);
+  await house.backup(SET, vm.folder);
+  await vm.destroy();
+});
+
+afterEach(async () => {
+  expect(await leftovers(suite.house.stack)).toEqual([]);
+});
+
+/** Waits until the session runs and has nothing more to do for its start, or has ended. */
+async function settled(session: string): Promise<SessionStatus> {
+  const { house } = suite;
+  return until(`session ${session} to run or to end`, RECOVERY_LIMIT_MS, async () => {
+    const result = await house.run(['show', session]);
+    const status = result.documents.at(-1)?.['session'] as SessionStatus | null | undefined;
+    if (status?.state === 'failed' || status?.state === 'cancelled') return status;
+    return status?.state === 'running' && status.powerState === 'poweredOn' ? status : undefined;
+  });
+}
+
+/** A session that runs after all must be a good one: its guest answers, and it can be stopped. */
+async function endWell(status: SessionStatus): Promise<void> {
+  const { house } = suite;
+  if (status.state !== 'running') return;
+  const guest = await (await house.sessionVm(status)).guest();
+  expect(await guest.boots()).toBe(1);
+  await house.stop(status.sessionId);
+}
+
+describe('the worker is killed during start', () => {
+  test.for([1, 2, 3])('at a random moment (%i)', async () => {
+    const { house } = suite;
+    const { worker } = house.stack.site;
+    const momentMs = Math.floor(Math.random() * START_TAKES_MS);
+    const begun = await house.succeed([...house.startFlags(SET, VM), '--detach']);
+    await new Promise((resolve) => setTimeout(resolve, momentMs));
+    await worker.kill('SIGKILL');
+    await worker.start();
+    const status = await settled(begun['sessionId'] as string);
+    console.log(`worker killed ${momentMs} ms after the start: ${status.state}`);
+    await endWell(status);
+  });
+});
+
+test('the gateway is killed while the guest writes: no acknowledged write is lost, and the guest goes on', async () => {
+  const { house } = suite;
+  const { gateway } = house.stack.site;
+  const session = await house.start(SET, VM);
+  const vm = await house.sessionVm(session);
+  const guest = await vm.guest();
+  await guest.beginLog(50);
+  const linesBefore = (await guest.log()).length;
+  await gateway.kill('SIGKILL');
+  const killedMs = Date.now();
+  await gateway.start();
+  expect(Date.now() - killedMs).toBeLessThan(10_000);
+  await until('the guest to write on', 60_000, async () =>
+    (await guest.log()).length > linesBefore + 20 ? true : undefined,
+  );
+  const acknowledged = await guest.endLog();
+  expect(await guest.boots()).toBe(1);
+
+  // Without its cache: as it comes back from the gateway.
+  await vm.powerOff();
+  await vm.powerOn();
+  const after = await vm.guest();
+  expect(await after.boots()).toBe(2);
+  const lines = await after.log();
+  expect(lines).toEqual(Array.from({ length: lines.length }, (_, index) => index + 1));
+  expect(lines.length).toBeGreaterThanOrEqual(acknowledged);
+  await house.stop(session.sessionId);
+});
