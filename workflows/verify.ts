@@ -1,7 +1,7 @@
 // Checks every block of the chain: beside the session, so that it costs no second of the start, or before it.
 // Reading the whole chain takes as long as it takes; the Activity reports by signal how far it is.
 import { longSteps } from './activities-of.ts';
-import { cancelled, failureFrom, reasonOf } from './failure.ts';
+import { cancelled, failureFrom, reasonOf, sentence } from './failure.ts';
 import type { Session } from './session.ts';
 
 /** Ends with the chain found whole; fails with BlockCorrupt and what is wrong with it. */
@@ -11,7 +11,7 @@ export async function verifyBefore(session: Session, jobId: string): Promise<voi
   await runVerify(session, jobId);
   const { findings } = record.status().verify;
   if (findings.length > 0) {
-    const message = `The chain of job ${jobId} is damaged: ${findings.join('; ')}. Start an earlier job that verifies, and run a full backup`;
+    const message = `The chain of job ${jobId} is damaged. ${findings.map(sentence).join(' ')}`;
     throw failureFrom({ type: 'BlockCorrupt', message, details: [] });
   }
 }
