@@ -275,7 +275,8 @@ function asNfs3Error(error: OverlayError): Nfs3Error {
     Corrupt: Nfs3Status.IO,
     Failed: Nfs3Status.IO,
     Stale: Nfs3Status.STALE,
-    Closed: Nfs3Status.STALE,
+    // The gateway ends, and is asked again when it is back; or the export was dropped, which the handle tells then.
+    Closed: Nfs3Status.JUKEBOX,
   } as const;
   return new Nfs3Error(status[error.code], error.message, { cause: error });
 }

@@ -238,7 +238,7 @@ describe('faults of the destination', () => {
     await expect(fs.read(flat, 0, 4096)).rejects.toMatchObject({ status: Nfs3Status.IO });
     expect(opened.exports.status('s1').lastError).toContain('block 7');
     failure = new VaultError('DestinationUnavailable', 'gone');
-    const abandoned = expect(fs.read(flat, 0, 4096)).rejects.toMatchObject({ status: Nfs3Status.STALE });
+    const abandoned = expect(fs.read(flat, 0, 4096)).rejects.toMatchObject({ status: Nfs3Status.JUKEBOX });
     await opened.exports.drop('s1');
     await abandoned;
   });

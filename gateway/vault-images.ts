@@ -53,7 +53,7 @@ export class VaultImages {
     return { stalledSince: this.#stalledSince, lastError: this.#lastError };
   }
 
-  /** Fills `into`. Throws Nfs3Error: JUKEBOX after the deadline, IO for damage, STALE once closed. */
+  /** Fills `into`. Throws Nfs3Error: JUKEBOX after the deadline and once closed, IO for damage. */
   async read(diskName: string, offsetBytes: number, into: Uint8Array): Promise<void> {
     const opened = this.#open();
     try {
@@ -123,11 +123,11 @@ export class VaultImages {
 
   async #wait(waitMs: number): Promise<void> {
     await delay(waitMs, undefined, { signal: this.#closed.signal }).catch(() => undefined);
-    if (this.#closed.signal.aborted) throw new Nfs3Error(Nfs3Status.STALE, 'The export was closed.');
+    if (this.#closed.signal.aborted) throw new Nfs3Error(Nfs3Status.JUKEBOX, 'The export was closed.');
   }
 
   #assertPassing(error: unknown): void {
-    if (this.#closed.signal.aborted) throw new Nfs3Error(Nfs3Status.STALE, 'The export was closed.');
+    if (this.#closed.signal.aborted) throw new Nfs3Error(Nfs3Status.JUKEBOX, 'The export was closed.');
     if (error instanceof Nfs3Error) throw error;
     if (error instanceof VaultError && !PERMANENT.has(error.code)) return;
     const message = messageOf(error);

@@ -6,7 +6,7 @@
 //       tables (file, count, then per chunk its number and 256 locations, f64), and an end (JSON: how many of each)
 //
 // It is written while writes go on. What it holds of later ones is replayed once more and ends the same (tree.ts).
-import { randomBytes } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
 import { type LogEnd } from './log.ts';
 import { OverlayError } from './overlay-error.ts';
 import { CHUNK_PAGES } from './page-table.ts';
@@ -240,7 +240,7 @@ function restorePart(tree: Tree, part: Extract<Part, { kind: 'inodes' | 'pages' 
 async function readFrame(
   storage: Storage,
   file: StorageFile,
-  key: Buffer,
+  key: KeyObject,
   offset: number,
 ): Promise<{ body: Buffer; bytes: number }> {
   const start = Buffer.alloc(PREAMBLE_BYTES);

@@ -10,7 +10,7 @@
 // The key of a file is derived (HKDF-SHA-256) from the overlay's key and a random salt that the file carries;
 // the nonce is the frame's offset in the file. No file is written by two runs of the program, and none is
 // written again where it was cut, so no nonce meets a key twice. The first 16 bytes are authenticated too.
-import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { SLOT_BYTES } from './limits.ts';
 
 const KEY_BYTES = 32;
@@ -20,9 +20,13 @@ const TAG_BYTES = 16;
 const MAGIC = 0x52446672;
 const NONCE_BYTES = 12;
 
-/** The key of one file. `purpose` keeps log files and checkpoints apart. */
-export function fileKey(overlayKey: Uint8Array, salt: Uint8Array, purpose: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', overlayKey, salt, `rundirect overlay 1 ${purpose}`, KEY_BYTES));
+/**
+ * The key of one file. `purpose` keeps log files and checkpoints apart. A KeyObject, because a cipher made from bytes
+ * costs three times as much.
+ */
+export function fileKey(overlayKey: Uint8Array, salt: Uint8Array, purpose: string): KeyObject {
+  const bytes = hkdfSync('sha256', overlayKey, salt, `rundirect overlay 1 ${purpose}`, KEY_BYTES);
+  return createSecretKey(Buffer.from(bytes));
 }
 
 /** What a body takes on disk. */
@@ -38,7 +42,7 @@ function nonceAt(offsetBytes: number): Buffer {
 
 /** Seals `parts` as one frame into `into` at `at`, for the file offset `offsetBytes`. Answers the frame's length. */
 export function sealFrame(
-  key: Uint8Array,
+  key: KeyObject,
   offsetBytes: number,
   batchOffsetBytes: number,
   parts: readonly Uint8Array[],
@@ -77,12 +81,7 @@ export function frameHeader(from: Buffer, at: number): FrameHeader | undefined {
 }
 
 /** The body of the frame at `at`, or undefined where it is cut short or does not authenticate. */
-export function openFrame(
-  key: Uint8Array,
-  offsetBytes: number,
-  from: Buffer,
-  at: number,
-): Buffer | undefined {
+export function openFrame(key: KeyObject, offsetBytes: number, from: Buffer, at: number): Buffer | undefined {
   const header = frameHeader(from, at);
   if (header === undefined) return undefined;
   const bodyEnd = at + FRAME_HEADER_BYTES + header.bodyBytes;

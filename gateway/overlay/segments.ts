@@ -5,7 +5,7 @@
 //   64  a frame: JSON { previous, previousBytes }, the segment before it and how long that was
 //
 // so that a missing or shortened file is noticed. Records follow (record.ts).
-import { randomBytes } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
 import { MAX_OPEN_SEGMENTS, PAGE_BYTES, RECORD_CACHE_BYTES } from './limits.ts';
 import { offsetOf, pagesOf, recordOf, segmentOf } from './location.ts';
 import { OverlayError } from './overlay-error.ts';
@@ -26,7 +26,7 @@ export interface SegmentLink {
 
 export interface OpenSegment {
   readonly file: StorageFile;
-  readonly key: Buffer;
+  readonly key: KeyObject;
   /** Where records begin. */
   readonly headBytes: number;
   readonly link: SegmentLink;
@@ -111,7 +111,7 @@ export async function openSegment(
   return undefined;
 }
 
-function segmentKey(overlayKey: Uint8Array, salt: Uint8Array, number: number): Buffer {
+function segmentKey(overlayKey: Uint8Array, salt: Uint8Array, number: number): KeyObject {
   return fileKey(overlayKey, salt, segmentName(number));
 }
 
