@@ -2,10 +2,10 @@
 // file system over it that is called directly.
 
 import { createHash } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 import { type BackupSource, initVault, openVault } from '../../vault/index.ts';
 import { type PublishRequest } from '../control-api.ts';
 import { type Gateway, startGateway } from '../start-gateway.ts';
@@ -71,11 +71,12 @@ function testVault(): Promise<TestVault> {
   return made;
 }
 
+afterAll(async () => {
+  if (made !== undefined) await rm((await made).path, { recursive: true, force: true });
+});
+
 async function makeVault(): Promise<TestVault> {
   const path = await mkdtemp(join(tmpdir(), 'rdgw-vault-'));
-  process.once('exit', () => {
-    rmSync(path, { recursive: true, force: true });
-  });
   await initVault(path);
   const set = await (await openVault(path)).createSet('servers', 'correct horse');
   const { jobId } = await set.backup([backupSource(diskBytes('web01'))]);
