@@ -11,6 +11,7 @@ const VM = 'web01';
 /** A start takes about this long; a random moment of it is chosen within. */
 const START_TAKES_MS = 4_000;
 const RECOVERY_LIMIT_MS = 200_000;
+const STEP_LIMIT_MS = 60_000;
 
 beforeAll(async () => {
   const { house } = suite;
@@ -55,6 +56,23 @@ describe('the worker is killed during start', () => {
     const status = await settled(begun['sessionId'] as string);
     console.log(`worker killed ${momentMs} ms after the start: ${status.state}`);
     await endWell(status);
+  });
+});
+
+describe('the worker is killed between a call and its answer', () => {
+  test.for(['CreateNasDatastore', 'RegisterVM_Task', 'PowerOnVM_Task'])('%s', async (method) => {
+    const { house } = suite;
+    const { worker } = house.stack.site;
+    const lab = house.stack.lab.ready;
+    // Performed, and never answered: who asked can't know.
+    await lab.addFault({ method, action: 'drop', times: 1 });
+    const begun = await house.succeed([...house.startFlags(SET, VM), '--detach']);
+    await until(`${method} to be performed`, STEP_LIMIT_MS, async () =>
+      (await lab.faults()).length === 0 ? true : undefined,
+    );
+    await worker.kill('SIGKILL');
+    await worker.start();
+    await endWell(await settled(begun['sessionId'] as string));
   });
 });
 
