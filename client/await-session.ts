@@ -8,10 +8,8 @@ import { followSession } from './follow.ts';
 import { showChange } from './session-view.ts';
 
 /** Running, and nothing of the start is awaited any more. */
-export function isSettled(status: SessionStatus, awaitGuest: boolean): boolean {
-  if (status.state !== 'running') return false;
-  const guestAwaited = awaitGuest && status.powerState === 'poweredOn' && status.status === 'OK';
-  return !guestAwaited || status.timings.guestReadyMs !== undefined;
+export function isSettled(status: SessionStatus): boolean {
+  return status.state === 'running' && (status.guest !== 'awaited' || status.powerState !== 'poweredOn');
 }
 
 const isOver = ({ state }: SessionStatus): boolean =>

@@ -19,6 +19,7 @@ const running: SessionStatus = {
   progressPercent: 100,
   step: 'running',
   vm: { moref: 'vm-1', name: 'web01', hostName: 'esx1', datastore: 'rundirect-main' },
+  guest: 'awaited',
   powerState: 'poweredOn',
   timings: { poweredOnMs: 3_200 },
   verify: { state: 'running', checkedBytes: 1024, totalBytes: 4096, findings: [] },
@@ -30,13 +31,12 @@ describe('a session has settled', () => {
   it.each<[string, Partial<SessionStatus>, boolean]>([
     ['not while it starts', { state: 'starting', status: 'In progress' }, false],
     ['not while its guest is awaited', {}, false],
-    ['when its guest is ready', { timings: { guestReadyMs: 1 } }, true],
-    ['when its guest was given up on', { status: 'Warning' }, true],
+    ['when its guest is ready', { guest: 'ready' }, true],
+    ['when its guest was given up on', { guest: 'silent', status: 'Warning' }, true],
+    ['when nobody waits for a guest', { guest: 'off' }, true],
     ['when it was not powered on', { powerState: 'poweredOff' }, true],
     ['not when it is over', { state: 'stopped' }, false],
-  ])('%s', (_, changes, settled) => expect(isSettled({ ...running, ...changes }, true)).toBe(settled));
-
-  it('at once, where no guest is awaited', () => expect(isSettled(running, false)).toBe(true));
+  ])('%s', (_, changes, settled) => expect(isSettled({ ...running, ...changes })).toBe(settled));
 });
 
 it('is a failure for the shell when it failed, or runs from damaged blocks', () => {

@@ -91,6 +91,8 @@ export interface SessionStatus {
   readonly progressPercent: number;
   readonly step: string;
   readonly vm: RunningVm | undefined;
+  /** The first heartbeat of the guest: not waited for, waited for, seen, or not seen in the time given. */
+  readonly guest: 'off' | 'awaited' | 'ready' | 'silent';
   readonly powerState: 'poweredOn' | 'poweredOff' | 'suspended' | undefined;
   /** Milliseconds from the command. */
   readonly timings: {

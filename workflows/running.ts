@@ -102,13 +102,14 @@ async function verifyWhenAsked(session: Session, { jobId }: RunningSession): Pro
 async function awaitGuest(session: Session, running: RunningSession): Promise<void> {
   const { input, record } = session;
   const timeoutMs = input.guestTimeoutMs;
-  if (!input.powerOn || timeoutMs === 0 || record.status().timings.guestReadyMs !== undefined) return;
+  if (record.status().guest !== 'awaited') return;
   try {
     const step = { ...runningVmStep(session, running), timeoutMs };
     const { readyAtMs } = await longSteps(input.site).awaitGuest(step);
     if (readyAtMs === undefined) noHeartbeat(session, `none within ${Math.round(timeoutMs / 1000)} s`);
     else {
       record.timed('guestReadyMs', readyAtMs);
+      record.update({ guest: 'ready' });
       const seconds = ((record.status().timings.guestReadyMs ?? 0) / 1000).toFixed(1);
       record.say(`The guest is up: its heartbeat came ${seconds} s after the command`);
     }
@@ -120,6 +121,7 @@ async function awaitGuest(session: Session, running: RunningSession): Promise<vo
 
 function noHeartbeat({ record }: Session, why: string): void {
   if (record.status().status === 'OK') record.update({ status: 'Warning' });
+  record.update({ guest: 'silent' });
   record.say(
     `No heartbeat from the guest (${why}): it may have no VMware Tools, or did not boot. Look at its console; the session runs on`,
     'warning',

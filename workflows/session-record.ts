@@ -24,7 +24,16 @@ const MAX_FINDINGS = 20;
 type Changes = Partial<
   Pick<
     SessionStatus,
-    'state' | 'status' | 'progressPercent' | 'step' | 'vm' | 'powerState' | 'jobId' | 'verify' | 'failure'
+    | 'state'
+    | 'status'
+    | 'progressPercent'
+    | 'step'
+    | 'vm'
+    | 'guest'
+    | 'powerState'
+    | 'jobId'
+    | 'verify'
+    | 'failure'
   >
 >;
 
@@ -104,6 +113,7 @@ function firstStatus(input: StartInput): SessionStatus {
     progressPercent: 0,
     step: 'preflight',
     vm: undefined,
+    guest: input.powerOn && input.guestTimeoutMs > 0 ? 'awaited' : 'off',
     powerState: undefined,
     timings: {},
     verify: {

@@ -70,8 +70,6 @@ export interface StartOptions extends PassphraseOptions {
 
 const DEFAULT_GUEST_TIMEOUT = '5m';
 const DEFAULT_RESERVE_FACTOR = 1.5;
-/** Over the guest's own time limit, for the answer to come through. */
-const GUEST_GRACE_MS = 15_000;
 
 /** What only the moment knows: who seals, with what, when. */
 export interface StartFacts {
@@ -194,20 +192,6 @@ async function prepare(context: Context, options: StartOptions): Promise<StartIn
   });
 }
 
-/** Where the guest was given up on while something else was wrong, its own time limit is what ends the wait. */
-function settledOrGivenUp(input: StartInput): (status: SessionStatus) => boolean {
-  const awaitGuest = input.powerOn && input.guestTimeoutMs > 0;
-  let runningSinceMs: number | undefined;
-  return (status) => {
-    if (status.state === 'running') runningSinceMs ??= Date.now();
-    const waitedMs = runningSinceMs === undefined ? 0 : Date.now() - runningSinceMs;
-    return (
-      isSettled(status, awaitGuest) ||
-      (status.state === 'running' && waitedMs > input.guestTimeoutMs + GUEST_GRACE_MS)
-    );
-  };
-}
-
 function report(context: Context, status: SessionStatus): void {
   const { terminal } = context;
   const { timings, vm, sessionId } = status;
@@ -233,7 +217,7 @@ async function start(context: Context, options: StartOptions): Promise<ExitCode 
     terminal.document({ event: 'result', sessionId });
     return undefined;
   }
-  const status = await awaitSession(context, sessionId, settledOrGivenUp(input));
+  const status = await awaitSession(context, sessionId, isSettled);
   if (status === undefined || status.state !== 'running') {
     throw new ClientError('SessionEnded', `session ${sessionId} ended before it ran`, {
       hint: `See its log with: rundirect show ${sessionId}`,
@@ -295,7 +279,7 @@ export function addStart(program: Command, act: Act): void {
     .addOption(
       new Option('--verify <when>', "check every block of the backup: beside the VM's run, or before it")
         .choices(verifyModeSchema.options)
-        .default('none'),
+        .default('beside'),
     )
     .addOption(
       new Option('--guest-timeout <duration>', "how long to wait for the guest's heartbeat; 0: not at all")

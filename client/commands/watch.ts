@@ -24,7 +24,7 @@ export function addWatch(program: Command, act: Act): void {
       act(async (context, sessionId: string, { follow = false }: Options) => {
         const { terminal } = context;
         await findSession(await context.temporal(), sessionId);
-        const status = await awaitSession(context, sessionId, (now) => !follow && isSettled(now, true));
+        const status = await awaitSession(context, sessionId, (now) => !follow && isSettled(now));
         terminal.document({ event: 'result', session: status ?? null });
         if (status === undefined) return undefined;
         terminal.print(`\n${sessionFacts(status)}`);
