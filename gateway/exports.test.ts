@@ -1,5 +1,5 @@
 // Publishing, dropping and restoring: what a worker and a host notice of it, and what is left on disk.
-import { readdir, rename, rm, statfs } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Nfs3Status } from '../nfs/index.ts';
@@ -68,10 +68,10 @@ describe('publishing', () => {
 
   it('never promises more space than there is, however many ask at once', async () => {
     await using site = await testSite();
-    await using opened = await openExports(site.stateDirectory);
-    const { bavail, bsize } = await statfs(site.stateDirectory);
-    // Each wants two fifths of what is free: two fit.
-    const reserveFactor = (bavail * bsize * 0.4) / DISK_BYTES;
+    // Each wants two fifths of what the gateway may use: two fit.
+    const limitBytes = 1024 ** 3;
+    await using opened = await openExports(site.stateDirectory, openRealVm, limitBytes);
+    const reserveFactor = (limitBytes * 0.4) / DISK_BYTES;
     const results = await Promise.allSettled(
       ['s1', 's2', 's3', 's4'].map((id) =>
         opened.exports.publish(publishRequest(site, id, { reserveFactor })),
@@ -84,7 +84,10 @@ describe('publishing', () => {
     const { fits } = await opened.exports.space({ provisionedBytes: DISK_BYTES, reserveFactor });
     expect(fits).toBe(false);
     const root = opened.fileSystem.mount('/rundirect/esx1', LOOPBACK);
-    expect((await opened.fileSystem.totals(root)).freeBytes).toBeGreaterThan(0);
+    const totals = await opened.fileSystem.totals(root);
+    expect(totals.totalBytes).toBe(limitBytes);
+    expect(totals.freeBytes).toBeGreaterThan(0);
+    expect(totals.freeBytes).toBeLessThanOrEqual(limitBytes);
   });
 });
 

@@ -46,6 +46,8 @@ export interface ExportsOptions {
   readonly openVm: OpenVm;
   /** What hosts are told to mount. */
   readonly advertise: string;
+  /** The most that changes may take, however large the file system is. */
+  readonly spaceLimitBytes: number;
   readonly log: Log;
 }
 
@@ -131,11 +133,17 @@ export class Exports {
     return { neededBytes, availableBytes, fits: neededBytes <= availableBytes };
   }
 
-  /** The state folder's file system; `reservedBytes` is what is promised to exports and not used yet. */
+  /** What changes may take, and of it what is free; `reservedBytes` is promised to exports and not used yet. */
   async spaceOfState(): Promise<GatewayStatus['space']> {
-    const { bsize, blocks, bavail } = await statfs(this.#options.stateDirectory);
-    const reservedBytes = this.#unused(() => true);
-    return { totalBytes: blocks * bsize, freeBytes: bavail * bsize, reservedBytes };
+    const { stateDirectory, spaceLimitBytes } = this.#options;
+    const { bsize, blocks, bavail } = await statfs(stateDirectory);
+    let usedBytes = 0;
+    for (const { overlay } of this.#live.values()) usedBytes += overlay?.diskBytes ?? 0;
+    return {
+      totalBytes: Math.min(blocks * bsize, spaceLimitBytes),
+      freeBytes: Math.max(0, Math.min(bavail * bsize, spaceLimitBytes - usedBytes)),
+      reservedBytes: this.#unused(() => true),
+    };
   }
 
   /** What a host sees as its datastore's size and free space: others' reservations are not free. Never 0. */
@@ -240,9 +248,10 @@ export class Exports {
     if (fits) return;
     throw new GatewayError(
       'StorageFull',
-      `The session's changes need ${neededBytes} bytes (${reserveFactor} × ${provisionedBytes} provisioned) on the file system of ` +
+      `The session's changes need ${neededBytes} bytes (${reserveFactor} × ${provisionedBytes} provisioned) in ` +
         `${this.#options.stateDirectory}, where ${availableBytes} are free and not reserved for others: ` +
-        `${neededBytes - availableBytes} are missing. Make room there, stop another session, or lower the factor.`,
+        `${neededBytes - availableBytes} are missing. Make room there (or give the gateway more: --space), stop another session, ` +
+        'or lower the factor.',
     );
   }
 

@@ -41,6 +41,7 @@ interface ServeFlags extends SiteFlags {
   /** false: --no-portmap */
   readonly portmap: boolean;
   readonly portmapPort: number;
+  readonly space?: number;
 }
 
 const program = withSite(new Command('rundirect gateway'))
@@ -52,6 +53,7 @@ const program = withSite(new Command('rundirect gateway'))
   .option('--mount-port <port>', 'port of MOUNT; the same as NFS: both on one', port, MOUNT_PORT)
   .option('--portmap-port <port>', 'port of the portmapper', port, PORTMAP_PORT)
   .addOption(new Option('--no-portmap', 'announce the ports to nobody'))
+  .option('--space <size>', 'the most that changes may take, as 200GiB (default: what is free)', size)
   .addHelpText('after', examples)
   .showHelpAfterError('(rundirect gateway --help shows examples)')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
@@ -67,6 +69,13 @@ function withSite(command: Command): Command {
     .option('--site <name>', 'the site that is served', 'main')
     .option('--state <folder>', "the site's state folder, shared with its worker (default: the user's own)")
     .option('--json', 'print one line of JSON', false);
+}
+
+/** `200GiB`, `1.5TiB`, or plain bytes. */
+function size(text: string): number {
+  const [, amount, unit = ''] = /^([0-9]+(?:\.[0-9]+)?)(KiB|MiB|GiB|TiB)?$/.exec(text) ?? [];
+  if (amount === undefined) throw new InvalidArgumentError('a size is a number with KiB, MiB, GiB or TiB');
+  return Math.floor(Number(amount) * 1024 ** ['', 'KiB', 'MiB', 'GiB', 'TiB'].indexOf(unit));
 }
 
 function port(text: string): number {
@@ -94,6 +103,7 @@ async function serve(flags: ServeFlags): Promise<void> {
       mount: flags.mountPort,
       portmap: flags.portmap ? flags.portmapPort : 'off',
     },
+    ...(flags.space !== undefined && { spaceLimitBytes: flags.space }),
     log,
   });
   const { ports } = gateway;

@@ -28,6 +28,8 @@ export interface GatewayOptions {
     readonly mount: number;
     readonly portmap: number | 'register' | 'off';
   };
+  /** The most that changes may take, in bytes; unlimited but for the file system when absent. */
+  readonly spaceLimitBytes?: number;
   readonly log: Log;
 }
 
@@ -52,7 +54,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const registry = await Registry.open(stateDirectory);
   const leases = await Leases.open(stateDirectory);
   const volumes = new VolumeStore(stateDirectory, await openCredentialStore(stateDirectory));
-  const exports = new Exports({ stateDirectory, registry, volumes, openVm: vaultVms(), advertise, log });
+  const exports = new Exports({
+    stateDirectory,
+    registry,
+    volumes,
+    openVm: vaultVms(),
+    advertise,
+    spaceLimitBytes: options.spaceLimitBytes ?? Number.MAX_SAFE_INTEGER,
+    log,
+  });
   started.defer(() => exports.close());
   await exports.restore();
 

@@ -21,7 +21,11 @@ export const openRealVm: OpenVm = async ({ vault, backupSet, jobId, vmName }, se
 };
 
 /** What a start of the gateway does, up to the point where it listens. */
-export async function openExports(stateDirectory: string, openVm: OpenVm = openRealVm): Promise<OpenExports> {
+export async function openExports(
+  stateDirectory: string,
+  openVm: OpenVm = openRealVm,
+  spaceLimitBytes = Number.MAX_SAFE_INTEGER,
+): Promise<OpenExports> {
   await makeStateDirectory(stateDirectory);
   const registry = await Registry.open(stateDirectory);
   const volumes = new VolumeStore(stateDirectory, await openCredentialStore(stateDirectory));
@@ -31,6 +35,7 @@ export async function openExports(stateDirectory: string, openVm: OpenVm = openR
     volumes,
     openVm,
     advertise: '127.0.0.1',
+    spaceLimitBytes,
     log: silentLog,
   });
   await exports.restore();
