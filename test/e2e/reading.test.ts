@@ -60,7 +60,7 @@ test('libnfs reads the disk of each job as the VM had it then', async () => {
     const url = await nfsUrl(`${session.sessionId}/${path.basename(flat)}`);
     const { stdout: bytes } = await run('nfs-cat', [url], { encoding: 'buffer', maxBuffer: 1024 * MIB });
     expect(createHash('sha256').update(bytes).digest('hex')).toBe(digests[index]);
-    const copy = path.join(house.stack.folder, 'copy.raw');
+    const copy = path.join(house.stack.folder, `copy-${job}.raw`);
     await run('nfs-cp', [url, copy]);
     expect(await sha256(copy)).toBe(digests[index]);
     await house.stop(session.sessionId);
