@@ -6,8 +6,8 @@ import { runCommand, SetupError, type Step } from './step.ts';
 
 interface Requirement {
   readonly package: string;
-  /** A command on the PATH, or a file by its absolute path. */
-  readonly proof: string;
+  /** A command on the PATH, or a file by its absolute path; or a command line that ends with 0. */
+  readonly proof: string | readonly [string, ...string[]];
 }
 
 /** QEMU runs guests; mtools, fdisk, syslinux, busybox and cpio build their disk; the rest are foreign peers in tests. */
@@ -25,10 +25,13 @@ const requirements: readonly Requirement[] = [
   { package: 'libnfs-utils', proof: 'nfs-cat' },
   { package: 'libxml2-utils', proof: 'xmllint' },
   { package: 'openssl', proof: 'openssl' },
+  { package: 'python3', proof: 'python3' },
+  { package: 'python3-pip', proof: ['python3', '-c', 'import pip'] },
 ];
 
 const labModule = path.join(path.dirname(import.meta.dirname), 'lab', 'go.mod');
 const UPDATE = ['apt-get', 'update', '-qq'];
+const PROOF_LIMIT_MS = 30_000;
 const APT_LIMIT_MS = 15 * 60_000;
 /** Debian keeps some of what we need where only root's PATH looks. */
 const searchPath = [...(process.env['PATH'] ?? '').split(path.delimiter), '/usr/sbin', '/sbin'];
@@ -107,7 +110,11 @@ async function findMissing(): Promise<string[]> {
   return requirements.filter((_, index) => there[index] === false).map((requirement) => requirement.package);
 }
 
-async function isThere(proof: string): Promise<boolean> {
+async function isThere(proof: Requirement['proof']): Promise<boolean> {
+  if (typeof proof !== 'string') {
+    const [command, ...args] = proof;
+    return (await runCommand(command, args, { timeoutMs: PROOF_LIMIT_MS })).code === 0;
+  }
   const candidates = path.isAbsolute(proof) ? [proof] : searchPath.map((folder) => path.join(folder, proof));
   const mode = path.isAbsolute(proof) ? constants.R_OK : constants.X_OK;
   for (const candidate of candidates)
