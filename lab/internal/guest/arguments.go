@@ -1,7 +1,6 @@
 package guest
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
@@ -28,18 +27,6 @@ type Controller struct {
 	Kind  string
 	Bus   int
 	Model string
-}
-
-// Disk is a disk at one place of a controller. Node names it in QMP. Format is raw or vmdk. Direct keeps the page
-// cache of this machine out of the way: true for a network datastore.
-type Disk struct {
-	Kind      string
-	Bus, Unit int
-	Node      string
-	File      string
-	Format    string
-	Direct    bool
-	ReadOnly  bool
 }
 
 // NIC is a network card on a wire that leads nowhere.
@@ -120,35 +107,6 @@ func (c Controller) arguments() []string {
 	default: // the machine type brings its IDE controller
 		return nil
 	}
-}
-
-func (d Disk) arguments(order int) ([]string, error) {
-	backend := map[string]any{
-		"driver": d.Format, "node-name": d.Node, "read-only": d.ReadOnly,
-		"file": map[string]any{
-			"driver": "file", "filename": d.File, "read-only": d.ReadOnly,
-			"cache": map[string]any{"direct": d.Direct, "no-flush": false},
-		},
-	}
-	text, err := json.Marshal(backend)
-	if err != nil {
-		return nil, err
-	}
-	bus := fmt.Sprintf("%s%d", d.Kind, d.Bus)
-	var device string
-	switch d.Kind {
-	case "scsi":
-		device = fmt.Sprintf("scsi-hd,bus=%s.0,scsi-id=%d,lun=0", bus, d.Unit)
-	case "sata":
-		device = fmt.Sprintf("ide-hd,bus=%s.%d", bus, d.Unit)
-	case "nvme":
-		device = fmt.Sprintf("nvme-ns,bus=%s,nsid=%d", bus, d.Unit+1)
-	case "ide":
-		device = fmt.Sprintf("ide-hd,bus=ide.%d,unit=%d", d.Bus, d.Unit)
-	default:
-		return nil, fmt.Errorf("a disk can't hang on a %q controller", d.Kind)
-	}
-	return []string{"-blockdev", string(text), "-device", fmt.Sprintf("%s,id=device-%s,drive=%s,bootindex=%d", device, d.Node, d.Node, order)}, nil
 }
 
 func (n NIC) arguments() []string {

@@ -45,7 +45,7 @@ func (l *Lab) refresh(ds *simulator.Datastore) {
 	if syscall.Statfs(root, &space) != nil || l.registry.Get(ds.Self) == nil {
 		return
 	}
-	capacity, free := int64(space.Blocks)*space.Bsize, int64(space.Bavail)*space.Bsize
+	capacity, free := int64(space.Blocks)*space.Bsize, l.storage.free(filepath.Base(root), int64(space.Bavail)*space.Bsize)
 	ctx.WithLock(ds, func() {
 		info := ds.Info.GetDatastoreInfo()
 		info.FreeSpace, info.Timestamp = free, types.NewTime(time.Now())

@@ -2,7 +2,6 @@ package vim
 
 import (
 	"path"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 // describe fills a machine's properties from its .vmx.
 func (m *machine) describe(ctx *simulator.Context, vm *simulator.VirtualMachine, h vmx.Hardware) types.BaseMethodFault {
 	l := m.lab
-	directory := (&object.DatastorePath{Datastore: m.config.datastore.Name, Path: path.Dir(m.config.path) + "/"}).String()
 	resources := types.DefaultResourceConfigSpec()
 	uuid := firstOf(h.BIOSUUID, locationUUID("bios", l.location(m.config)))
 	devices, used, fault := m.devices(h)
@@ -31,9 +29,7 @@ func (m *machine) describe(ctx *simulator.Context, vm *simulator.VirtualMachine,
 		Uuid: uuid, InstanceUuid: firstOf(h.InstanceUUID, locationUUID("instance", uuid, m.self.Value)),
 		LocationId: m.file.Get("uuid.location"), Firmware: h.Firmware, ChangeVersion: time.Now().UTC().Format(time.RFC3339Nano),
 		Modified: time.Now(), CreateDate: types.NewTime(time.Now()),
-		Files: types.VirtualMachineFileInfo{
-			VmPathName: m.config.dsPath(), SnapshotDirectory: directory, SuspendDirectory: directory, LogDirectory: directory,
-		},
+		Files: m.fileInfo(),
 		Tools: &types.ToolsConfigInfo{}, BootOptions: &types.VirtualMachineBootOptions{},
 		MemoryAllocation: &resources.MemoryAllocation, CpuAllocation: &resources.CpuAllocation,
 		LatencySensitivity: &types.LatencySensitivity{Level: types.LatencySensitivitySensitivityLevelNormal},
@@ -67,9 +63,20 @@ func (m *machine) describe(ctx *simulator.Context, vm *simulator.VirtualMachine,
 	return nil
 }
 
+// fileInfo says where the machine's files go.
+func (m *machine) fileInfo() types.VirtualMachineFileInfo {
+	directory := func(of place) string {
+		return (&object.DatastorePath{Datastore: of.datastore.Name, Path: path.Dir(of.path) + "/"}).String()
+	}
+	home, working := directory(m.config), directory(m.workingPlace("any"))
+	return types.VirtualMachineFileInfo{
+		VmPathName: m.config.dsPath(), SnapshotDirectory: working, SuspendDirectory: home, LogDirectory: home,
+	}
+}
+
 // statePowered is what a machine's files say: one with a saved state is suspended.
 func (m *machine) statePowered() types.VirtualMachinePowerState {
-	if state := m.file.Get("checkpoint.vmState"); state != "" && exists(m.config.beside(filepath.Base(state)).local) {
+	if _, fault := m.stateFile(); fault == nil {
 		return types.VirtualMachinePowerStateSuspended
 	}
 	return types.VirtualMachinePowerStatePoweredOff

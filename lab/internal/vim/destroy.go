@@ -49,21 +49,27 @@ func (m *machine) deleteFiles() {
 	_ = os.Remove(directory)
 }
 
+// deleteDisk removes a disk with all its layers, but those that another machine uses.
 func (m *machine) deleteDisk(d vmx.Disk) {
-	at, fault := m.diskPlace(d)
+	c, fault := m.chainOf(d)
 	if fault != nil {
 		return
 	}
-	if descriptor, err := vmx.ReadDescriptor(at.local); err == nil {
-		for _, e := range descriptor.Extents {
-			if !filepath.IsAbs(e.File) && e.File != "" {
-				_ = os.Remove(filepath.Join(filepath.Dir(at.local), e.File))
-			}
+	for i := len(c) - 1; i >= 0; i-- {
+		if m.lab.useOf(c[i].place, m) != unused {
+			return
 		}
+		m.deleteLayer(c[i])
 	}
-	_ = os.Remove(at.local)
-	if filepath.Dir(at.local) != filepath.Dir(m.config.local) {
-		_ = os.Remove(filepath.Dir(at.local)) // when it is empty
+}
+
+// deleteLayer removes one layer's files, and its directory when that is not the machine's and nothing else is in it.
+func (m *machine) deleteLayer(y layer) {
+	for _, file := range y.files() {
+		_ = os.Remove(file)
+	}
+	if directory := filepath.Dir(y.local); directory != filepath.Dir(m.config.local) {
+		_ = os.Remove(directory)
 	}
 }
 
@@ -74,7 +80,7 @@ func isMachineFile(name, base string) bool {
 	if !strings.HasPrefix(name, base) {
 		return false
 	}
-	for _, suffix := range []string{".vmx", ".vmx~", ".vmx.lck", ".vmxf", ".vmsd", ".nvram", ".vswp", ".vmss", ".hlog", ".png"} {
+	for _, suffix := range []string{".vmx", ".vmx~", ".vmx.lck", ".vmxf", ".vmsd", ".vmsn", ".nvram", ".vswp", ".vmss", ".hlog", ".png"} {
 		if strings.HasSuffix(name, suffix) {
 			return true
 		}

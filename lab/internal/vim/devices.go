@@ -85,13 +85,15 @@ func (m *machine) devices(h vmx.Hardware) ([]types.BaseVirtualDevice, []types.Ma
 		}
 	}
 	for i, d := range h.Disks {
-		disk, at, fault := m.disk(i+1, d)
+		disk, on, fault := m.disk(i+1, d)
 		if fault != nil {
 			return nil, nil, fault
 		}
 		list = append(list, disk)
-		if at != nil && simulator.FindReference(used, at.Self) == nil {
-			used = append(used, at.Self)
+		for _, ref := range on {
+			if simulator.FindReference(used, ref) == nil {
+				used = append(used, ref)
+			}
 		}
 	}
 	for i, c := range h.CDROMs {
@@ -158,7 +160,8 @@ func (m *machine) diskPlace(d vmx.Disk) (place, types.BaseMethodFault) {
 	return at, nil
 }
 
-func (m *machine) disk(number int, d vmx.Disk) (*types.VirtualDisk, *simulator.Datastore, types.BaseMethodFault) {
+// disk makes a disk's device, and tells on which datastores it lies with all its parents.
+func (m *machine) disk(number int, d vmx.Disk) (*types.VirtualDisk, []types.ManagedObjectReference, types.BaseMethodFault) {
 	disk := &types.VirtualDisk{VirtualDevice: types.VirtualDevice{
 		Key: unitKey(d.Kind, d.Bus, d.Unit), ControllerKey: controllerKey(d.Kind, d.Bus), UnitNumber: types.NewInt32(int32(d.Unit)),
 		DeviceInfo: labelled(fmt.Sprintf("Hard disk %d", number), ""),
@@ -187,15 +190,40 @@ func (m *machine) disk(number int, d vmx.Disk) (*types.VirtualDisk, *simulator.D
 			VirtualDeviceFileBackingInfo: file, DiskMode: d.Mode, CompatibilityMode: string(mode), Uuid: descriptor.UUID(),
 			DeviceName: "vml." + strings.ReplaceAll(descriptor.UUID(), "-", ""),
 		}
-		return disk, at.datastore, nil
+		return disk, []types.ManagedObjectReference{at.datastore.Self}, nil
 	}
-	disk.Backing = &types.VirtualDiskFlatVer2BackingInfo{
-		VirtualDeviceFileBackingInfo: file, DiskMode: d.Mode, ThinProvisioned: types.NewBool(descriptor.Thin()),
-		WriteThrough: types.NewBool(false), Split: types.NewBool(false), Uuid: descriptor.UUID(),
-		ContentId: descriptor.Database["ddb.longContentID"], DigestEnabled: types.NewBool(false),
-		Sharing: string(types.VirtualDiskSharingSharingNone),
+	layers := chain{{place: at, descriptor: descriptor}}
+	if descriptor.IsDelta() { // what is missing is a matter of powering on
+		if c, fault := m.chainOf(d); fault == nil {
+			layers = c
+		}
 	}
-	return disk, at.datastore, nil
+	backing, used := backing(layers, d.Mode)
+	disk.Backing = backing
+	return disk, used, nil
+}
+
+// backing is a chain as the API shows it: the last layer, with its parents in it.
+func backing(c chain, mode string) (*types.VirtualDiskFlatVer2BackingInfo, []types.ManagedObjectReference) {
+	var info *types.VirtualDiskFlatVer2BackingInfo
+	var used []types.ManagedObjectReference
+	for _, y := range c {
+		shown := &types.VirtualDiskFlatVer2BackingInfo{
+			VirtualDeviceFileBackingInfo: types.VirtualDeviceFileBackingInfo{FileName: y.dsPath(), Datastore: &y.datastore.Self},
+			DiskMode:                     mode, ThinProvisioned: types.NewBool(c[0].descriptor.Thin()),
+			WriteThrough: types.NewBool(false), Split: types.NewBool(false), Uuid: c[0].descriptor.UUID(),
+			ContentId: y.descriptor.Database["ddb.longContentID"], DigestEnabled: types.NewBool(false),
+			Sharing: string(types.VirtualDiskSharingSharingNone), Parent: info,
+		}
+		if y.descriptor.IsDelta() {
+			shown.DeltaDiskFormat = string(types.VirtualDiskDeltaDiskFormatRedoLogFormat)
+			if y.descriptor.CreateType == vmx.SESparse.CreateType {
+				shown.DeltaDiskFormat = string(types.VirtualDiskDeltaDiskFormatSeSparseFormat)
+			}
+		}
+		info, used = shown, append(used, y.datastore.Self)
+	}
+	return info, used
 }
 
 func (m *machine) cdrom(number int, c vmx.CDROM) types.BaseVirtualDevice {

@@ -1,10 +1,7 @@
 package vim
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 
 	"github.com/vmware/govmomi/vim25/types"
@@ -13,31 +10,27 @@ import (
 	"rundirect.dev/lab/internal/vmx"
 )
 
-// diskSpec finds the file that holds a disk's bytes. A missing one is FileNotFound, as at a host's power-on.
-func (m *machine) diskSpec(d vmx.Disk) (guest.Disk, types.BaseMethodFault) {
-	at, fault := m.diskPlace(d)
-	if fault != nil {
-		return guest.Disk{}, fault
-	}
-	descriptor, err := vmx.ReadDescriptor(at.local)
-	if errors.Is(err, os.ErrNotExist) {
-		return guest.Disk{}, localized(&types.FileNotFound{FileFault: types.FileFault{File: at.dsPath()}}, "File %s was not found", at.dsPath())
-	}
-	if err != nil {
-		return guest.Disk{}, localized(&types.GenericVmConfigFault{Reason: err.Error()}, "%s: %v", at.dsPath(), err)
-	}
-	disk := guest.Disk{
-		Kind: d.Kind, Bus: d.Bus, Unit: d.Unit, Node: fmt.Sprintf("disk-%d", unitKey(d.Kind, d.Bus, d.Unit)),
-		File: at.local, Format: "vmdk", Direct: at.network,
-	}
-	if raw := descriptor.Raw(filepath.Dir(at.local)); raw != "" {
-		disk.File, disk.Format = raw, "raw"
-		if !exists(raw) {
-			return guest.Disk{}, localized(&types.FileNotFound{FileFault: types.FileFault{File: at.dsPath()}},
-				"File %s, which %s names, was not found", filepath.Base(raw), at.dsPath())
+// diskSpecs opens every disk's chain, and keeps them apart from other machines' (FileLocked).
+func (m *machine) diskSpecs(disks []vmx.Disk) ([]guest.Disk, map[int32]chain, types.BaseMethodFault) {
+	var specs []guest.Disk
+	chains := map[int32]chain{}
+	for _, d := range disks {
+		at, fault := m.diskPlace(d)
+		if fault != nil {
+			return nil, nil, fault
 		}
+		c, fault := m.lab.chainAt(m.host, at)
+		if fault != nil {
+			return nil, nil, fault
+		}
+		if fault := m.lab.lockable(c, m); fault != nil {
+			return nil, nil, fault
+		}
+		key := unitKey(d.Kind, d.Bus, d.Unit)
+		specs = append(specs, guest.Disk{Kind: d.Kind, Bus: d.Bus, Unit: d.Unit, ID: fmt.Sprintf("disk-%d", key), Layers: c.image()})
+		chains[key] = c
 	}
-	return disk, nil
+	return specs, chains, nil
 }
 
 func nicSpecs(devices []types.BaseVirtualDevice) []guest.NIC {

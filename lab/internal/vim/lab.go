@@ -60,6 +60,9 @@ type Lab struct {
 	machines map[types.ManagedObjectReference]*machine
 	mounts   map[mountKey]*nasMount
 	taskID   int
+	// operations are the tasks that run.
+	operations map[types.ManagedObjectReference]*operation
+	storage    *storageSettings
 }
 
 // Open builds the inventory, cleans up after an earlier lab in the same directory, and serves the API.
@@ -79,6 +82,7 @@ func Open(config Config) (*Lab, error) {
 	l := &Lab{
 		config: config, children: children, closing: make(chan struct{}),
 		machines: map[types.ManagedObjectReference]*machine{}, mounts: map[mountKey]*nasMount{},
+		operations: map[types.ManagedObjectReference]*operation{}, storage: newStorageSettings(),
 	}
 	if err := l.build(); err != nil {
 		return nil, err
@@ -154,6 +158,13 @@ func (l *Lab) override(ctx *simulator.Context, method *simulator.Method) (mo.Ref
 		wrapper = &virtualMachine{o, l}
 	case *simulator.Folder:
 		wrapper = &folder{o, l}
+	case *simulator.VirtualMachineSnapshot:
+		wrapper = &snapshot{o, l}
+	case *simulator.Task:
+		if method.Name != "CancelTask" {
+			return nil, nil
+		}
+		wrapper = &task{o, l}
 	default:
 		return nil, nil
 	}
@@ -165,7 +176,7 @@ func (l *Lab) override(ctx *simulator.Context, method *simulator.Method) (mo.Ref
 
 // forgetRemoved drops a session's wrappers of objects that are gone, so that nobody goes on seeing them.
 func (l *Lab) forgetRemoved(ctx *simulator.Context) {
-	for _, kind := range []string{"VirtualMachine", "Datastore"} {
+	for _, kind := range []string{"VirtualMachine", "VirtualMachineSnapshot", "Datastore"} {
 		for _, shadow := range ctx.Session.Registry.AllReference(kind) {
 			if ref := shadow.Reference(); ctx.Map.Get(ref) == nil {
 				ctx.Session.Registry.Remove(ctx, ref)

@@ -29,6 +29,8 @@ type machine struct {
 	file        *vmx.File
 	datastores  []types.ManagedObjectReference
 	guest       *guest.Machine
+	chains      map[int32]chain // the open disks of a machine that is powered on, by device key
+	snapshots   []snapshotRecord
 	locks       []string // files that exist while the machine is powered on
 	answer      chan string
 	question    string

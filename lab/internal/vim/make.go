@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
 
@@ -197,10 +196,15 @@ func writeDescriptor(at place, capacityBytes int64) error {
 	var uuid [16]byte
 	_, _ = rand.Read(uuid[:])
 	copy(uuid[:], []byte{0x60, 0x00, 0xc2, 0x9a}) // the prefix of disks that VMware made
+	text := vmx.NewDescriptor(filepath.Base(flatOf(at.local)), capacityBytes, uuid, newContentID())
+	return os.WriteFile(at.local, []byte(text), 0o644)
+}
+
+// newContentID is any number but the one that says that a disk has no parent.
+func newContentID() uint32 {
 	var cid [4]byte
 	_, _ = rand.Read(cid[:])
-	text := vmx.NewDescriptor(filepath.Base(flatOf(at.local)), capacityBytes, uuid, binary.BigEndian.Uint32(cid[:])&0xfffffffe)
-	return os.WriteFile(at.local, []byte(text), 0o644)
+	return binary.BigEndian.Uint32(cid[:]) & 0xfffffffe
 }
 
 func makeSparse(file string, sizeBytes int64) error {
@@ -289,7 +293,7 @@ func (l *Lab) Move(name, datastore string) (MachineView, error) {
 	if err := m.moveFiles(to); err != nil {
 		return MachineView{}, err
 	}
-	l.showMoved(vm, m, to)
+	m.showStorage(l.context(), vm)
 	return l.view(m), nil
 }
 
@@ -316,38 +320,4 @@ func (m *machine) moveFiles(to place) error {
 	m.mu.Unlock()
 	m.file.Set("uuid.location", vmx.FileUUID(m.lab.location(to)))
 	return m.file.Write(to.local)
-}
-
-func (l *Lab) showMoved(vm *simulator.VirtualMachine, m *machine, to place) {
-	ctx := l.context()
-	hardware, err := m.file.Hardware()
-	if err != nil {
-		return
-	}
-	devices, used, fault := m.devices(hardware)
-	if fault != nil {
-		return
-	}
-	m.mu.Lock()
-	old := m.datastores
-	m.datastores = used
-	m.mu.Unlock()
-	for _, ref := range old {
-		if ds, ok := l.registry.Get(ref).(*simulator.Datastore); ok {
-			ctx.WithLock(ds, func() { ds.Vm = without(ds.Vm, m.self) })
-		}
-	}
-	for _, ref := range used {
-		if ds, ok := l.registry.Get(ref).(*simulator.Datastore); ok {
-			ctx.WithLock(ds, func() { ds.Vm = append(without(ds.Vm, m.self), m.self) })
-		}
-	}
-	directory := (&object.DatastorePath{Datastore: to.datastore.Name, Path: filepath.Dir(to.path) + "/"}).String()
-	l.registry.AtomicUpdate(ctx, vm, []types.PropertyChange{
-		{Name: "config.files", Val: types.VirtualMachineFileInfo{
-			VmPathName: to.dsPath(), SnapshotDirectory: directory, SuspendDirectory: directory, LogDirectory: directory,
-		}},
-		{Name: "summary.config.vmPathName", Val: to.dsPath()},
-		{Name: "config.hardware.device", Val: devices}, {Name: "datastore", Val: used},
-	})
 }

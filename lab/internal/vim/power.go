@@ -118,12 +118,16 @@ func (m *machine) powerOn(ctx *simulator.Context, vm *simulator.VirtualMachine) 
 	if fault := m.reread(ctx, vm, before); fault != nil {
 		return fault
 	}
-	spec, fault := m.spec(ctx, vm)
+	spec, chains, fault := m.spec(ctx, vm)
 	if fault != nil {
 		return fault
 	}
 	if before == suspended {
-		spec.StateFile = m.fileIn(m.file.Get("checkpoint.vmState"))
+		state, fault := m.stateFile()
+		if fault != nil {
+			return fault
+		}
+		spec.StateFile = state.local
 	}
 	if fault := m.makeRuntimeFiles(spec.MemoryMiB); fault != nil {
 		m.removeRuntimeFiles()
@@ -138,7 +142,7 @@ func (m *machine) powerOn(ctx *simulator.Context, vm *simulator.VirtualMachine) 
 		m.forgetState(spec.StateFile)
 	}
 	m.mu.Lock()
-	m.guest = g
+	m.guest, m.chains = g, chains
 	m.mu.Unlock()
 	m.log("powered on (QEMU %d)", g.PID())
 	m.publishPower(ctx, vm, on)
@@ -147,13 +151,13 @@ func (m *machine) powerOn(ctx *simulator.Context, vm *simulator.VirtualMachine) 
 }
 
 // spec turns the machine's properties into QEMU's.
-func (m *machine) spec(ctx *simulator.Context, vm *simulator.VirtualMachine) (guest.Spec, types.BaseMethodFault) {
+func (m *machine) spec(ctx *simulator.Context, vm *simulator.VirtualMachine) (guest.Spec, map[int32]chain, types.BaseMethodFault) {
 	hardware, err := m.file.Hardware()
 	if err != nil {
-		return guest.Spec{}, localized(&types.GenericVmConfigFault{Reason: err.Error()}, "%v", err)
+		return guest.Spec{}, nil, localized(&types.GenericVmConfigFault{Reason: err.Error()}, "%v", err)
 	}
 	if hardware.Firmware == "efi" {
-		return guest.Spec{}, localized(&types.GenericVmConfigFault{Reason: "efi"}, "The lab's machines have a BIOS; this one wants EFI")
+		return guest.Spec{}, nil, localized(&types.GenericVmConfigFault{Reason: "efi"}, "The lab's machines have a BIOS; this one wants EFI")
 	}
 	s := guest.Spec{
 		Name: m.name, MemoryMiB: hardware.MemoryMiB, CPUs: hardware.CPUs, Accelerator: m.lab.config.Accelerator,
@@ -165,14 +169,9 @@ func (m *machine) spec(ctx *simulator.Context, vm *simulator.VirtualMachine) (gu
 	for _, c := range hardware.Controllers {
 		s.Controllers = append(s.Controllers, guest.Controller{Kind: c.Kind, Bus: c.Bus, Model: c.Model})
 	}
-	for _, d := range hardware.Disks {
-		disk, fault := m.diskSpec(d)
-		if fault != nil {
-			return guest.Spec{}, fault
-		}
-		s.Disks = append(s.Disks, disk)
-	}
-	return s, nil
+	disks, chains, fault := m.diskSpecs(hardware.Disks)
+	s.Disks = disks
+	return s, chains, fault
 }
 
 // makeRuntimeFiles makes what lies beside the .vmx while the machine is on: NAME.vmx.lck and the swap file, sparse and
@@ -203,7 +202,7 @@ func (m *machine) makeRuntimeFiles(memoryMiB int64) types.BaseMethodFault {
 func (m *machine) removeRuntimeFiles() {
 	m.mu.Lock()
 	files := m.locks
-	m.locks = nil
+	m.locks, m.chains = nil, nil
 	m.mu.Unlock()
 	for _, f := range files {
 		_ = os.Remove(f)
@@ -216,7 +215,9 @@ func (m *machine) powerOff(ctx *simulator.Context, vm *simulator.VirtualMachine)
 		return wrongState(off, before)
 	}
 	if before == suspended {
-		m.forgetState(m.fileIn(m.file.Get("checkpoint.vmState")))
+		if state, fault := m.stateFile(); fault == nil {
+			m.forgetState(state.local)
+		}
 	}
 	if g := m.takeGuest(); g != nil && !g.Kill() {
 		m.mu.Lock()

@@ -34,16 +34,6 @@ func (l *Lab) onlyVCenter() string {
 	return notYet
 }
 
-// CreateSnapshotTask is refused.
-func (v *virtualMachine) CreateSnapshotTask(*simulator.Context, *types.CreateSnapshot_Task) soap.HasFault {
-	return &methods.CreateSnapshot_TaskBody{Fault_: notSupported(notYet)}
-}
-
-// CreateSnapshotExTask is refused.
-func (v *virtualMachine) CreateSnapshotExTask(*simulator.Context, *types.CreateSnapshotEx_Task) soap.HasFault {
-	return &methods.CreateSnapshotEx_TaskBody{Fault_: notSupported(notYet)}
-}
-
 // CreateVMTask is refused: the lab makes machines from files (RegisterVM) alone.
 func (f *folder) CreateVMTask(*simulator.Context, *types.CreateVM_Task) soap.HasFault {
 	return &methods.CreateVM_TaskBody{Fault_: notSupported(notYet)}

@@ -53,6 +53,7 @@ func (l *Lab) register(ctx *simulator.Context, into *simulator.Folder, c *types.
 		return nil, fault
 	}
 	vm.ResourcePool = &pool
+	m.readSnapshots(vm)
 	l.mu.Lock()
 	l.machines[m.self] = m
 	l.mu.Unlock()
@@ -193,7 +194,11 @@ func (l *Lab) unregister(ctx *simulator.Context, vm *simulator.VirtualMachine) t
 		return &types.InvalidPowerState{}
 	}
 	l.mu.Lock()
+	m := l.machines[vm.Self]
 	delete(l.machines, vm.Self)
 	l.mu.Unlock()
+	if m != nil {
+		m.forgetSnapshots(ctx)
+	}
 	return nil
 }

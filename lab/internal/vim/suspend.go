@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 
 	"rundirect.dev/lab/internal/guest"
+	"rundirect.dev/lab/internal/vmx"
 )
 
 // SuspendVMTask writes the machine's state into NAME-xxxxxxxx.vmss beside the .vmx and ends it; powering on resumes.
@@ -56,6 +58,20 @@ func (m *machine) keepRunning(vm *simulator.VirtualMachine, g *guest.Machine) {
 	m.guest = g
 	m.mu.Unlock()
 	go m.watch(vm, g)
+}
+
+// stateFile finds the saved state of a suspended machine: beside the .vmx, or anywhere by an absolute path.
+func (m *machine) stateFile() (place, types.BaseMethodFault) {
+	name := m.file.Get("checkpoint.vmState")
+	datastore, inside, err := vmx.DatastorePath(name, m.config.datastore.Name, path.Dir(m.config.path))
+	if err != nil {
+		return place{}, localized(&types.GenericVmConfigFault{Reason: err.Error()}, "checkpoint.vmState: %v", err)
+	}
+	at, found := m.lab.locate(m.host, datastore, inside)
+	if name == "" || !found || !exists(at.local) {
+		return place{}, localized(&types.FileNotFound{FileFault: types.FileFault{File: name}}, "The saved state %s was not found", name)
+	}
+	return at, nil
 }
 
 // forgetState removes the saved state of a machine that has resumed, or was powered off.

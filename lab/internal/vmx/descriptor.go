@@ -2,8 +2,10 @@ package vmx
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -147,13 +149,27 @@ func (d *Descriptor) Raw(directory string) string {
 
 // NewDescriptor writes the descriptor of a thin flat disk as ESXi does. uuid are 16 bytes, cid is any number.
 func NewDescriptor(flatFile string, capacityBytes int64, uuid [16]byte, cid uint32) string {
-	sectors := capacityBytes / SectorBytes
 	const heads, sectorsPerTrack = 255, 63
-	return fmt.Sprintf(`# Disk DescriptorFile
+	return FlatDescriptor(flatFile, capacityBytes, fmt.Sprintf("%08x", cid), map[string]string{
+		"ddb.adapterType":        "lsilogic",
+		"ddb.geometry.cylinders": fmt.Sprint(max(1, capacityBytes/SectorBytes/(heads*sectorsPerTrack))),
+		"ddb.geometry.heads":     fmt.Sprint(heads),
+		"ddb.geometry.sectors":   fmt.Sprint(sectorsPerTrack),
+		"ddb.longContentID":      fmt.Sprintf("%x%08x", uuid[:12], cid),
+		"ddb.thinProvisioned":    "1",
+		"ddb.uuid":               fmt.Sprintf("% x-% x", uuid[:8], uuid[8:]),
+		"ddb.virtualHWVersion":   "19",
+	})
+}
+
+// FlatDescriptor writes the descriptor of a flat disk with a given disk data base.
+func FlatDescriptor(flatFile string, capacityBytes int64, cid string, database map[string]string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `# Disk DescriptorFile
 version=1
 encoding="UTF-8"
-CID=%08x
-parentCID=ffffffff
+CID=%s
+parentCID=%s
 createType="vmfs"
 
 # Extent description
@@ -162,14 +178,9 @@ RW %d VMFS "%s"
 # The Disk Data Base
 #DDB
 
-ddb.adapterType = "lsilogic"
-ddb.geometry.cylinders = "%d"
-ddb.geometry.heads = "%d"
-ddb.geometry.sectors = "%d"
-ddb.longContentID = "%x%08x"
-ddb.thinProvisioned = "1"
-ddb.uuid = "% x-% x"
-ddb.virtualHWVersion = "19"
-`, cid, sectors, flatFile, max(1, sectors/(heads*sectorsPerTrack)), heads, sectorsPerTrack,
-		uuid[:12], cid, uuid[:8], uuid[8:])
+`, cid, NoParent, capacityBytes/SectorBytes, flatFile)
+	for _, key := range slices.Sorted(maps.Keys(database)) {
+		fmt.Fprintf(&b, "%s = \"%s\"\n", key, database[key])
+	}
+	return b.String()
 }
