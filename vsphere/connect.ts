@@ -1,14 +1,31 @@
 // Puts the parts together: one session, and what can be asked of it.
+
+import {
+  copyDatastoreFile,
+  createNamespaceDirectory,
+  deleteDatastoreFile,
+  deleteNamespaceDirectory,
+  listFolder,
+  makeDirectory,
+  moveDatastoreFile,
+} from './datastore-files.ts';
 import { createNasDatastore, removeDatastore } from './datastores.ts';
+import { downloadFile, uploadFile } from './file-transfer.ts';
+import { addIsolatedPortGroup, removeIsolatedPortGroup } from './host-network.ts';
 import { readInventory } from './inventory.ts';
 import { readLicence } from './licence.ts';
 import { powerOffVm, powerOnVm, resetVm, shutdownGuest, suspendVm } from './power.ts';
+import { checkRelocate, relocateVm } from './relocate.ts';
 import type { AboutInfo } from './schema/vim25.ts';
 import { screenshot } from './screenshot.ts';
 import { openSession } from './session.ts';
+import { consolidateDisks, createSnapshot, removeAllSnapshots } from './snapshots.ts';
+import { attachTask } from './tasks.ts';
 import type { About, ConnectOptions, Vsphere } from './types.ts';
+import { copyVirtualDisk, deleteVirtualDisk } from './virtual-disks.ts';
 import {
   answerVm,
+  destroyVm,
   findVmByPath,
   findVmsByExtraConfig,
   findVmsByName,
@@ -16,6 +33,7 @@ import {
   readVm,
   reconfigureVm,
   registerVm,
+  renameVm,
   unregisterVm,
   waitForVm,
 } from './virtual-machines.ts';
@@ -47,6 +65,27 @@ export async function connect(options: ConnectOptions): Promise<Vsphere> {
     suspendVm: (...rest) => suspendVm(session, ...rest),
     screenshot: (...rest) => screenshot(session, ...rest),
     waitForVm: (...rest) => waitForVm(session, ...rest),
+    attachTask: (...rest) => attachTask(session, ...rest),
+    relocateVm: (...rest) => relocateVm(session, ...rest),
+    checkRelocate: (...rest) => checkRelocate(session, ...rest),
+    createSnapshot: (...rest) => createSnapshot(session, ...rest),
+    removeAllSnapshots: (...rest) => removeAllSnapshots(session, ...rest),
+    consolidateDisks: (...rest) => consolidateDisks(session, ...rest),
+    renameVm: (...rest) => renameVm(session, ...rest),
+    destroyVm: (...rest) => destroyVm(session, ...rest),
+    copyVirtualDisk: (...rest) => copyVirtualDisk(session, ...rest),
+    deleteVirtualDisk: (...rest) => deleteVirtualDisk(session, ...rest),
+    makeDirectory: (...rest) => makeDirectory(session, ...rest),
+    deleteDatastoreFile: (...rest) => deleteDatastoreFile(session, ...rest),
+    copyDatastoreFile: (...rest) => copyDatastoreFile(session, ...rest),
+    moveDatastoreFile: (...rest) => moveDatastoreFile(session, ...rest),
+    createNamespaceDirectory: (...rest) => createNamespaceDirectory(session, ...rest),
+    deleteNamespaceDirectory: (...rest) => deleteNamespaceDirectory(session, ...rest),
+    listFolder: (...rest) => listFolder(session, ...rest),
+    uploadFile: (...rest) => uploadFile(session, ...rest),
+    downloadFile: (...rest) => downloadFile(session, ...rest),
+    addIsolatedPortGroup: (...rest) => addIsolatedPortGroup(session, ...rest),
+    removeIsolatedPortGroup: (...rest) => removeIsolatedPortGroup(session, ...rest),
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };
 }

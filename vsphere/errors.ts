@@ -31,7 +31,7 @@ export const vsphereErrorCodes = [
   'InvalidPowerState',
   /** Another state forbids it: a host that is disconnected, a question that waits. */
   'InvalidState',
-  /** The VM could not be powered on: resources, files or configuration. */
+  /** Resources, files or configuration stand against it; for the most part, against a power-on. */
   'PowerOnFailed',
   /** No space on a datastore. */
   'StorageFull',

@@ -32,6 +32,7 @@ export const DATASTORE_PATHS = [
   'summary.capacity',
   'summary.freeSpace',
   'summary.accessible',
+  'summary.maintenanceMode',
 ] as const;
 
 type FoundHost = Found<'HostSystem', (typeof HOST_PATHS)[number]>;
@@ -139,6 +140,7 @@ export function datastoreOf({ ref, read }: FoundDatastore): Datastore {
     capacityBytes: read['summary.capacity'] ?? 0,
     freeBytes: read['summary.freeSpace'] ?? 0,
     accessible: read['summary.accessible'] ?? false,
+    inMaintenanceMode: (read['summary.maintenanceMode'] ?? 'normal') !== 'normal',
     nas: nas === undefined ? undefined : { remoteHost: nas.remoteHost, remotePath: nas.remotePath },
     hosts: (read.host ?? []).filter((each) => each.mountInfo.mounted !== false).map((each) => each.key.value),
   };

@@ -58,7 +58,7 @@ async function powerOn(session: Session, vm: string, options: TaskOptions): Prom
   const what = `Powering on VM ${vm} at ${session.address}`;
   const found = await readObject(session, vmRef(vm), ['runtime.powerState', 'recentTask'], options);
   const recent = found?.read.recentTask ?? [];
-  const running = await runningTasks(session, recent, 'VirtualMachine.powerOn', options.signal);
+  const running = await runningTasks(session, recent, ['VirtualMachine.powerOn'], options.signal);
   const last = running.at(-1);
   if (last !== undefined) {
     await outwaitTasks(session, running.slice(0, -1), what, options);

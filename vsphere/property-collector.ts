@@ -45,12 +45,17 @@ interface Page<T extends ObjectType, P extends Path<T>> {
   readonly token: string | undefined;
 }
 
+export interface ListOptions extends CallOptions {
+  /** How many objects come with one answer; for tests, which have few. */
+  readonly pageObjects?: number;
+}
+
 /** Every object of a type that the account can see, a page at a time. */
 export async function* listObjects<T extends ObjectType, P extends Path<T>>(
   session: Session,
   type: T,
   paths: readonly P[],
-  options: CallOptions = {},
+  options: ListOptions = {},
 ): AsyncGenerator<readonly Found<T, P>[]> {
   const { propertyCollector } = session.content;
   const { view, first } = await session.repeatable((invoke) =>
@@ -198,7 +203,7 @@ async function openList<T extends ObjectType, P extends Path<T>>(
   invoke: Invoke,
   type: T,
   paths: readonly P[],
-  options: CallOptions,
+  options: ListOptions,
 ): Promise<{ readonly view: ManagedObjectReference; readonly first: Page<T, P> }> {
   const { viewManager, rootFolder, propertyCollector } = session.content;
   if (viewManager === undefined) {
@@ -220,7 +225,7 @@ async function openList<T extends ObjectType, P extends Path<T>>(
   const first = await invoke(
     'RetrievePropertiesEx',
     propertyCollector,
-    { specSet, options: { maxObjects: PAGE_OBJECTS } },
+    { specSet, options: { maxObjects: options.pageObjects ?? PAGE_OBJECTS } },
     options,
   );
   return { view, first: pageOf(type, paths, first) };

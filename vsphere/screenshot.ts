@@ -1,8 +1,8 @@
 // A picture of a VM's console. `/screen` makes one at once and leaves nothing behind; where it is not served,
 // the host writes a file into the VM's folder, which is fetched and deleted.
 import { VsphereError } from './errors.ts';
+import { datacenterAbove, folderUrl } from './place.ts';
 import { readObject } from './property-collector.ts';
-import type { ManagedObjectReference } from './schema/vim25.ts';
 import type { Session } from './session.ts';
 import { runTask } from './tasks.ts';
 import type { CallOptions } from './types.ts';
@@ -10,8 +10,6 @@ import { vmRef } from './virtual-machines.ts';
 
 const PNG_SIGNATURE = Buffer.from('89504e470d0a1a0a', 'hex');
 const SCREEN_TIMEOUT_MS = 30_000;
-/** An inventory is not deeper than this. */
-const MAX_DEPTH = 64;
 
 export async function screenshot(
   session: Session,
@@ -32,9 +30,13 @@ export async function screenshot(
 
 async function screenshotByFile(session: Session, vm: string, options: CallOptions): Promise<Uint8Array> {
   const file = (await runTask(session, 'CreateScreenshot_Task', vmRef(vm), {}, options)) as string;
-  const datacenter = await datacenterOf(session, vm, options);
+  const parent = (await readObject(session, vmRef(vm), ['parent'], options))?.read.parent;
+  const datacenter = await datacenterAbove(session, parent, options);
+  if (datacenter === undefined) {
+    throw new VsphereError('NotFound', `The datacenter of VM ${vm} at ${session.address} can't be seen.`);
+  }
   try {
-    const picture = await fetchPng(session, folderPath(file, datacenter.path), options);
+    const picture = await fetchPng(session, folderUrl(file, datacenter.path), options);
     if (picture !== undefined) return picture;
     throw new VsphereError(
       'Unexpected',
@@ -59,48 +61,4 @@ async function fetchPng(
   const answer = await session.get(path, { ...options, answerWithinMs: SCREEN_TIMEOUT_MS, what });
   const isPng = answer.body.subarray(0, PNG_SIGNATURE.length).equals(PNG_SIGNATURE);
   return answer.status === 200 && isPng ? answer.body : undefined;
-}
-
-/** `[datastore] folder/file.png` as the path of the datastore browser. */
-function folderPath(file: string, datacenterPath: string): string {
-  const parts = /^\[([^\]]+)\] (.+)$/.exec(file);
-  const [datastore, path] = [parts?.[1], parts?.[2]];
-  if (datastore === undefined || path === undefined) {
-    throw new VsphereError(
-      'Unexpected',
-      `A screenshot is said to lie at "${file}", which is not a datastore path.`,
-    );
-  }
-  const query = new URLSearchParams({ dcPath: datacenterPath, dsName: datastore });
-  return `/folder/${path.split('/').map(encodeURIComponent).join('/')}?${query.toString()}`;
-}
-
-/** The VM's datacenter, and the names from the root folder down to it, as the datastore browser takes them. */
-async function datacenterOf(
-  session: Session,
-  vm: string,
-  options: CallOptions,
-): Promise<{ readonly ref: ManagedObjectReference; readonly path: string }> {
-  let next = (await readObject(session, vmRef(vm), ['parent'], options))?.read.parent;
-  let datacenter: ManagedObjectReference | undefined;
-  const names: string[] = [];
-  for (let depth = 0; next !== undefined && depth < MAX_DEPTH; depth++) {
-    const { type, value } = next;
-    if (type === 'Datacenter') datacenter = next;
-    const above = await readAbove(session, type === 'Datacenter' ? 'Datacenter' : 'Folder', value, options);
-    // The root folder, which has no parent, is not named in a path.
-    if (datacenter !== undefined && above?.parent !== undefined) names.unshift(above.name ?? '');
-    next = above?.parent;
-  }
-  if (datacenter !== undefined) return { ref: datacenter, path: names.join('/') };
-  throw new VsphereError('NotFound', `The datacenter of VM ${vm} at ${session.address} can't be seen.`);
-}
-
-async function readAbove(
-  session: Session,
-  type: 'Datacenter' | 'Folder',
-  value: string,
-  options: CallOptions,
-) {
-  return (await readObject(session, { type, value }, ['name', 'parent'], options))?.read;
 }

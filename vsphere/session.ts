@@ -31,12 +31,19 @@ const repeatableMethods: ReadonlySet<Method> = new Set<Method>([
   'FindByDatastorePath',
   'CreateContainerView',
   'CreatePropertyCollector',
+  'CheckRelocate_Task',
+  'SearchDatastoreSubFolders_Task',
+  // A second time finds the task cancelled, which is what was wanted.
+  'CancelTask',
 ]);
 
 export interface InvokeOptions extends CallOptions {
   /** How long the server may take to begin its answer. */
   readonly answerWithinMs?: number;
 }
+
+/** `what` names the call in errors. */
+export type FetchOptions = InvokeOptions & { readonly what: string };
 
 export interface Session extends AsyncDisposable {
   readonly content: ServiceContent;
@@ -54,7 +61,9 @@ export interface Session extends AsyncDisposable {
   /** A piece of work of several calls that changes nothing, repeated as a whole after a new login. */
   repeatable<T>(work: (invoke: Invoke) => Promise<T>): Promise<T>;
   /** GET with the session's cookie. */
-  get(path: string, options: InvokeOptions & { readonly what: string }): Promise<HttpResponse>;
+  get(path: string, options: FetchOptions): Promise<HttpResponse>;
+  /** PUT with the session's cookie. */
+  put(path: string, body: Uint8Array, options: FetchOptions): Promise<HttpResponse>;
 }
 
 /** One call as it is, without a new login. */
@@ -131,14 +140,22 @@ async function logIn(transport: Transport, options: ConnectOptions): Promise<Ses
     call('CurrentTime', SERVICE_INSTANCE, {}).catch(() => undefined);
   }, KEEP_ALIVE_EVERY_MS).unref();
 
+  const fetch = (
+    method: 'GET' | 'PUT',
+    path: string,
+    body: Uint8Array | undefined,
+    { what, signal, answerWithinMs }: FetchOptions,
+  ): Promise<HttpResponse> =>
+    transport.request({ method, path, body, what, signal, timeoutMs: answerWithinMs ?? CALL_TIMEOUT_MS });
+
   return {
     content,
     version,
     address,
     call,
     repeatable,
-    get: (path, { what, signal, answerWithinMs }) =>
-      transport.request({ method: 'GET', path, what, signal, timeoutMs: answerWithinMs ?? CALL_TIMEOUT_MS }),
+    get: (path, fetchOptions) => fetch('GET', path, undefined, fetchOptions),
+    put: (path, body, fetchOptions) => fetch('PUT', path, body, fetchOptions),
     async [Symbol.asyncDispose]() {
       if (closed) return;
       closed = true;

@@ -1,12 +1,12 @@
 // Long calls return a Task at once; its state and progress come through the property collector. A caller that
 // stops waiting leaves the task running: who comes next looks for it and attaches to it again.
-import { VsphereError } from './errors.ts';
+import { VsphereError, type VsphereErrorCode } from './errors.ts';
 import { readObject, watchObject } from './property-collector.ts';
 import type { Arguments, ManagedObjectReference } from './schema/vim25.ts';
 import type { Session } from './session.ts';
 import type { Method } from './soap/envelope.ts';
 import { errorOfFault } from './soap/fault.ts';
-import type { TaskOptions } from './types.ts';
+import type { CallOptions, CancellableTaskOptions, TaskOptions } from './types.ts';
 
 export type TaskMethod = Extract<Method, `${string}_Task`>;
 
@@ -36,6 +36,7 @@ export async function awaitTask(
   what: string,
   options: TaskOptions = {},
 ): Promise<unknown> {
+  options.onTask?.(task.value);
   let told = -1;
   const outcome = await watchObject(
     session,
@@ -57,11 +58,73 @@ export async function awaitTask(
   throw errorOfFault(error?.fault.$type ?? 'MethodFault', error?.localizedMessage ?? '', what);
 }
 
+/** Waits for a task that an earlier try has left, by its moref. */
+export async function attachTask(session: Session, task: string, options: TaskOptions = {}): Promise<void> {
+  const what = `Task ${task} at ${session.address}`;
+  await awaitTask(session, { type: 'Task', value: task }, what, options);
+}
+
+/**
+ * Waits for a task; when `signal` says so, the target is asked to cancel it, and how it ends decides: success if
+ * it was done before, `Cancelled` with the fault RequestCanceled if it was not. `detach` stops the waiting alone.
+ */
+export async function awaitCancellableTask(
+  session: Session,
+  task: ManagedObjectReference,
+  what: string,
+  options: CancellableTaskOptions,
+): Promise<unknown> {
+  const { signal, detach, onProgress, onTask } = options;
+  const stop = new AbortController();
+  const refused = Promise.withResolvers<never>();
+  const cancel = (): void => {
+    cancelTask(session, task).catch(refused.reject);
+  };
+  const stopSignal = detach === undefined ? stop.signal : AbortSignal.any([detach, stop.signal]);
+  const waiting = awaitTask(session, task, what, { onProgress, onTask, signal: stopSignal });
+  if (signal?.aborted === true) cancel();
+  else signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    return await Promise.race([waiting, refused.promise]);
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+    stop.abort();
+    await Promise.allSettled([waiting]);
+  }
+}
+
+/** Asks only: a task that has finished, or can't be cancelled, goes its way, and who waits for it sees how. */
+async function cancelTask(session: Session, task: ManagedObjectReference): Promise<void> {
+  try {
+    await session.call('CancelTask', { type: 'Task', value: task.value }, {});
+  } catch (error) {
+    const isTooLate = error instanceof VsphereError && TOO_LATE.has(error.code);
+    if (!isTooLate) throw error;
+  }
+}
+
+const TOO_LATE: ReadonlySet<VsphereErrorCode> = new Set(['InvalidState', 'NotSupported', 'NotFound']);
+
+/** The task of this kind that runs on a VM; earlier ones, which it waits behind, are waited for. */
+export async function runningTaskOfVm(
+  session: Session,
+  vm: string,
+  descriptionIds: readonly string[],
+  what: string,
+  options: CallOptions,
+): Promise<ManagedObjectReference | undefined> {
+  const ref = { type: 'VirtualMachine', value: vm } as const;
+  const recent = (await readObject(session, ref, ['recentTask'], options))?.read.recentTask ?? [];
+  const running = await runningTasks(session, recent, descriptionIds, options.signal);
+  await outwaitTasks(session, running.slice(0, -1), what, { signal: options.signal });
+  return running.at(-1);
+}
+
 /** Tasks of an object that still wait or run, by what they do (`VirtualMachine.powerOn`, `Folder.registerVm`). */
 export async function runningTasks(
   session: Session,
   recent: readonly ManagedObjectReference[],
-  descriptionId: string,
+  descriptionIds: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<readonly ManagedObjectReference[]> {
   const running: ManagedObjectReference[] = [];
@@ -69,7 +132,8 @@ export async function runningTasks(
     const ref = { type: 'Task', value: task.value } as const;
     const info = (await readObject(session, ref, ['info.state', 'info.descriptionId'], { signal }))?.read;
     const state = info?.['info.state'];
-    if (info?.['info.descriptionId'] === descriptionId && (state === 'queued' || state === 'running')) {
+    const isOfKind = descriptionIds.includes(info?.['info.descriptionId'] ?? '');
+    if (isOfKind && (state === 'queued' || state === 'running')) {
       running.push(ref);
     }
   }

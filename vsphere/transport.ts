@@ -19,10 +19,10 @@ export interface Endpoint {
 }
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT';
   /** Path and query. */
   readonly path: string;
-  readonly body?: string;
+  readonly body?: string | Uint8Array | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   /** Until the answer begins. */
   readonly timeoutMs: number;

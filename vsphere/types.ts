@@ -20,6 +20,14 @@ export interface CallOptions {
 export interface TaskOptions extends CallOptions {
   /** Per cent, as the target tells it; may stay silent or jump. */
   readonly onProgress?: ((percent: number) => void) | undefined;
+  /** The task's moref as soon as it is known: with it, `attachTask` waits for the same task after a crash. */
+  readonly onTask?: ((task: string) => void) | undefined;
+}
+
+/** Options of a task whose `signal` does more than to stop waiting: it asks the target to cancel the task. */
+export interface CancellableTaskOptions extends TaskOptions {
+  /** Stops the waiting and leaves the task running, as a worker that ends does; it can be attached to again. */
+  readonly detach?: AbortSignal | undefined;
 }
 
 /** ServiceContent.about: what speaks at the other end. */
@@ -74,6 +82,8 @@ export interface Datastore {
   readonly capacityBytes: number;
   readonly freeBytes: number;
   readonly accessible: boolean;
+  /** Going into maintenance, or in it: nothing should be put there. `inventory` always says it. */
+  readonly inMaintenanceMode?: boolean;
   readonly nas: { readonly remoteHost: string; readonly remotePath: string } | undefined;
   /** Morefs of the hosts that have it mounted. */
   readonly hosts: readonly string[];
@@ -124,6 +134,20 @@ export interface VirtualDisk {
   readonly parents: readonly string[];
 }
 
+export interface Snapshot {
+  readonly moref: string;
+  readonly name: string;
+  readonly description: string;
+  /** ISO 8601, by the host's clock. */
+  readonly createTime: string;
+  /** Of the VM when it was taken. */
+  readonly powerState: PowerState;
+  readonly quiesced: boolean;
+  /** The one that the VM's disks stand on now. */
+  readonly isCurrent: boolean;
+  readonly children: readonly Snapshot[];
+}
+
 export interface Nic {
   readonly key: number;
   readonly label: string;
@@ -132,6 +156,8 @@ export interface Nic {
   readonly startConnected: boolean;
   /** Name of the network; undefined where the backing has none to show. */
   readonly network: string | undefined;
+  /** Of a distributed switch: the key of its port group, which is the moref of the network as well. */
+  readonly portgroupKey?: string | undefined;
 }
 
 /** What the host asks before it goes on (VirtualMachineQuestionInfo). */
@@ -170,6 +196,10 @@ export interface Vm extends VmState {
   readonly macs: readonly string[];
   readonly extraConfig: Readonly<Record<string, string>>;
   readonly annotation: string;
+  /** The roots of the tree; empty without snapshots. `readVm` always says it. */
+  readonly snapshots?: readonly Snapshot[];
+  /** Disks of snapshots that are gone from the tree still stand in the chain. `readVm` always says it. */
+  readonly consolidationNeeded?: boolean;
 }
 
 export interface NasDatastoreSpec {
@@ -196,11 +226,107 @@ export interface ReconfigureSpec {
   /** Keys to set; an empty value removes the key. */
   readonly extraConfig?: Readonly<Record<string, string>>;
   readonly annotation?: string;
-  readonly nics?: readonly {
+  readonly nics?: readonly NicChange[];
+}
+
+/** What is to change in a network card; the rest of it stays as it is. */
+export interface NicChange {
+  readonly key: number;
+  readonly connected?: boolean;
+  readonly startConnected?: boolean;
+  /** Moref of the network, as in `Host.networks`; standard and distributed ones. */
+  readonly network?: string;
+}
+
+/** Which of a disk's files move (VirtualMachineRelocateDiskMoveOptions). */
+export type DiskMoveType =
+  | 'moveAllDiskBackingsAndAllowSharing'
+  | 'moveAllDiskBackingsAndDisallowSharing'
+  | 'moveChildMostDiskBacking'
+  | 'createNewChildDiskBacking'
+  | 'moveAllDiskBackingsAndConsolidate';
+
+/** Where a VM goes; what is absent stays where it is. Morefs. */
+export interface RelocateSpec {
+  readonly folder?: string;
+  /** For the VM's own files, and for disks that `disks` does not name. */
+  readonly datastore: string;
+  readonly diskMoveType?: DiskMoveType;
+  readonly pool?: string;
+  readonly host?: string;
+  readonly disks?: readonly {
     readonly key: number;
-    readonly connected?: boolean;
-    readonly startConnected?: boolean;
+    readonly datastore: string;
+    readonly diskMoveType?: DiskMoveType;
   }[];
+  readonly networks?: readonly NicChange[];
+}
+
+export interface RelocateOptions extends CancellableTaskOptions {
+  readonly priority?: 'lowPriority' | 'highPriority' | 'defaultPriority';
+}
+
+/** What stands against a relocation, or should be known of it: name of the fault, and words. */
+export interface RelocateFinding {
+  readonly fault: string;
+  readonly text: string;
+}
+
+export interface RelocateCheck {
+  readonly errors: readonly RelocateFinding[];
+  readonly warnings: readonly RelocateFinding[];
+}
+
+export interface SnapshotSpec {
+  readonly name: string;
+  readonly description: string;
+  /** Without it the guest's memory is not kept. */
+  readonly memory: false;
+  /** Asks VMware Tools to bring the guest's file systems to rest before. */
+  readonly quiesce: boolean;
+}
+
+/** `datacenter` is a moref; needed only where the datastore's name is not unique at the target. */
+export interface FileOptions extends TaskOptions {
+  readonly datacenter?: string | undefined;
+}
+
+/** Of a file or disk, both as `[datastore] folder/name`; datacenters as in `FileOptions`. */
+export interface CopySpec {
+  readonly source: string;
+  readonly sourceDatacenter?: string;
+  readonly destination: string;
+  readonly destinationDatacenter?: string;
+}
+
+export interface CopyFileSpec extends CopySpec {
+  /** Replaces a file of that name; otherwise it is `AlreadyExists`. */
+  readonly overwrite?: boolean;
+}
+
+export interface CopyVirtualDiskSpec extends CopySpec {
+  /** A host needs it (without it: preallocated, busLogic); a vCenter knows none and refuses it. */
+  readonly spec?: {
+    readonly diskType: 'thin' | 'preallocated' | 'eagerZeroedThick';
+    readonly adapterType: 'lsiLogic' | 'busLogic' | 'ide';
+  };
+}
+
+export interface DatastoreFile {
+  /** `[datastore] folder/name` */
+  readonly path: string;
+  readonly isFolder: boolean;
+  /** As the datastore browser says it: for a disk, the bytes of all its files. */
+  readonly sizeBytes: number;
+  /** ISO 8601; undefined where the datastore does not say. */
+  readonly modified: string | undefined;
+}
+
+/** A port group of a standard vSwitch that has no uplink: its VMs see each other, and nothing else. */
+export interface IsolatedNetworkSpec {
+  /** At most 31 characters. */
+  readonly vswitch: string;
+  readonly portGroup: string;
 }
 
 export interface PowerOnOptions extends TaskOptions {
@@ -260,6 +386,54 @@ export interface Vsphere extends AsyncDisposable {
   suspendVm(vm: string, options?: TaskOptions): Promise<void>;
   /** PNG of a powered-on VM's console. */
   screenshot(vm: string, options?: CallOptions): Promise<Uint8Array>;
+
+  /** Waits for a task that `onTask` named. `NotFound` when the target has forgotten it, minutes after its end. */
+  attachTask(task: string, options?: TaskOptions): Promise<void>;
+  /** Through a vCenter (Storage vMotion, or cold); a task of an earlier try is attached to, there already is done.
+   * When `signal` aborts, the target is asked to cancel: `Cancelled` with the fault `RequestCanceled` says that it
+   * did and the VM is where it was; returning says that it was finished before, whatever the signal is. */
+  relocateVm(vm: string, spec: RelocateSpec, options?: RelocateOptions): Promise<void>;
+  /** Tries nothing. `NotSupported` at a host alone. */
+  checkRelocate(vm: string, spec: RelocateSpec, options?: TaskOptions): Promise<RelocateCheck>;
+  /** Returns the snapshot's moref; one of that name that stands, or is being made, is returned. */
+  createSnapshot(vm: string, spec: SnapshotSpec, options?: TaskOptions): Promise<string>;
+  /** None is done. */
+  removeAllSnapshots(vm: string, options?: TaskOptions & { readonly consolidate?: boolean }): Promise<void>;
+  consolidateDisks(vm: string, options?: TaskOptions): Promise<void>;
+  /** In the inventory; files keep their names. */
+  renameVm(vm: string, name: string, options?: TaskOptions): Promise<void>;
+  /** Deletes the VM with all its files, for an original whose removal was asked for. Gone is done. */
+  destroyVm(vm: string, options?: TaskOptions): Promise<void>;
+
+  /** `AlreadyExists` when the destination is there. Can't be cancelled: a signal stops the waiting alone. */
+  copyVirtualDisk(spec: CopyVirtualDiskSpec, options?: TaskOptions): Promise<void>;
+  /** The descriptor with all its extents. Gone is done. */
+  deleteVirtualDisk(path: string, options?: FileOptions): Promise<void>;
+  /** With the folders above it. There already is done. On vSAN see `createNamespaceDirectory`. */
+  makeDirectory(path: string, options?: FileOptions): Promise<void>;
+  /** A file, or a folder with all that is in it. Gone is done. */
+  deleteDatastoreFile(path: string, options?: FileOptions): Promise<void>;
+  copyDatastoreFile(spec: CopyFileSpec, options?: TaskOptions): Promise<void>;
+  moveDatastoreFile(spec: CopyFileSpec, options?: TaskOptions): Promise<void>;
+  /** On vSAN and vVols: makes a top-level directory on a datastore (moref) and returns its real path, `/vmfs/volumes/…`. */
+  createNamespaceDirectory(datastore: string, name: string, options?: CallOptions): Promise<string>;
+  /** By the path that was returned. Gone is done. */
+  deleteNamespaceDirectory(
+    path: string,
+    options: CallOptions & { readonly datacenter: string },
+  ): Promise<void>;
+  /** Files and folders in a folder and below it; undefined when there is none. */
+  listFolder(path: string, options?: FileOptions): Promise<readonly DatastoreFile[] | undefined>;
+  /** Writes a small file, replacing one of that name. */
+  uploadFile(path: string, content: Uint8Array, options?: FileOptions): Promise<void>;
+  /** Reads a small file. `NotFound` when it is not there. */
+  downloadFile(path: string, options?: FileOptions): Promise<Uint8Array>;
+
+  /** Makes the vSwitch and the port group unless they stand; returns the network's moref. `AlreadyExists` for a
+   * port group on another vSwitch, `InvalidState` for a vSwitch with an uplink. */
+  addIsolatedPortGroup(host: string, spec: IsolatedNetworkSpec, options?: CallOptions): Promise<string>;
+  /** Takes both away, the vSwitch when it is empty. Gone is done; `ResourceInUse` while a VM is connected. */
+  removeIsolatedPortGroup(host: string, spec: IsolatedNetworkSpec, options?: CallOptions): Promise<void>;
   /**
    * Waits until `predicate` holds and returns the state that it held for; undefined when the time was up.
    * Listens to the property collector. `NotFound` when the VM goes away meanwhile.

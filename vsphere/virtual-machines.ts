@@ -2,8 +2,9 @@
 // crash between the call and its answer: it looks before it acts, and takes what it finds done for done.
 import { VsphereError } from './errors.ts';
 import { decodeName, encodeName } from './names.ts';
+import { nicChanges } from './network-cards.ts';
 import { listAll, listObjects, readObject, watchObject } from './property-collector.ts';
-import type { ManagedObjectReference, OptionValue, VirtualDeviceConfigSpec } from './schema/vim25.ts';
+import type { ManagedObjectReference, OptionValue } from './schema/vim25.ts';
 import type { Session } from './session.ts';
 import { outwaitTasks, runningTasks, runTask } from './tasks.ts';
 import type {
@@ -16,15 +17,7 @@ import type {
   VmSummary,
   WaitForVmOptions,
 } from './types.ts';
-import {
-  isEthernetCard,
-  STATE_PATHS,
-  SUMMARY_PATHS,
-  stateOf,
-  summaryOf,
-  VM_PATHS,
-  vmOf,
-} from './vm-state.ts';
+import { STATE_PATHS, SUMMARY_PATHS, stateOf, summaryOf, VM_PATHS, vmOf } from './vm-state.ts';
 
 export const vmRef = (moref: string) => ({ type: 'VirtualMachine', value: moref }) as const;
 
@@ -97,7 +90,7 @@ export async function registerVm(
   /** A task does not tell which path it registers, so all that run in the folder are waited for. */
   const standingAfterTasks = async (): Promise<string | undefined> => {
     const recent = (await readObject(session, folder, ['recentTask'], options))?.read.recentTask ?? [];
-    const running = await runningTasks(session, recent, 'Folder.registerVm', options.signal);
+    const running = await runningTasks(session, recent, ['Folder.registerVm'], options.signal);
     await outwaitTasks(session, running, what, options);
     return standing();
   };
@@ -163,6 +156,26 @@ export async function reconfigureVm(
   );
 }
 
+export async function renameVm(
+  session: Session,
+  vm: string,
+  name: string,
+  options: TaskOptions = {},
+): Promise<void> {
+  const found = await readObject(session, vmRef(vm), ['name'], options);
+  // A target may refuse a VM its own name.
+  if (found?.read.name !== undefined && decodeName(found.read.name) === name) return;
+  await runTask(session, 'Rename_Task', vmRef(vm), { newName: encodeName(name) }, options);
+}
+
+export async function destroyVm(session: Session, vm: string, options: TaskOptions = {}): Promise<void> {
+  try {
+    await runTask(session, 'Destroy_Task', vmRef(vm), {}, options);
+  } catch (error) {
+    if (!(error instanceof VsphereError) || error.fault !== 'ManagedObjectNotFound') throw error;
+  }
+}
+
 export async function answerVm(
   session: Session,
   vm: string,
@@ -188,34 +201,6 @@ export async function waitForVm(
     const state = stateOf(read);
     options.onChange?.(state);
     return predicate(state) ? state : undefined;
-  });
-}
-
-/** Cards are sent back as they were read, changed in what was asked for: hosts differ in what they keep. */
-async function nicChanges(
-  session: Session,
-  vm: string,
-  nics: NonNullable<ReconfigureSpec['nics']>,
-  options: CallOptions,
-): Promise<VirtualDeviceConfigSpec[]> {
-  if (nics.length === 0) return [];
-  const found = await readObject(session, vmRef(vm), ['config.hardware.device'], options);
-  const cards = (found?.read['config.hardware.device'] ?? []).filter(isEthernetCard);
-  return nics.map(({ key, connected, startConnected }) => {
-    const card = cards.find((each) => each.key === key);
-    if (card === undefined) {
-      throw new VsphereError(
-        'NotFound',
-        `VM ${vm} at ${session.address} has no network card with the key ${key}.`,
-      );
-    }
-    const before = card.connectable ?? { connected: false, startConnected: false, allowGuestControl: true };
-    const connectable = {
-      ...before,
-      connected: connected ?? before.connected,
-      startConnected: startConnected ?? before.startConnected,
-    };
-    return { operation: 'edit', device: { ...card, connectable } };
   });
 }
 

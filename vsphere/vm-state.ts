@@ -3,9 +3,14 @@
 import { VsphereError } from './errors.ts';
 import { decodeName } from './names.ts';
 import type { Found, Read } from './property-collector.ts';
-import type { Properties, VirtualMachineQuestionInfo } from './schema/vim25.ts';
+import type {
+  Properties,
+  VirtualMachineQuestionInfo,
+  VirtualMachineSnapshotInfo,
+  VirtualMachineSnapshotTree,
+} from './schema/vim25.ts';
 import { codeOfFault } from './soap/fault.ts';
-import type { Nic, VirtualDisk, Vm, VmQuestion, VmState, VmSummary } from './types.ts';
+import type { Nic, Snapshot, VirtualDisk, Vm, VmQuestion, VmState, VmSummary } from './types.ts';
 
 /** A disk's snapshots are fewer than that; ESXi allows 32. */
 const MAX_BACKING_DEPTH = 256;
@@ -37,10 +42,12 @@ export const VM_PATHS = [
   'config.annotation',
   'config.instanceUuid',
   'datastore',
+  'snapshot',
+  'runtime.consolidationNeeded',
 ] as const;
 
 type Device = Properties['VirtualMachine']['config.hardware.device'][number];
-type EthernetCard = Extract<Device, { readonly macAddress?: string }>;
+export type EthernetCard = Extract<Device, { readonly macAddress?: string }>;
 type Disk = Extract<Device, { readonly $type: 'VirtualDisk' }>;
 
 export function stateOf(read: Read<'VirtualMachine', (typeof STATE_PATHS)[number]>): VmState {
@@ -91,14 +98,31 @@ export function vmOf(found: Found<'VirtualMachine', (typeof VM_PATHS)[number]>):
     macs: macsOf(devices),
     extraConfig: extraConfigOf(options),
     annotation: read['config.annotation'] ?? '',
+    snapshots: snapshotsOf(read.snapshot),
+    consolidationNeeded: read['runtime.consolidationNeeded'] ?? false,
   };
+}
+
+export function snapshotsOf(info: VirtualMachineSnapshotInfo | undefined): readonly Snapshot[] {
+  const current = info?.currentSnapshot?.value;
+  const snapshotOf = (node: VirtualMachineSnapshotTree): Snapshot => ({
+    moref: node.snapshot.value,
+    name: decodeName(node.name),
+    description: node.description,
+    createTime: node.createTime,
+    powerState: node.state,
+    quiesced: node.quiesced,
+    isCurrent: node.snapshot.value === current,
+    children: (node.childSnapshotList ?? []).map(snapshotOf),
+  });
+  return (info?.rootSnapshotList ?? []).map(snapshotOf);
 }
 
 export function isEthernetCard(device: Device): device is EthernetCard {
   return 'macAddress' in device || 'addressType' in device;
 }
 
-function isDisk(device: Device): device is Disk {
+export function isDisk(device: Device): device is Disk {
   return device.$type === 'VirtualDisk';
 }
 
@@ -147,11 +171,17 @@ function nicOf(card: EthernetCard): Nic {
     connected: card.connectable?.connected ?? false,
     startConnected: card.connectable?.startConnected ?? false,
     network: networkOf(card.backing),
+    portgroupKey: portgroupKeyOf(card.backing),
   };
 }
 
 function networkOf(backing: EthernetCard['backing']): string | undefined {
   return backing?.$type === 'VirtualEthernetCardNetworkBackingInfo' ? backing.deviceName : undefined;
+}
+
+function portgroupKeyOf(backing: EthernetCard['backing']): string | undefined {
+  const isDistributed = backing?.$type === 'VirtualEthernetCardDistributedVirtualPortBackingInfo';
+  return isDistributed ? backing.port.portgroupKey : undefined;
 }
 
 function macsOf(devices: readonly Device[]): string[] {

@@ -15,6 +15,7 @@ import re
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+F_LINK = 1
 F_OPTIONAL = 4
 # The oldest servers that are spoken to; a field without `since` is older than that or as old.
 OLDEST_VERSION = (6, 5)
@@ -62,7 +63,7 @@ class Table:
                 "AddVersionParent": lambda child, parent: self.parents.setdefault(child, set()).add(parent),
                 "AddBreakingChangesInfo": lambda *_: None, "newestVersions": Ignore(),
                 "ltsVersions": Ignore(), "oldestVersions": Ignore(), "stableVersions": Ignore(),
-                "dottedVersions": Ignore(), "F_LINK": 1, "F_LINKABLE": 2, "F_OPTIONAL": F_OPTIONAL, "F_SECRET": 8,
+                "dottedVersions": Ignore(), "F_LINK": F_LINK, "F_LINKABLE": 2, "F_OPTIONAL": F_OPTIONAL, "F_SECRET": 8,
             })
         self.by_wsdl = {entry["wsdl"]: name for name, entry in {**self.managed, **self.data}.items()}
         self.enum_by_wsdl = {entry["wsdl"]: name for name, entry in self.enums.items()}
@@ -163,6 +164,9 @@ class Selection:
         return wire, is_list, script
 
     def field(self, owner, name, vmodl, version, flags):
+        if flags & F_LINK:
+            # What is linked to goes by its key.
+            vmodl = "string[]" if vmodl.endswith("[]") else "string"
         resolved = self.resolve(vmodl)
         optional = bool(flags & F_OPTIONAL)
         if resolved is None:

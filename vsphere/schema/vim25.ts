@@ -31,7 +31,9 @@ export type VirtualMachineConnectionState =
   | 'orphaned'
   | 'inaccessible'
   | 'invalid';
+export type VirtualMachineMovePriority = 'lowPriority' | 'highPriority' | 'defaultPriority';
 export type VirtualMachinePowerState = 'poweredOff' | 'poweredOn' | 'suspended';
+export type VirtualMachineRelocateTransformation = 'flat' | 'sparse';
 
 export interface AboutInfo {
   readonly $type?: 'AboutInfo';
@@ -50,6 +52,14 @@ export interface AboutInfo {
   readonly instanceUuid?: string;
   readonly licenseProductName?: string;
   readonly licenseProductVersion?: string;
+}
+
+export interface CheckResult {
+  readonly $type?: 'CheckResult';
+  readonly vm?: ManagedObjectReference;
+  readonly host?: ManagedObjectReference;
+  readonly warning?: readonly LocalizedMethodFault[];
+  readonly error?: readonly LocalizedMethodFault[];
 }
 
 export interface ChoiceOption extends Omit<OptionType, '$type'> {
@@ -105,6 +115,27 @@ export interface ElementDescription extends Omit<Description, '$type'> {
   readonly key: string;
 }
 
+export interface FileInfo {
+  readonly $type?: 'FileInfo';
+  readonly path: string;
+  readonly friendlyName?: string;
+  readonly fileSize?: number;
+  readonly modification?: string;
+  readonly owner?: string;
+}
+
+export interface FileQueryFlags {
+  readonly $type?: 'FileQueryFlags';
+  readonly fileType: boolean;
+  readonly fileSize: boolean;
+  readonly modification: boolean;
+  readonly fileOwner: boolean;
+}
+
+export interface FolderFileInfo extends Omit<FileInfo, '$type'> {
+  readonly $type: 'FolderFileInfo';
+}
+
 export interface GuestNicInfo {
   readonly $type?: 'GuestNicInfo';
   readonly network?: string;
@@ -112,6 +143,21 @@ export interface GuestNicInfo {
   readonly macAddress?: string;
   readonly connected: boolean;
   readonly deviceConfigId: number;
+}
+
+export interface HostDatastoreBrowserSearchResults {
+  readonly $type?: 'HostDatastoreBrowserSearchResults';
+  readonly datastore?: ManagedObjectReference;
+  readonly folderPath?: string;
+  readonly file?: readonly (FileInfo | FolderFileInfo)[];
+}
+
+export interface HostDatastoreBrowserSearchSpec {
+  readonly $type?: 'HostDatastoreBrowserSearchSpec';
+  readonly details?: FileQueryFlags;
+  readonly searchCaseInsensitive?: boolean;
+  readonly matchPattern?: readonly string[];
+  readonly sortFoldersFirst?: boolean;
 }
 
 export interface HostFileSystemVolume {
@@ -167,12 +213,33 @@ export interface HostNasVolumeSpec {
   readonly connections?: number;
 }
 
+export interface HostNetworkPolicy {
+  readonly $type?: 'HostNetworkPolicy';
+}
+
+export interface HostPortGroup {
+  readonly $type?: 'HostPortGroup';
+  readonly key?: string;
+  readonly vswitch?: string;
+  readonly computedPolicy: HostNetworkPolicy;
+  readonly spec: HostPortGroupSpec;
+}
+
+export interface HostPortGroupSpec {
+  readonly $type?: 'HostPortGroupSpec';
+  readonly name: string;
+  readonly vlanId: number;
+  readonly vswitchName: string;
+  readonly policy: HostNetworkPolicy;
+}
+
 export interface HostVirtualNic {
   readonly $type?: 'HostVirtualNic';
   readonly device: string;
   readonly key: string;
   readonly portgroup: string;
   readonly spec: HostVirtualNicSpec;
+  readonly port?: string;
   readonly owner?: string;
 }
 
@@ -189,6 +256,25 @@ export interface HostVirtualNicSpec {
   readonly pinnedPnic?: string;
   readonly systemOwned?: boolean;
   readonly dpuId?: string;
+}
+
+export interface HostVirtualSwitch {
+  readonly $type?: 'HostVirtualSwitch';
+  readonly name: string;
+  readonly key: string;
+  readonly numPorts: number;
+  readonly numPortsAvailable: number;
+  readonly mtu?: number;
+  readonly portgroup?: readonly string[];
+  readonly pnic?: readonly string[];
+  readonly spec: HostVirtualSwitchSpec;
+}
+
+export interface HostVirtualSwitchSpec {
+  readonly $type?: 'HostVirtualSwitchSpec';
+  readonly numPorts: number;
+  readonly policy?: HostNetworkPolicy;
+  readonly mtu?: number;
 }
 
 export interface LicenseManagerLicenseInfo {
@@ -550,6 +636,12 @@ export interface VirtualDiskSparseVer2BackingInfo extends Omit<VirtualDeviceFile
   readonly parent?: VirtualDiskSparseVer2BackingInfo;
 }
 
+export interface VirtualDiskSpec {
+  readonly $type?: 'VirtualDiskSpec';
+  readonly diskType: string;
+  readonly adapterType: string;
+}
+
 export interface VirtualE1000 extends Omit<VirtualEthernetCard, '$type'> {
   readonly $type: 'VirtualE1000';
 }
@@ -644,6 +736,11 @@ export interface VirtualMachineConfigSpec {
   readonly sevSnpEnabled?: boolean;
 }
 
+export interface VirtualMachineGuestQuiesceSpec {
+  readonly $type?: 'VirtualMachineGuestQuiesceSpec';
+  readonly timeout?: number;
+}
+
 export interface VirtualMachineMessage {
   readonly $type?: 'VirtualMachineMessage';
   readonly id: string;
@@ -657,6 +754,59 @@ export interface VirtualMachineQuestionInfo {
   readonly text: string;
   readonly choice: ChoiceOption;
   readonly message?: readonly VirtualMachineMessage[];
+}
+
+export interface VirtualMachineRelocateSpec {
+  readonly $type?: 'VirtualMachineRelocateSpec';
+  readonly folder?: ManagedObjectReference;
+  readonly datastore?: ManagedObjectReference;
+  readonly diskMoveType?: string;
+  readonly pool?: ManagedObjectReference;
+  readonly host?: ManagedObjectReference;
+  readonly disk?: readonly VirtualMachineRelocateSpecDiskLocator[];
+  readonly transform?: VirtualMachineRelocateTransformation;
+  readonly deviceChange?: readonly VirtualDeviceConfigSpec[];
+}
+
+export interface VirtualMachineRelocateSpecDiskLocator {
+  readonly $type?: 'VirtualMachineRelocateSpecDiskLocator';
+  readonly diskId: number;
+  readonly datastore: ManagedObjectReference;
+  readonly diskMoveType?: string;
+  readonly diskBackingInfo?:
+    | VirtualDeviceBackingInfo
+    | VirtualDeviceDeviceBackingInfo
+    | VirtualDeviceFileBackingInfo
+    | VirtualDiskFlatVer1BackingInfo
+    | VirtualDiskFlatVer2BackingInfo
+    | VirtualDiskRawDiskMappingVer1BackingInfo
+    | VirtualDiskSeSparseBackingInfo
+    | VirtualDiskSparseVer1BackingInfo
+    | VirtualDiskSparseVer2BackingInfo
+    | VirtualEthernetCardDistributedVirtualPortBackingInfo
+    | VirtualEthernetCardNetworkBackingInfo
+    | VirtualEthernetCardOpaqueNetworkBackingInfo;
+}
+
+export interface VirtualMachineSnapshotInfo {
+  readonly $type?: 'VirtualMachineSnapshotInfo';
+  readonly currentSnapshot?: ManagedObjectReference;
+  readonly rootSnapshotList: readonly VirtualMachineSnapshotTree[];
+}
+
+export interface VirtualMachineSnapshotTree {
+  readonly $type?: 'VirtualMachineSnapshotTree';
+  readonly snapshot: ManagedObjectReference;
+  readonly vm: ManagedObjectReference;
+  readonly name: string;
+  readonly description: string;
+  readonly id: number;
+  readonly createTime: string;
+  readonly state: VirtualMachinePowerState;
+  readonly quiesced: boolean;
+  readonly backupManifest?: string;
+  readonly childSnapshotList?: readonly VirtualMachineSnapshotTree[];
+  readonly replaySupported?: boolean;
 }
 
 export interface VirtualPCNet32 extends Omit<VirtualEthernetCard, '$type'> {
@@ -713,6 +863,14 @@ export const dataTypes: Readonly<
       { name: 'instanceUuid', type: 'string', optional: true },
       { name: 'licenseProductName', type: 'string', optional: true },
       { name: 'licenseProductVersion', type: 'string', optional: true },
+    ],
+  },
+  CheckResult: {
+    fields: [
+      { name: 'vm', type: 'ManagedObjectReference', optional: true },
+      { name: 'host', type: 'ManagedObjectReference', optional: true },
+      { name: 'warning', type: 'LocalizedMethodFault', list: true, optional: true },
+      { name: 'error', type: 'LocalizedMethodFault', list: true, optional: true },
     ],
   },
   ChoiceOption: {
@@ -773,6 +931,33 @@ export const dataTypes: Readonly<
       { name: 'key', type: 'string' },
     ],
   },
+  FileInfo: {
+    fields: [
+      { name: 'path', type: 'string' },
+      { name: 'friendlyName', type: 'string', optional: true },
+      { name: 'fileSize', type: 'long', optional: true },
+      { name: 'modification', type: 'dateTime', optional: true },
+      { name: 'owner', type: 'string', optional: true },
+    ],
+  },
+  FileQueryFlags: {
+    fields: [
+      { name: 'fileType', type: 'boolean' },
+      { name: 'fileSize', type: 'boolean' },
+      { name: 'modification', type: 'boolean' },
+      { name: 'fileOwner', type: 'boolean' },
+    ],
+  },
+  FolderFileInfo: {
+    base: 'FileInfo',
+    fields: [
+      { name: 'path', type: 'string' },
+      { name: 'friendlyName', type: 'string', optional: true },
+      { name: 'fileSize', type: 'long', optional: true },
+      { name: 'modification', type: 'dateTime', optional: true },
+      { name: 'owner', type: 'string', optional: true },
+    ],
+  },
   GuestNicInfo: {
     fields: [
       { name: 'network', type: 'string', optional: true },
@@ -780,6 +965,21 @@ export const dataTypes: Readonly<
       { name: 'macAddress', type: 'string', optional: true },
       { name: 'connected', type: 'boolean' },
       { name: 'deviceConfigId', type: 'int' },
+    ],
+  },
+  HostDatastoreBrowserSearchResults: {
+    fields: [
+      { name: 'datastore', type: 'ManagedObjectReference', optional: true },
+      { name: 'folderPath', type: 'string', optional: true },
+      { name: 'file', type: 'FileInfo', list: true, optional: true },
+    ],
+  },
+  HostDatastoreBrowserSearchSpec: {
+    fields: [
+      { name: 'details', type: 'FileQueryFlags', optional: true },
+      { name: 'searchCaseInsensitive', type: 'boolean', optional: true },
+      { name: 'matchPattern', type: 'string', list: true, optional: true },
+      { name: 'sortFoldersFirst', type: 'boolean', optional: true },
     ],
   },
   HostFileSystemVolume: {
@@ -839,12 +1039,30 @@ export const dataTypes: Readonly<
       { name: 'connections', type: 'int', optional: true, since: '8.0.1.0' },
     ],
   },
+  HostNetworkPolicy: { fields: [] },
+  HostPortGroup: {
+    fields: [
+      { name: 'key', type: 'string', optional: true },
+      { name: 'vswitch', type: 'string', optional: true },
+      { name: 'computedPolicy', type: 'HostNetworkPolicy' },
+      { name: 'spec', type: 'HostPortGroupSpec' },
+    ],
+  },
+  HostPortGroupSpec: {
+    fields: [
+      { name: 'name', type: 'string' },
+      { name: 'vlanId', type: 'int' },
+      { name: 'vswitchName', type: 'string' },
+      { name: 'policy', type: 'HostNetworkPolicy' },
+    ],
+  },
   HostVirtualNic: {
     fields: [
       { name: 'device', type: 'string' },
       { name: 'key', type: 'string' },
       { name: 'portgroup', type: 'string' },
       { name: 'spec', type: 'HostVirtualNicSpec' },
+      { name: 'port', type: 'string', optional: true },
       { name: 'owner', type: 'string', optional: true, since: '9.0.0.0' },
     ],
   },
@@ -861,6 +1079,25 @@ export const dataTypes: Readonly<
       { name: 'pinnedPnic', type: 'string', optional: true },
       { name: 'systemOwned', type: 'boolean', optional: true, since: '7.0.0.0' },
       { name: 'dpuId', type: 'string', optional: true, since: '8.0.0.1' },
+    ],
+  },
+  HostVirtualSwitch: {
+    fields: [
+      { name: 'name', type: 'string' },
+      { name: 'key', type: 'string' },
+      { name: 'numPorts', type: 'int' },
+      { name: 'numPortsAvailable', type: 'int' },
+      { name: 'mtu', type: 'int', optional: true },
+      { name: 'portgroup', type: 'string', list: true, optional: true },
+      { name: 'pnic', type: 'string', list: true, optional: true },
+      { name: 'spec', type: 'HostVirtualSwitchSpec' },
+    ],
+  },
+  HostVirtualSwitchSpec: {
+    fields: [
+      { name: 'numPorts', type: 'int' },
+      { name: 'policy', type: 'HostNetworkPolicy', optional: true },
+      { name: 'mtu', type: 'int', optional: true },
     ],
   },
   LicenseManagerLicenseInfo: {
@@ -1228,6 +1465,12 @@ export const dataTypes: Readonly<
       { name: 'parent', type: 'VirtualDiskSparseVer2BackingInfo', optional: true },
     ],
   },
+  VirtualDiskSpec: {
+    fields: [
+      { name: 'diskType', type: 'string' },
+      { name: 'adapterType', type: 'string' },
+    ],
+  },
   VirtualE1000: {
     base: 'VirtualEthernetCard',
     fields: [
@@ -1360,6 +1603,7 @@ export const dataTypes: Readonly<
       { name: 'sevSnpEnabled', type: 'boolean', optional: true, since: '9.0.0.0' },
     ],
   },
+  VirtualMachineGuestQuiesceSpec: { fields: [{ name: 'timeout', type: 'int', optional: true }] },
   VirtualMachineMessage: {
     fields: [
       { name: 'id', type: 'string' },
@@ -1373,6 +1617,47 @@ export const dataTypes: Readonly<
       { name: 'text', type: 'string' },
       { name: 'choice', type: 'ChoiceOption' },
       { name: 'message', type: 'VirtualMachineMessage', list: true, optional: true },
+    ],
+  },
+  VirtualMachineRelocateSpec: {
+    fields: [
+      { name: 'folder', type: 'ManagedObjectReference', optional: true },
+      { name: 'datastore', type: 'ManagedObjectReference', optional: true },
+      { name: 'diskMoveType', type: 'string', optional: true },
+      { name: 'pool', type: 'ManagedObjectReference', optional: true },
+      { name: 'host', type: 'ManagedObjectReference', optional: true },
+      { name: 'disk', type: 'VirtualMachineRelocateSpecDiskLocator', list: true, optional: true },
+      { name: 'transform', type: 'VirtualMachineRelocateTransformation', optional: true },
+      { name: 'deviceChange', type: 'VirtualDeviceConfigSpec', list: true, optional: true },
+    ],
+  },
+  VirtualMachineRelocateSpecDiskLocator: {
+    fields: [
+      { name: 'diskId', type: 'int' },
+      { name: 'datastore', type: 'ManagedObjectReference' },
+      { name: 'diskMoveType', type: 'string', optional: true },
+      { name: 'diskBackingInfo', type: 'VirtualDeviceBackingInfo', optional: true },
+    ],
+  },
+  VirtualMachineSnapshotInfo: {
+    fields: [
+      { name: 'currentSnapshot', type: 'ManagedObjectReference', optional: true },
+      { name: 'rootSnapshotList', type: 'VirtualMachineSnapshotTree', list: true },
+    ],
+  },
+  VirtualMachineSnapshotTree: {
+    fields: [
+      { name: 'snapshot', type: 'ManagedObjectReference' },
+      { name: 'vm', type: 'ManagedObjectReference' },
+      { name: 'name', type: 'string' },
+      { name: 'description', type: 'string' },
+      { name: 'id', type: 'int' },
+      { name: 'createTime', type: 'dateTime' },
+      { name: 'state', type: 'VirtualMachinePowerState' },
+      { name: 'quiesced', type: 'boolean' },
+      { name: 'backupManifest', type: 'string', optional: true },
+      { name: 'childSnapshotList', type: 'VirtualMachineSnapshotTree', list: true, optional: true },
+      { name: 'replaySupported', type: 'boolean', optional: true },
     ],
   },
   VirtualPCNet32: {
@@ -1504,7 +1789,9 @@ export const enumTypes: ReadonlySet<string> = new Set([
   'VirtualDeviceConfigSpecFileOperation',
   'VirtualDeviceConfigSpecOperation',
   'VirtualMachineConnectionState',
+  'VirtualMachineMovePriority',
   'VirtualMachinePowerState',
+  'VirtualMachineRelocateTransformation',
 ]);
 
 /** Arguments of each method. */
@@ -1549,6 +1836,69 @@ export interface Arguments {
   ShutdownGuest: Record<string, never>;
   CreateScreenshot_Task: Record<string, never>;
   DeleteDatastoreFile_Task: { readonly name: string; readonly datacenter?: ManagedObjectReference };
+  CancelTask: Record<string, never>;
+  RelocateVM_Task: {
+    readonly spec: VirtualMachineRelocateSpec;
+    readonly priority?: VirtualMachineMovePriority;
+  };
+  CheckRelocate_Task: {
+    readonly vm: ManagedObjectReference;
+    readonly spec: VirtualMachineRelocateSpec;
+    readonly testType?: readonly string[];
+  };
+  CreateSnapshotEx_Task: {
+    readonly name: string;
+    readonly description?: string;
+    readonly memory: boolean;
+    readonly quiesceSpec?: VirtualMachineGuestQuiesceSpec;
+  };
+  RemoveAllSnapshots_Task: { readonly consolidate?: boolean };
+  ConsolidateVMDisks_Task: Record<string, never>;
+  CopyVirtualDisk_Task: {
+    readonly sourceName: string;
+    readonly sourceDatacenter?: ManagedObjectReference;
+    readonly destName: string;
+    readonly destDatacenter?: ManagedObjectReference;
+    readonly destSpec?: VirtualDiskSpec;
+    readonly force?: boolean;
+  };
+  DeleteVirtualDisk_Task: { readonly name: string; readonly datacenter?: ManagedObjectReference };
+  MakeDirectory: {
+    readonly name: string;
+    readonly datacenter?: ManagedObjectReference;
+    readonly createParentDirectories?: boolean;
+  };
+  CopyDatastoreFile_Task: {
+    readonly sourceName: string;
+    readonly sourceDatacenter?: ManagedObjectReference;
+    readonly destinationName: string;
+    readonly destinationDatacenter?: ManagedObjectReference;
+    readonly force?: boolean;
+  };
+  MoveDatastoreFile_Task: {
+    readonly sourceName: string;
+    readonly sourceDatacenter?: ManagedObjectReference;
+    readonly destinationName: string;
+    readonly destinationDatacenter?: ManagedObjectReference;
+    readonly force?: boolean;
+  };
+  CreateDirectory: {
+    readonly datastore: ManagedObjectReference;
+    readonly displayName?: string;
+    readonly policy?: string;
+    readonly size?: number;
+  };
+  DeleteDirectory: { readonly datacenter?: ManagedObjectReference; readonly datastorePath: string };
+  SearchDatastoreSubFolders_Task: {
+    readonly datastorePath: string;
+    readonly searchSpec?: HostDatastoreBrowserSearchSpec;
+  };
+  Rename_Task: { readonly newName: string };
+  Destroy_Task: Record<string, never>;
+  AddVirtualSwitch: { readonly vswitchName: string; readonly spec?: HostVirtualSwitchSpec };
+  RemoveVirtualSwitch: { readonly vswitchName: string };
+  AddPortGroup: { readonly portgrp: HostPortGroupSpec };
+  RemovePortGroup: { readonly pgName: string };
 }
 
 /** What each method answers; undefined for none, and where an optional answer is absent. */
@@ -1580,6 +1930,26 @@ export interface Results {
   ShutdownGuest: undefined;
   CreateScreenshot_Task: ManagedObjectReference | undefined;
   DeleteDatastoreFile_Task: ManagedObjectReference | undefined;
+  CancelTask: undefined;
+  RelocateVM_Task: ManagedObjectReference | undefined;
+  CheckRelocate_Task: ManagedObjectReference | undefined;
+  CreateSnapshotEx_Task: ManagedObjectReference | undefined;
+  RemoveAllSnapshots_Task: ManagedObjectReference | undefined;
+  ConsolidateVMDisks_Task: ManagedObjectReference | undefined;
+  CopyVirtualDisk_Task: ManagedObjectReference | undefined;
+  DeleteVirtualDisk_Task: ManagedObjectReference | undefined;
+  MakeDirectory: undefined;
+  CopyDatastoreFile_Task: ManagedObjectReference | undefined;
+  MoveDatastoreFile_Task: ManagedObjectReference | undefined;
+  CreateDirectory: string | undefined;
+  DeleteDirectory: undefined;
+  SearchDatastoreSubFolders_Task: ManagedObjectReference | undefined;
+  Rename_Task: ManagedObjectReference | undefined;
+  Destroy_Task: ManagedObjectReference | undefined;
+  AddVirtualSwitch: undefined;
+  RemoveVirtualSwitch: undefined;
+  AddPortGroup: undefined;
+  RemovePortGroup: undefined;
 }
 
 export const methods: {
@@ -1710,6 +2080,135 @@ export const methods: {
     ],
     returns: { type: 'ManagedObjectReference' },
   },
+  CancelTask: { on: 'Task', parameters: [] },
+  RelocateVM_Task: {
+    on: 'VirtualMachine',
+    parameters: [
+      { name: 'spec', type: 'VirtualMachineRelocateSpec' },
+      { name: 'priority', type: 'VirtualMachineMovePriority', optional: true },
+    ],
+    returns: { type: 'ManagedObjectReference' },
+  },
+  CheckRelocate_Task: {
+    on: 'VirtualMachineProvisioningChecker',
+    parameters: [
+      { name: 'vm', type: 'ManagedObjectReference' },
+      { name: 'spec', type: 'VirtualMachineRelocateSpec' },
+      { name: 'testType', type: 'string', list: true, optional: true },
+    ],
+    returns: { type: 'ManagedObjectReference' },
+  },
+  CreateSnapshotEx_Task: {
+    on: 'VirtualMachine',
+    parameters: [
+      { name: 'name', type: 'string' },
+      { name: 'description', type: 'string', optional: true },
+      { name: 'memory', type: 'boolean' },
+      { name: 'quiesceSpec', type: 'VirtualMachineGuestQuiesceSpec', optional: true },
+    ],
+    returns: { type: 'ManagedObjectReference' },
+  },
+  RemoveAllSnapshots_Task: {
+    on: 'VirtualMachine',
+    parameters: [{ name: 'consolidate', type: 'boolean', optional: true }],
+    returns: { type: 'ManagedObjectReference' },
+  },
+  ConsolidateVMDisks_Task: {
+    on: 'VirtualMachine',
+    parameters: [],
+    returns: { type: 'ManagedObjectReference' },
+  },
+  CopyVirtualDisk_Task: {
+    on: 'VirtualDiskManager',
+    parameters: [
+      { name: 'sourceName', type: 'string' },
+      { name: 'sourceDatacenter', type: 'ManagedObjectReference', optional: true },
+      { name: 'destName', type: 'string' },
+      { name: 'destDatacenter', type: 'ManagedObjectReference', optional: true },
+      { name: 'destSpec', type: 'VirtualDiskSpec', optional: true },
+      { name: 'force', type: 'boolean', optional: true },
+    ],
+    returns: { type: 'ManagedObjectReference' },
+  },
+  DeleteVirtualDisk_Task: {
+    on: 'VirtualDiskManager',
+    parameters: [
+      { name: 'name', type: 'string' },
+      { name: 'datacenter', type: 'ManagedObjectReference', optional: true },
+    ],
+    returns: { type: 'ManagedObjectReference' },
+  },
+  MakeDirectory: {
+    on: 'FileManager',
+    parameters: [
+      { name: 'name', type: 'string' },
+      { name: 'datacenter', type: 'ManagedObjectReference', optional: true },
+      { name: 'createParentDirectories', type: 'boolean', optional: true },
+    ],
+  },
+  CopyDatastoreFile_Task: {
+    on: 'FileManager',
+    parameters: [
+      { name: 'sourceName', type: 'string' },
+      { name: 'sourceDatacenter', type: 'ManagedObjectReference', optional: true },
+      { name: 'destinationName', type: 'string' },
+      { name: 'destinationDatacenter', type: 'ManagedObjectReference', optional: true },
+      { name: 'force', type: 'boolean', optional: true },
+    ],
+    returns: { type: 'ManagedObjectReference' },
+  },
+  MoveDatastoreFile_Task: {
+    on: 'FileManager',
+    parameters: [
+      { name: 'sourceName', type: 'string' },
+      { name: 'sourceDatacenter', type: 'ManagedObjectReference', optional: true },
+      { name: 'destinationName', type: 'string' },
+      { name: 'destinationDatacenter', type: 'ManagedObjectReference', optional: true },
+      { name: 'force', type: 'boolean', optional: true },
+    ],
+    returns: { type: 'ManagedObjectReference' },
+  },
+  CreateDirectory: {
+    on: 'DatastoreNamespaceManager',
+    parameters: [
+      { name: 'datastore', type: 'ManagedObjectReference' },
+      { name: 'displayName', type: 'string', optional: true },
+      { name: 'policy', type: 'string', optional: true },
+      { name: 'size', type: 'long', optional: true, since: '7.0.2.0' },
+    ],
+    returns: { type: 'string' },
+  },
+  DeleteDirectory: {
+    on: 'DatastoreNamespaceManager',
+    parameters: [
+      { name: 'datacenter', type: 'ManagedObjectReference', optional: true },
+      { name: 'datastorePath', type: 'string' },
+    ],
+  },
+  SearchDatastoreSubFolders_Task: {
+    on: 'HostDatastoreBrowser',
+    parameters: [
+      { name: 'datastorePath', type: 'string' },
+      { name: 'searchSpec', type: 'HostDatastoreBrowserSearchSpec', optional: true },
+    ],
+    returns: { type: 'ManagedObjectReference' },
+  },
+  Rename_Task: {
+    on: 'ManagedEntity',
+    parameters: [{ name: 'newName', type: 'string' }],
+    returns: { type: 'ManagedObjectReference' },
+  },
+  Destroy_Task: { on: 'ManagedEntity', parameters: [], returns: { type: 'ManagedObjectReference' } },
+  AddVirtualSwitch: {
+    on: 'HostNetworkSystem',
+    parameters: [
+      { name: 'vswitchName', type: 'string' },
+      { name: 'spec', type: 'HostVirtualSwitchSpec', optional: true },
+    ],
+  },
+  RemoveVirtualSwitch: { on: 'HostNetworkSystem', parameters: [{ name: 'vswitchName', type: 'string' }] },
+  AddPortGroup: { on: 'HostNetworkSystem', parameters: [{ name: 'portgrp', type: 'HostPortGroupSpec' }] },
+  RemovePortGroup: { on: 'HostNetworkSystem', parameters: [{ name: 'pgName', type: 'string' }] },
 };
 
 /** Properties that are read, by the type of managed object. Any of them may be absent from an answer. */
@@ -1720,19 +2219,29 @@ export interface Properties {
     readonly resourcePool: ManagedObjectReference;
   };
   Datacenter: {
+    readonly datastore: readonly ManagedObjectReference[];
     readonly name: string;
     readonly parent: ManagedObjectReference;
     readonly vmFolder: ManagedObjectReference;
   };
   Datastore: {
+    readonly browser: ManagedObjectReference;
     readonly host: readonly DatastoreHostMount[];
     readonly info: DatastoreInfo | NasDatastoreInfo;
     readonly name: string;
     readonly 'summary.accessible': boolean;
     readonly 'summary.capacity': number;
     readonly 'summary.freeSpace': number;
+    readonly 'summary.maintenanceMode': string;
     readonly 'summary.type': string;
     readonly 'summary.url': string;
+  };
+  DistributedVirtualPortgroup: {
+    readonly 'config.distributedVirtualSwitch': ManagedObjectReference;
+    readonly key: string;
+  };
+  DistributedVirtualSwitch: {
+    readonly uuid: string;
   };
   Folder: {
     readonly childType: readonly string[];
@@ -1740,12 +2249,17 @@ export interface Properties {
     readonly parent: ManagedObjectReference;
     readonly recentTask: readonly ManagedObjectReference[];
   };
+  HostNetworkSystem: {
+    readonly 'networkInfo.portgroup': readonly HostPortGroup[];
+    readonly 'networkInfo.vswitch': readonly HostVirtualSwitch[];
+  };
   HostSystem: {
     readonly 'capability.storageVMotionSupported': boolean;
     readonly 'capability.vmotionSupported': boolean;
     readonly 'config.network.consoleVnic': readonly HostVirtualNic[];
     readonly 'config.network.vnic': readonly HostVirtualNic[];
     readonly 'configManager.datastoreSystem': ManagedObjectReference;
+    readonly 'configManager.networkSystem': ManagedObjectReference;
     readonly datastore: readonly ManagedObjectReference[];
     readonly name: string;
     readonly network: readonly ManagedObjectReference[];
@@ -1758,6 +2272,7 @@ export interface Properties {
     readonly licenses: readonly LicenseManagerLicenseInfo[];
   };
   Network: {
+    readonly host: readonly ManagedObjectReference[];
     readonly name: string;
   };
   ResourcePool: {
@@ -1798,10 +2313,13 @@ export interface Properties {
     readonly name: string;
     readonly parent: ManagedObjectReference;
     readonly recentTask: readonly ManagedObjectReference[];
+    readonly resourcePool: ManagedObjectReference;
     readonly 'runtime.connectionState': VirtualMachineConnectionState;
+    readonly 'runtime.consolidationNeeded': boolean;
     readonly 'runtime.host': ManagedObjectReference;
     readonly 'runtime.powerState': VirtualMachinePowerState;
     readonly 'runtime.question': VirtualMachineQuestionInfo;
+    readonly snapshot: VirtualMachineSnapshotInfo;
     readonly 'summary.config.vmPathName': string;
   };
 }
@@ -1813,25 +2331,37 @@ export const properties: { readonly [T in keyof Properties]: readonly Field[] } 
     { name: 'resourcePool', type: 'ManagedObjectReference' },
   ],
   Datacenter: [
+    { name: 'datastore', type: 'ManagedObjectReference', list: true },
     { name: 'name', type: 'string' },
     { name: 'parent', type: 'ManagedObjectReference' },
     { name: 'vmFolder', type: 'ManagedObjectReference' },
   ],
   Datastore: [
+    { name: 'browser', type: 'ManagedObjectReference' },
     { name: 'host', type: 'DatastoreHostMount', list: true },
     { name: 'info', type: 'DatastoreInfo' },
     { name: 'name', type: 'string' },
     { name: 'summary.accessible', type: 'boolean' },
     { name: 'summary.capacity', type: 'long' },
     { name: 'summary.freeSpace', type: 'long' },
+    { name: 'summary.maintenanceMode', type: 'string' },
     { name: 'summary.type', type: 'string' },
     { name: 'summary.url', type: 'string' },
   ],
+  DistributedVirtualPortgroup: [
+    { name: 'config.distributedVirtualSwitch', type: 'ManagedObjectReference' },
+    { name: 'key', type: 'string' },
+  ],
+  DistributedVirtualSwitch: [{ name: 'uuid', type: 'string' }],
   Folder: [
     { name: 'childType', type: 'string', list: true },
     { name: 'name', type: 'string' },
     { name: 'parent', type: 'ManagedObjectReference' },
     { name: 'recentTask', type: 'ManagedObjectReference', list: true },
+  ],
+  HostNetworkSystem: [
+    { name: 'networkInfo.portgroup', type: 'HostPortGroup', list: true },
+    { name: 'networkInfo.vswitch', type: 'HostVirtualSwitch', list: true },
   ],
   HostSystem: [
     { name: 'capability.storageVMotionSupported', type: 'boolean' },
@@ -1839,6 +2369,7 @@ export const properties: { readonly [T in keyof Properties]: readonly Field[] } 
     { name: 'config.network.consoleVnic', type: 'HostVirtualNic', list: true },
     { name: 'config.network.vnic', type: 'HostVirtualNic', list: true },
     { name: 'configManager.datastoreSystem', type: 'ManagedObjectReference' },
+    { name: 'configManager.networkSystem', type: 'ManagedObjectReference' },
     { name: 'datastore', type: 'ManagedObjectReference', list: true },
     { name: 'name', type: 'string' },
     { name: 'network', type: 'ManagedObjectReference', list: true },
@@ -1848,7 +2379,10 @@ export const properties: { readonly [T in keyof Properties]: readonly Field[] } 
     { name: 'summary.config.product.version', type: 'string' },
   ],
   LicenseManager: [{ name: 'licenses', type: 'LicenseManagerLicenseInfo', list: true }],
-  Network: [{ name: 'name', type: 'string' }],
+  Network: [
+    { name: 'host', type: 'ManagedObjectReference', list: true },
+    { name: 'name', type: 'string' },
+  ],
   ResourcePool: [
     { name: 'name', type: 'string' },
     { name: 'owner', type: 'ManagedObjectReference' },
@@ -1875,10 +2409,13 @@ export const properties: { readonly [T in keyof Properties]: readonly Field[] } 
     { name: 'name', type: 'string' },
     { name: 'parent', type: 'ManagedObjectReference' },
     { name: 'recentTask', type: 'ManagedObjectReference', list: true },
+    { name: 'resourcePool', type: 'ManagedObjectReference' },
     { name: 'runtime.connectionState', type: 'VirtualMachineConnectionState' },
+    { name: 'runtime.consolidationNeeded', type: 'boolean' },
     { name: 'runtime.host', type: 'ManagedObjectReference' },
     { name: 'runtime.powerState', type: 'VirtualMachinePowerState' },
     { name: 'runtime.question', type: 'VirtualMachineQuestionInfo' },
+    { name: 'snapshot', type: 'VirtualMachineSnapshotInfo' },
     { name: 'summary.config.vmPathName', type: 'string' },
   ],
 };
@@ -1887,6 +2424,8 @@ export const properties: { readonly [T in keyof Properties]: readonly Field[] } 
 export const faultBases: Readonly<Record<string, string>> = {
   AdminDisabled: 'HostConfigFault',
   AdminNotDisabled: 'HostConfigFault',
+  AffinityConfigured: 'MigrationFault',
+  ApplicationQuiesceFault: 'SnapshotFault',
   BlockedByFirewall: 'HostConfigFault',
   CannotAccessFile: 'FileFault',
   CannotAccessNetwork: 'CannotAccessVmDevice',
@@ -1897,15 +2436,20 @@ export const faultBases: Readonly<Record<string, string>> = {
   CannotCreateFile: 'FileFault',
   CannotDeleteFile: 'FileFault',
   CannotDisableSnapshot: 'VmConfigFault',
+  CannotModifyConfigCpuRequirements: 'MigrationFault',
+  CannotMoveVmWithDeltaDisk: 'MigrationFault',
+  CannotMoveVmWithNativeDeltaDisk: 'MigrationFault',
   CannotPowerOffVmInCluster: 'InvalidState',
   CannotUseNetwork: 'VmConfigFault',
   ClockSkew: 'HostConfigFault',
+  CloneFromSnapshotNotSupported: 'MigrationFault',
   CpuCompatibilityUnknown: 'CpuIncompatible',
   CpuHotPlugNotSupported: 'VmConfigFault',
   CpuIncompatible: 'VirtualHardwareCompatibilityIssue',
   CpuIncompatible1ECX: 'CpuIncompatible',
   CpuIncompatible81EDX: 'CpuIncompatible',
   DVPortNotSupported: 'DeviceBackingNotSupported',
+  DatacenterMismatch: 'MigrationFault',
   DatastoreNotWritableOnHost: 'InvalidDatastore',
   DeltaDiskFormatNotSupported: 'VmConfigFault',
   DestinationSwitchFull: 'CannotAccessNetwork',
@@ -1920,6 +2464,8 @@ export const faultBases: Readonly<Record<string, string>> = {
   DirectoryNotEmpty: 'FileFault',
   DisableAdminNotSupported: 'HostConfigFault',
   DisallowedDiskModeChange: 'InvalidDeviceSpec',
+  DisallowedMigrationDeviceAttached: 'MigrationFault',
+  DiskMoveTypeNotSupported: 'MigrationFault',
   DiskNotSupported: 'VirtualHardwareCompatibilityIssue',
   DrsVmotionIncompatibleFault: 'VirtualHardwareCompatibilityIssue',
   EightHostLimitViolated: 'VmConfigFault',
@@ -1928,8 +2474,11 @@ export const faultBases: Readonly<Record<string, string>> = {
   ExpiredEditionLicense: 'ExpiredFeatureLicense',
   ExpiredFeatureLicense: 'NotEnoughLicenses',
   FailToEnableSPBM: 'NotEnoughLicenses',
+  FaultToleranceAntiAffinityViolated: 'MigrationFault',
   FaultToleranceCannotEditMem: 'VmConfigFault',
   FaultToleranceCpuIncompatible: 'CpuIncompatible',
+  FaultToleranceNeedsThickDisk: 'MigrationFault',
+  FaultToleranceNotSameBuild: 'MigrationFault',
   FeatureRequirementsNotMet: 'VirtualHardwareCompatibilityIssue',
   FileAlreadyExists: 'FileFault',
   FileBackedPortNotSupported: 'DeviceNotSupported',
@@ -1938,22 +2487,28 @@ export const faultBases: Readonly<Record<string, string>> = {
   FileNotFound: 'FileFault',
   FileNotWritable: 'FileFault',
   FileTooLarge: 'FileFault',
+  FilesystemQuiesceFault: 'SnapshotFault',
   FilterInUse: 'ResourceInUse',
   FtVmHostRuleViolation: 'VmConfigFault',
+  FullStorageVMotionNotSupported: 'MigrationFeatureNotSupported',
   GenericVmConfigFault: 'VmConfigFault',
+  HAErrorsAtDest: 'MigrationFault',
   HostAccessRestrictedToManagementServer: 'NotSupported',
   HostConfigFailed: 'HostConfigFault',
   HostInDomain: 'HostConfigFault',
   HostInventoryFull: 'NotEnoughLicenses',
   HostNotConnected: 'HostCommunication',
   HostNotReachable: 'HostCommunication',
+  HotSnapshotMoveNotSupported: 'SnapshotCopyNotSupported',
   IDEDiskNotSupported: 'DiskNotSupported',
   InUseFeatureManipulationDisallowed: 'NotEnoughLicenses',
   InaccessibleDatastore: 'InvalidDatastore',
   InaccessibleFTMetadataDatastore: 'InaccessibleDatastore',
+  IncompatibleDefaultDevice: 'MigrationFault',
   IncompatibleSetting: 'InvalidArgument',
   IncorrectFileType: 'FileFault',
   IncorrectHostInformation: 'NotEnoughLicenses',
+  IndependentDiskVMotionNotSupported: 'MigrationFeatureNotSupported',
   InsufficientAgentVmsDeployed: 'InsufficientResourcesFault',
   InsufficientCpuResourcesFault: 'InsufficientResourcesFault',
   InsufficientFailoverResourcesFault: 'InsufficientResourcesFault',
@@ -2000,6 +2555,7 @@ export const faultBases: Readonly<Record<string, string>> = {
   InvalidVmConfig: 'VmConfigFault',
   InvalidVmState: 'InvalidState',
   InventoryHasStandardAloneHosts: 'NotEnoughLicenses',
+  LargeRDMConversionNotSupported: 'MigrationFault',
   LargeRDMNotSupportedOnDatastore: 'VmConfigFault',
   LegacyNetworkInterfaceInUse: 'CannotAccessNetwork',
   LicenseDowngradeDisallowed: 'NotEnoughLicenses',
@@ -2007,33 +2563,44 @@ export const faultBases: Readonly<Record<string, string>> = {
   LicenseKeyEntityMismatch: 'NotEnoughLicenses',
   LicenseRestricted: 'NotEnoughLicenses',
   LicenseSourceUnavailable: 'NotEnoughLicenses',
+  MaintenanceModeFileMove: 'MigrationFault',
   MemoryFileFormatNotSupportedByDatastore: 'UnsupportedDatastore',
   MemoryHotPlugNotSupported: 'VmConfigFault',
   MemorySizeNotRecommended: 'VirtualHardwareCompatibilityIssue',
   MemorySizeNotSupported: 'VirtualHardwareCompatibilityIssue',
   MemorySizeNotSupportedByDatastore: 'VirtualHardwareCompatibilityIssue',
+  MemorySnapshotOnIndependentDisk: 'SnapshotFault',
   MethodNotFound: 'InvalidRequest',
+  MigrationDisabled: 'MigrationFault',
+  MigrationFeatureNotSupported: 'MigrationFault',
+  MigrationNotReady: 'MigrationFault',
+  MismatchedNetworkPolicies: 'MigrationFault',
+  MismatchedVMotionNetworkNames: 'MigrationFault',
   MissingController: 'InvalidDeviceSpec',
   MissingIpPool: 'VAppPropertyFault',
   MissingNetworkIpConfig: 'VAppPropertyFault',
   MksConnectionLimitReached: 'InvalidState',
   MultiWriterNotSupported: 'DeviceNotSupported',
+  MultipleSnapshotsNotSupported: 'SnapshotFault',
   NasConfigFault: 'HostConfigFault',
   NasConnectionLimitReached: 'NasConfigFault',
   NasSessionCredentialConflict: 'NasConfigFault',
   NasVolumeNotMounted: 'NasConfigFault',
   NetworkCopyFault: 'FileFault',
   NetworkInaccessible: 'NasConfigFault',
+  NetworksMayNotBeTheSame: 'MigrationFault',
   NoActiveHostInCluster: 'InvalidState',
   NoAvailableIp: 'VAppPropertyFault',
   NoCompatibleHardAffinityHost: 'VmConfigFault',
   NoCompatibleSoftAffinityHost: 'VmConfigFault',
   NoDiskSpace: 'FileFault',
   NoGateway: 'HostConfigFault',
+  NoGuestHeartbeat: 'MigrationFault',
   NoLicenseServerConfigured: 'NotEnoughLicenses',
   NoPermissionOnNasVolume: 'NasConfigFault',
   NoVcManagedIpConfigured: 'VAppPropertyFault',
   NoVirtualNic: 'HostConfigFault',
+  NonHomeRDMVMotionNotSupported: 'MigrationFeatureNotSupported',
   NonPersistentDisksNotSupported: 'DeviceNotSupported',
   NotADirectory: 'FileFault',
   NotAFile: 'FileFault',
@@ -2056,24 +2623,44 @@ export const faultBases: Readonly<Record<string, string>> = {
   QuarantineModeFault: 'VmConfigFault',
   QuestionPending: 'InvalidState',
   QuiesceDatastoreIOForHAFailed: 'ResourceInUse',
+  RDMConversionNotSupported: 'MigrationFault',
+  RDMNotPreserved: 'MigrationFault',
   RDMNotSupported: 'DeviceNotSupported',
   RDMNotSupportedOnDatastore: 'VmConfigFault',
   RDMPointsToInaccessibleDisk: 'CannotAccessVmDisk',
   RawDiskNotSupported: 'DeviceNotSupported',
+  ReadOnlyDisksWithLegacyDestination: 'MigrationFault',
   RemoteDeviceNotSupported: 'DeviceNotSupported',
   RuleViolation: 'VmConfigFault',
   SharedBusControllerNotSupported: 'DeviceNotSupported',
+  SnapshotCloneNotSupported: 'SnapshotCopyNotSupported',
+  SnapshotCopyNotSupported: 'MigrationFault',
+  SnapshotDisabled: 'SnapshotFault',
+  SnapshotIncompatibleDeviceInVm: 'SnapshotFault',
+  SnapshotLocked: 'SnapshotFault',
+  SnapshotMoveFromNonHomeNotSupported: 'SnapshotCopyNotSupported',
+  SnapshotMoveNotSupported: 'SnapshotCopyNotSupported',
+  SnapshotMoveToNonHomeNotSupported: 'SnapshotCopyNotSupported',
+  SnapshotNoChange: 'SnapshotFault',
+  SnapshotRevertIssue: 'MigrationFault',
   SoftRuleVioCorrectionDisallowed: 'VmConfigFault',
   SoftRuleVioCorrectionImpact: 'VmConfigFault',
+  StorageVMotionNotSupported: 'MigrationFeatureNotSupported',
   StorageVmotionIncompatible: 'VirtualHardwareCompatibilityIssue',
+  SuspendedRelocateNotSupported: 'MigrationFault',
   SwapDatastoreNotWritableOnHost: 'DatastoreNotWritableOnHost',
   SwapPlacementOverrideNotSupported: 'InvalidVmConfig',
   TooManyConcurrentNativeClones: 'FileFault',
   TooManyDevices: 'InvalidVmConfig',
+  TooManyDisksOnLegacyHost: 'MigrationFault',
   TooManyNativeCloneLevels: 'FileFault',
   TooManyNativeClonesOnFile: 'FileFault',
+  TooManySnapshotLevels: 'SnapshotFault',
+  ToolsInstallationInProgress: 'MigrationFault',
   UnSupportedDatastoreForVFlash: 'UnsupportedDatastore',
+  UncommittedUndoableDisk: 'MigrationFault',
   UnconfiguredPropertyValue: 'InvalidPropertyValue',
+  UnsharedSwapVMotionNotSupported: 'MigrationFeatureNotSupported',
   UnsupportedDatastore: 'VmConfigFault',
   UnsupportedGuest: 'InvalidVmConfig',
   UnsupportedVmxLocation: 'VmConfigFault',
@@ -2086,6 +2673,14 @@ export const faultBases: Readonly<Record<string, string>> = {
   VMINotSupported: 'DeviceNotSupported',
   VMOnConflictDVPort: 'CannotAccessNetwork',
   VMOnVirtualIntranet: 'CannotAccessNetwork',
+  VMotionAcrossNetworkNotSupported: 'MigrationFeatureNotSupported',
+  VMotionInterfaceIssue: 'MigrationFault',
+  VMotionLinkCapacityLow: 'VMotionInterfaceIssue',
+  VMotionLinkDown: 'VMotionInterfaceIssue',
+  VMotionNotConfigured: 'VMotionInterfaceIssue',
+  VMotionNotLicensed: 'VMotionInterfaceIssue',
+  VMotionNotSupported: 'VMotionInterfaceIssue',
+  VMotionProtocolIncompatible: 'MigrationFault',
   VirtualDiskBlocksNotFullyProvisioned: 'DeviceBackingNotSupported',
   VirtualDiskModeNotSupported: 'DeviceNotSupported',
   VirtualEthernetCardNotSupported: 'DeviceNotSupported',
@@ -2105,4 +2700,7 @@ export const faultBases: Readonly<Record<string, string>> = {
   VmfsMountFault: 'HostConfigFault',
   VramLimitLicense: 'NotEnoughLicenses',
   WakeOnLanNotSupported: 'VirtualHardwareCompatibilityIssue',
+  WillLoseHAProtection: 'MigrationFault',
+  WillModifyConfigCpuRequirements: 'MigrationFault',
+  WillResetSnapshotDirectory: 'MigrationFault',
 };

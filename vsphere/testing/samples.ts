@@ -3,6 +3,46 @@ import type { Arguments } from '../schema/vim25.ts';
 
 const reference = (type: string) => ({ type, value: `${type.toLowerCase()}-1` });
 
+const RELOCATE_SPEC: Arguments['RelocateVM_Task']['spec'] = {
+  folder: reference('Folder'),
+  datastore: reference('Datastore'),
+  diskMoveType: 'moveAllDiskBackingsAndDisallowSharing',
+  pool: reference('ResourcePool'),
+  host: reference('HostSystem'),
+  disk: [
+    {
+      diskId: 2000,
+      datastore: reference('Datastore'),
+      diskMoveType: 'moveAllDiskBackingsAndConsolidate',
+      diskBackingInfo: {
+        $type: 'VirtualDiskFlatVer2BackingInfo',
+        fileName: '',
+        diskMode: 'persistent',
+        thinProvisioned: true,
+      },
+    },
+  ],
+  transform: 'sparse',
+  deviceChange: [
+    {
+      operation: 'edit',
+      device: {
+        $type: 'VirtualVmxnet3',
+        key: 4000,
+        backing: { $type: 'VirtualEthernetCardNetworkBackingInfo', deviceName: 'VM Network' },
+      },
+    },
+  ],
+};
+
+const TWO_FILES: Arguments['CopyDatastoreFile_Task'] = {
+  sourceName: '[ds] a/a.vmx',
+  sourceDatacenter: reference('Datacenter'),
+  destinationName: '[ds] b/b.vmx',
+  destinationDatacenter: reference('Datacenter'),
+  force: true,
+};
+
 export const samples: { readonly [M in keyof Arguments]: Arguments[M] } = {
   RetrieveServiceContent: {},
   CurrentTime: {},
@@ -137,5 +177,49 @@ export const samples: { readonly [M in keyof Arguments]: Arguments[M] } = {
   SuspendVM_Task: {},
   ShutdownGuest: {},
   CreateScreenshot_Task: {},
+  CancelTask: {},
+  RelocateVM_Task: { spec: RELOCATE_SPEC, priority: 'highPriority' },
+  CheckRelocate_Task: {
+    vm: reference('VirtualMachine'),
+    spec: RELOCATE_SPEC,
+    testType: ['sourceTests', 'datastoreTests'],
+  },
+  CreateSnapshotEx_Task: {
+    name: 'a',
+    description: 'b',
+    memory: false,
+    quiesceSpec: { timeout: 5 },
+  },
+  RemoveAllSnapshots_Task: { consolidate: true },
+  ConsolidateVMDisks_Task: {},
+  CopyVirtualDisk_Task: {
+    sourceName: '[ds] a/a.vmdk',
+    sourceDatacenter: reference('Datacenter'),
+    destName: '[production] a/a.vmdk',
+    destDatacenter: reference('Datacenter'),
+    destSpec: { diskType: 'thin', adapterType: 'lsiLogic' },
+    force: false,
+  },
+  DeleteVirtualDisk_Task: { name: '[ds] a/a.vmdk', datacenter: reference('Datacenter') },
+  MakeDirectory: { name: '[ds] a', datacenter: reference('Datacenter'), createParentDirectories: true },
+  CopyDatastoreFile_Task: TWO_FILES,
+  MoveDatastoreFile_Task: TWO_FILES,
+  CreateDirectory: { datastore: reference('Datastore'), displayName: 'a', policy: '<none/>' },
+  DeleteDirectory: { datacenter: reference('Datacenter'), datastorePath: '/vmfs/volumes/vsan:1/2' },
+  SearchDatastoreSubFolders_Task: {
+    datastorePath: '[ds] a',
+    searchSpec: {
+      details: { fileType: true, fileSize: true, modification: true, fileOwner: false },
+      searchCaseInsensitive: true,
+      matchPattern: ['*.vmdk', '*.vmx'],
+      sortFoldersFirst: true,
+    },
+  },
+  Rename_Task: { newName: 'a%2fb' },
+  Destroy_Task: {},
+  AddVirtualSwitch: { vswitchName: 'drill', spec: { numPorts: 128, mtu: 1500 } },
+  RemoveVirtualSwitch: { vswitchName: 'drill' },
+  AddPortGroup: { portgrp: { name: 'drill', vlanId: 0, vswitchName: 'drill', policy: {} } },
+  RemovePortGroup: { pgName: 'drill' },
   DeleteDatastoreFile_Task: { name: '[ds] a/a.png', datacenter: reference('Datacenter') },
 };
