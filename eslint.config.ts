@@ -1,8 +1,9 @@
 // Lint rules. Formatting is Biome's; layers are dependency-cruiser's; this file holds what the types can
 // tell: above all an Activity call or any other promise that nobody awaits.
+import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-export default tseslint.config(
+export default defineConfig(
   { ignores: ['node_modules/', 'lab/bin/', '**/*.cjs', '**/*.mjs'] },
   ...tseslint.configs.strictTypeChecked,
   {

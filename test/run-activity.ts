@@ -15,7 +15,7 @@ export async function runActivity<N extends Name>(
   { workflowId, attempt = 1 }: { readonly workflowId: string; readonly attempt?: number },
 ): Promise<Awaited<ReturnType<SiteActivities[N]>>> {
   const environment = new MockActivityEnvironment(
-    { attempt, workflowExecution: { workflowId, runId: 'r' } },
+    { attempt, activityType: name, workflowExecution: { workflowId, runId: 'r' } },
     { logger: new DefaultLogger('ERROR') },
   );
   const step = createActivities(deps)[name] as (input: unknown) => Promise<unknown>;

@@ -1,7 +1,4 @@
 // A Temporal server for tests: the installed CLI's development server, in memory, on a free port.
-import { accessSync, constants, readdirSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
@@ -12,37 +9,13 @@ import {
   type WorkflowBundleWithSourceMap,
 } from '@temporalio/worker';
 import { SearchAttribute } from '../contract/index.ts';
+import { findTemporal } from '../setup/temporal.ts';
 
-/** RUNDIRECT_TEMPORAL, else `temporal` on the PATH, else what set-up installed. */
-export function temporalExecutable(): string {
-  const cache = join(homedir(), '.cache', 'rundirect');
-  const installed = list(cache)
-    .filter((name) => name.startsWith('temporal-'))
-    .map((name) => join(cache, name, 'temporal'));
-  const onPath = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'temporal'));
-  const candidates = [process.env.RUNDIRECT_TEMPORAL ?? '', ...onPath, ...installed];
-  const found = candidates.find((path) => path !== '' && isExecutable(path));
-  if (found === undefined) {
-    throw new Error('no Temporal CLI: `npm test` installs one; or set RUNDIRECT_TEMPORAL to its path');
-  }
+/** The CLI's absolute path: on the PATH, or where set-up put it. */
+export async function temporalExecutable(): Promise<string> {
+  const found = await findTemporal();
+  if (found === undefined) throw new Error('There is no Temporal CLI. Run `npm run setup`.');
   return found;
-}
-
-function list(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** @param dynamicConfig are settings of the server, `limit.historyCount.suggestContinueAsNew=100` for one. */
@@ -50,7 +23,7 @@ export async function startTemporal(dynamicConfig: readonly string[] = []): Prom
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   return TestWorkflowEnvironment.createLocal({
     server: {
-      executable: { type: 'existing-path', path: temporalExecutable() },
+      executable: { type: 'existing-path', path: await temporalExecutable() },
       searchAttributes: Object.values(SearchAttribute).map((name) =>
         defineSearchAttributeKey(name, 'KEYWORD'),
       ),

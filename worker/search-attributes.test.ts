@@ -10,7 +10,7 @@ describe('on a fresh server', () => {
   let temporal: TestWorkflowEnvironment;
   beforeAll(async () => {
     temporal = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path: temporalExecutable() } },
+      server: { executable: { type: 'existing-path', path: await temporalExecutable() } },
     });
   });
   afterAll(() => temporal.teardown());

@@ -51,6 +51,8 @@ export interface MemoryFileSystemOptions {
   readonly refusedAddresses?: readonly string[];
 }
 
+const MAX_FILE_BYTES = 1024 * 1024 * 1024;
+
 export class MemoryFileSystem implements FileSystem<MemoryNode> {
   readonly writeVerifier = randomBytes(8);
   readonly root: MemoryNode;
@@ -349,6 +351,7 @@ export class MemoryFileSystem implements FileSystem<MemoryNode> {
 
   /** Room grows by doubling, so that a file written in order is not copied once per WRITE. */
   #resize(node: MemoryNode, sizeBytes: number): void {
+    if (sizeBytes > MAX_FILE_BYTES) throw new Nfs3Error(Nfs3Status.FBIG, 'no file in memory is as large');
     const roomBytes = sizeBytes <= node.content.length ? node.content.length : roomFor(sizeBytes, node);
     if (this.#usedBytes + roomBytes - node.content.length > this.#totalBytes) {
       throw new Nfs3Error(Nfs3Status.NOSPC, 'the file system is full');

@@ -1,4 +1,5 @@
 // A server under test on loopback, what it logs, and a file system whose calls can be held.
+import { inspect } from 'node:util';
 import { type Awaitable, type FileSystem } from '../file-system.ts';
 import { type NfsServer, type NfsServerOptions, startNfsServer } from '../server.ts';
 import { MemoryFileSystem, type MemoryNode } from './memory-file-system.ts';
@@ -20,7 +21,8 @@ export async function runServer(
   const log = {
     info: () => undefined,
     warn: (_: object, message: string) => warnings.push(message),
-    error: (_: object, message: string) => errors.push(message),
+    // With the fields, which say what failed and how.
+    error: (fields: object, message: string) => errors.push(`${message} ${inspect(fields)}`),
   };
   const ports = { nfs: 0, mount: 0, portmap: 'off' } as const;
   const server = await startNfsServer({ fileSystem, host: '127.0.0.1', ports, log, ...options });

@@ -117,6 +117,16 @@ describe('the target', () => {
     expect(refusal.type).toBe('CertificateMismatch');
   });
 
+  test('has a licence whose API only reads', async () => {
+    const lab = suite.house.stack.lab.ready;
+    await lab.setLicence('free');
+    try {
+      expect((await refusedStart()).type).toBe('LicenceRestricted');
+    } finally {
+      await lab.setLicence('full');
+    }
+  });
+
   test('has a VM of that name', async () => {
     const { house } = suite;
     const refusal = refusalOf(await house.run(house.startFlags(SET, VM)));
