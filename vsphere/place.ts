@@ -63,7 +63,8 @@ export function parsePath(full: string): { readonly datastoreName: string; reado
   const parts = /^\[([^\]]+)\] ?(.+)$/.exec(full);
   const [datastoreName, inside] = [parts?.[1], parts?.[2]];
   const path = inside?.replace(/^\/+|\/+$/g, '') ?? '';
-  const leadsAstray = path.split('/').some((each) => each === '' || each === '.' || each === '..');
+  // Blanks stand for nothing at a host: `[datastore] ` is the whole datastore, and deleting that is never meant.
+  const leadsAstray = path.split('/').some((each) => ['', '.', '..'].includes(each.trim()));
   if (datastoreName === undefined || leadsAstray) {
     throw new VsphereError(
       'InvalidInput',
