@@ -150,6 +150,34 @@ describe.each(['esx', 'vcenter'] as const)('%s', (model) => {
     await expect(missing).rejects.toMatchObject({ code: 'NotFound' });
   });
 
+  test.runIf(model === 'vcenter')('a card is put on a distributed switch and back', async () => {
+    const [host] = (await vsphere.inventory()).hosts;
+    const before = (await vsphere.readVm(vm.moref))!.nics[0]!;
+    const former = host!.networks.find(({ name }) => name === before.network)!;
+    const portgroup = host!.networks.find(({ moref }) => moref.startsWith('dvportgroup-'))!;
+    await vsphere.reconfigureVm(vm.moref, { nics: [{ key: before.key, network: portgroup.moref }] });
+    const moved = (await vsphere.readVm(vm.moref))?.nics[0];
+    expect(moved).toMatchObject({ portgroupKey: portgroup.moref, macAddress: before.macAddress });
+    await vsphere.reconfigureVm(vm.moref, { nics: [{ key: before.key, network: former.moref }] });
+    expect((await vsphere.readVm(vm.moref))?.nics[0]).toEqual(before);
+  });
+
+  test('a disk is copied with all its bytes, not over another one, and deleted', async () => {
+    const [disk] = (await vsphere.readVm(vm.moref))!.disks.slice(1);
+    const copy = { source: disk!.fileName, destination: '[datastore1] disks/copy.vmdk' };
+    await vsphere.makeDirectory('[datastore1] disks');
+    await vsphere.copyVirtualDisk(copy);
+    await expect(vsphere.copyVirtualDisk(copy)).rejects.toMatchObject({ code: 'AlreadyExists' });
+    const files = (await vsphere.listFolder('[datastore1] disks'))?.map(({ path }) => path);
+    expect(files).toContain('[datastore1] disks/copy.vmdk');
+    const flat = await readFile(onDisk('datastore1', 'disks', 'copy-flat.vmdk'));
+    expect(flat.byteLength).toBe(disk!.capacityBytes);
+    await vsphere.deleteVirtualDisk(copy.destination);
+    await vsphere.deleteVirtualDisk(copy.destination);
+    expect(await vsphere.listFolder('[datastore1] disks')).toEqual([]);
+    await vsphere.deleteDatastoreFile('[datastore1] disks');
+  });
+
   test('a vSwitch that carries another port group stays', async () => {
     const [host] = (await vsphere.inventory()).hosts;
     const [one, two] = ['a', 'b'].map((portGroup) => ({ vswitch: 'rundirect-two', portGroup }));

@@ -59,7 +59,7 @@ export async function locate(
   return { datastore, datastoreName, browser, datacenter, path, full: `[${datastoreName}] ${path}` };
 }
 
-export function parsePath(full: string): { readonly datastoreName: string; readonly path: string } {
+function parsePath(full: string): { readonly datastoreName: string; readonly path: string } {
   const parts = /^\[([^\]]+)\] ?(.+)$/.exec(full);
   const [datastoreName, inside] = [parts?.[1], parts?.[2]];
   const path = inside?.replace(/^\/+|\/+$/g, '') ?? '';

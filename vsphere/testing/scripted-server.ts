@@ -16,7 +16,7 @@ export type Answer =
   | { readonly body: string; readonly status?: number; readonly setCookie?: string }
   | 'break'
   | 'hang';
-export type Script = (asked: Asked) => Answer | undefined;
+export type Script = (asked: Asked) => Answer | undefined | Promise<Answer | undefined>;
 
 export interface ScriptedServer extends AsyncDisposable {
   readonly port: number;
@@ -33,10 +33,10 @@ export async function startScriptedServer(script: Script): Promise<ScriptedServe
   const server: Server = createServer(
     { key: certificate.key, cert: certificate.cert },
     (request, response) => {
-      void readBody(request).then((body) => {
+      void readBody(request).then(async (body) => {
         const one = describe(request, body);
         asked.push(one);
-        reply(script(one) ?? defaultAnswer(one), response);
+        reply((await script(one)) ?? defaultAnswer(one), response);
       });
     },
   );
@@ -83,7 +83,8 @@ export const SERVICE_CONTENT =
   '<version>8.0.3</version><build>24022510</build><osType>vmnix-x86</osType><productLineId>embeddedEsx</productLineId>' +
   '<apiType>HostAgent</apiType><apiVersion>8.0.3.0</apiVersion></about>' +
   '<sessionManager type="SessionManager">ha-sessionmgr</sessionManager>' +
-  '<searchIndex type="SearchIndex">ha-searchindex</searchIndex></returnval>';
+  '<searchIndex type="SearchIndex">ha-searchindex</searchIndex>' +
+  '<vmProvisioningChecker type="VirtualMachineProvisioningChecker">ProvChecker</vmProvisioningChecker></returnval>';
 
 const VERSIONS =
   '<?xml version="1.0" encoding="UTF-8" ?><namespaces version="1.0"><namespace><name>urn:vim25</name>' +
