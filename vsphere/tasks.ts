@@ -140,7 +140,7 @@ export async function runningTasks(
   return running;
 }
 
-/** Waits for tasks of others; how they end is not ours to judge. */
+/** Waits for tasks of others; how they end is not ours to judge, and their names are not told. */
 export async function outwaitTasks(
   session: Session,
   tasks: readonly ManagedObjectReference[],
@@ -149,7 +149,7 @@ export async function outwaitTasks(
 ): Promise<void> {
   for (const task of tasks) {
     try {
-      await awaitTask(session, task, what, options);
+      await awaitTask(session, task, what, { ...options, onTask: undefined });
     } catch (error) {
       if (
         !(error instanceof VsphereError) ||
