@@ -22,6 +22,8 @@ export interface ActivityDeps {
   readonly targets: Targets;
   /** Addresses or CIDR ranges that may mount exports, besides the hosts' own VMkernel addresses. */
   readonly allow: readonly string[];
+  /** Folder of the drills' reports, absolute. */
+  readonly drillReports: string;
 }
 
 export interface Vaults {

@@ -3,6 +3,11 @@ import type { SiteActivities } from '../contract/index.ts';
 import { awaitGuest } from './await-guest.ts';
 import { backup } from './backup.ts';
 import type { ActivityDeps } from './deps.ts';
+import { makeDrillNetwork, removeDrillNetwork } from './drill/network.ts';
+import { openDrill } from './drill/open-drill.ts';
+import { drillReport, drillReports } from './drill/read-reports.ts';
+import { takeDrillPicture } from './drill/take-picture.ts';
+import { writeDrillReport } from './drill/write-report.ts';
 import { dropExport } from './drop-export.ts';
 import { inspectVm } from './inspect-vm.ts';
 import { mount } from './mount.ts';
@@ -40,6 +45,13 @@ export function createActivities(deps: ActivityDeps): SiteActivities {
     watchVm: (input) => runStep((step) => watchVm(deps, input, step)),
     vaultInit: (input) => runStep((step) => vaultInit(deps, input, step)),
     vaultList: (input) => runStep(() => vaultList(deps, input)),
+    openDrill: (input) => runStep((step) => openDrill(deps, input, step)),
+    makeDrillNetwork: (input) => runStep((step) => makeDrillNetwork(deps, input, step)),
+    removeDrillNetwork: (input) => runStep((step) => removeDrillNetwork(deps, input, step)),
+    takeDrillPicture: (input) => runStep((step) => takeDrillPicture(deps, input, step)),
+    writeDrillReport: (input) => runStep((step) => writeDrillReport(deps, input, step)),
+    drillReports: (input) => runStep(() => drillReports(deps, input)),
+    drillReport: (input) => runStep(() => drillReport(deps, input)),
     backup: (input) => runStep((step) => backup(deps, input, step)),
     siteInfo: () => runStep(async () => siteInfo(deps)),
     targetInfo: (input) => runStep((step) => targetInfo(deps, input, step)),

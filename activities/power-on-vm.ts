@@ -2,6 +2,7 @@
 // addresses stay. Any other question is shown in the session and left to a person.
 import type { RunningVmInput, SessionReport } from '../contract/index.ts';
 import type { ActivityDeps } from './deps.ts';
+import { assertIsolated } from './drill/isolation.ts';
 import { failureFor } from './failures.ts';
 import { ownVm } from './own-vm.ts';
 import type { Step } from './step.ts';
@@ -16,6 +17,7 @@ export async function powerOnVm(
   return withTarget(deps, step, input.target, async (vsphere) => {
     const vm = await ownVm(vsphere, input, step);
     if (vm === undefined) throw failureFor('NotFound', `${input.moref} is not in the inventory any more`);
+    await assertIsolated(vsphere, input, vm, step);
     await vsphere.powerOnVm(vm.moref, {
       movedOrCopied: 'moved',
       signal: step.signal,

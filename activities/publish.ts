@@ -2,6 +2,7 @@
 // the session. The gateway reserves the space; publishing the same again is the same export.
 import type { PublishInput, SessionExport } from '../contract/index.ts';
 import type { ActivityDeps } from './deps.ts';
+import { publishedNetwork } from './drill/isolation.ts';
 import { unlockSource } from './source.ts';
 import type { Step } from './step.ts';
 import { assertOwnSession } from './target.ts';
@@ -19,7 +20,7 @@ export async function publish(
     targetId: placement.targetId,
     allow: [...placement.allow],
     source: { vault, backupSet, jobId, vmName, setKey: Buffer.from(set.key).toString('base64') },
-    vmx: { displayName: placement.vmName, network },
+    vmx: { displayName: placement.vmName, network: publishedNetwork(sessionId, network) },
     reserveFactor,
   });
   return { remoteHost, remotePath, vmxPath };

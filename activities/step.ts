@@ -5,6 +5,7 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { REPORT_SIGNAL, type SealedSecret, type SecretBinding } from '../contract/index.ts';
 import type { SiteKey } from '../secrets/index.ts';
 import { failureOf } from './failures.ts';
+import { secretOwner } from './secret-owner.ts';
 
 /** Of the heartbeat time-out that the Workflow asked for: a few may be lost. */
 const HEARTBEAT_SHARE = 1 / 5;
@@ -22,13 +23,13 @@ export interface Step {
   leave(state: unknown): void;
   /** Tells the Workflow; each call is an event of its history, so: rarely. */
   report(report: object): Promise<void>;
-  /** Opens a secret that was sealed for this Workflow; throws SecretsError SecretRejected. */
+  /** Opens a secret that was sealed for this Workflow, or for its drill; throws SecretsError SecretRejected. */
   open(key: SiteKey, sealed: SealedSecret, purpose: SecretBinding['purpose'], subject: string): string;
 }
 
 export async function runStep<T>(body: (step: Step) => Promise<T>): Promise<T> {
   const context = Context.current();
-  const { workflowExecution, attempt } = context.info;
+  const { workflowExecution, attempt, activityType } = context.info;
   const heartbeatDetails: unknown = context.info.heartbeatDetails;
   const timeoutMs = context.info.heartbeatTimeoutMs ?? DEFAULT_HEARTBEAT_TIMEOUT_MS;
   if (workflowExecution === undefined) {
@@ -49,7 +50,9 @@ export async function runStep<T>(body: (step: Step) => Promise<T>): Promise<T> {
       },
       report: (report) => context.client.workflow.getHandle(workflowId).signal(REPORT_SIGNAL, report),
       open: (key, sealed, purpose, subject) =>
-        new TextDecoder().decode(key.open(sealed, { workflowId, purpose, subject })),
+        new TextDecoder().decode(
+          key.open(sealed, { workflowId: secretOwner(workflowId, activityType), purpose, subject }),
+        ),
     });
   } catch (error) {
     if (context.cancellationSignal.aborted) throw new CancelledFailure('the step was cancelled');

@@ -38,7 +38,13 @@ function run<N extends keyof SiteActivities>(
     throw new Error('not used here');
   };
   const deps: ActivityDeps = {
-    ...{ site: 'main', gateway: new FakeGateway(), targets: target.targets, allow: [] },
+    ...{
+      site: 'main',
+      gateway: new FakeGateway(),
+      targets: target.targets,
+      allow: [],
+      drillReports: '/none',
+    },
     siteKey: { publicKey: '', fingerprint: '', open: () => new TextEncoder().encode('secret') },
     vaults: { init: none, open: none },
     vmFolders: { open: none },

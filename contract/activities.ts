@@ -3,6 +3,7 @@
 //
 // Every step is idempotent, and every undoing step answers "done" for what never happened. One object goes in,
 // JSON-safe values come out. A secret travels sealed, and opens only for the Workflow that it was sealed for.
+import type { DrillActivities } from './drill-steps.ts';
 import type {
   LogEntry,
   PreflightFinding,
@@ -116,7 +117,7 @@ export interface WatchVmInput extends RunningVmInput {
   readonly known: Pick<VmSighting, 'standing' | 'powerState'>;
 }
 
-export interface SiteActivities {
+export interface SiteActivities extends DrillActivities {
   preflight(input: StartInput): Promise<PreflightResult>;
   verifyChain(input: VerifyChainInput): Promise<VerifyChainResult>;
   publish(input: PublishInput): Promise<SessionExport>;

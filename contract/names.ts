@@ -16,6 +16,9 @@ export const WorkflowType = {
   vaultInit: 'vaultInit',
   vaultList: 'vaultList',
   backup: 'backup',
+  drill: 'drill',
+  drillReports: 'drillReports',
+  drillReport: 'drillReport',
   siteInfo: 'siteInfo',
   targetInfo: 'targetInfo',
 } as const;

@@ -16,6 +16,7 @@ export type SealedSecret = z.infer<typeof sealedSecretSchema>;
  * subject (the backup set's name, or the target as `host:port/user`).
  */
 export interface SecretBinding {
+  /** `drill:NAME` for all that a drill of this name does, run once or by a schedule, its sessions included. */
   readonly workflowId: string;
   readonly purpose: 'set-passphrase' | 'target-password';
   readonly subject: string;

@@ -28,8 +28,11 @@ export const startInputSchema = z.object({
     host: z.string().min(1).optional(),
     folder: z.string().min(1).optional(),
     resourcePool: z.string().min(1).optional(),
-    /** `disconnected`: every NIC is there, and starts unplugged. */
-    network: z.enum(['original', 'disconnected']),
+    /**
+     * `disconnected`: every NIC is there, and starts unplugged. `isolated`: every NIC is on the network of the
+     * drill that the session belongs to; only a drill's session may be so, and it must be.
+     */
+    network: z.enum(['original', 'disconnected', 'isolated']),
   }),
   powerOn: z.boolean(),
   verify: verifyModeSchema,

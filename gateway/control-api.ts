@@ -38,7 +38,11 @@ export const publishRequestSchema = z.object({
   }),
   vmx: z.object({
     displayName: z.string().min(1),
-    network: z.enum(['original', 'disconnected']),
+    /** As in the backup, unplugged, or every NIC on this port group. */
+    network: z.union([
+      z.enum(['original', 'disconnected']),
+      z.object({ portGroup: z.string().min(1).max(80) }),
+    ]),
   }),
   reserveFactor: z.number().positive(),
 });

@@ -35,10 +35,15 @@ export const fakeHost: Host = {
 export class FakeTarget {
   hosts: Host[] = [fakeHost];
   readonly mounts = new Map<string, NasDatastoreSpec>();
+  /** Port groups without uplink, with their vSwitches. */
+  readonly isolated = new Map<string, string>();
+  /** NICs of the next registered VM. */
+  nicsOfNext: Vm['nics'] = [];
   readonly vms = new Map<string, Vm>();
   /** Disks that the next registered VM turns out to have; one in its own directory when empty. */
   disksOfNext: string[] = [];
   allowsWrites = true;
+  picture: Uint8Array = Buffer.from('89504e470d0a1a0a', 'hex');
   password = 'secret';
   isDown = false;
   /** Called when the named call arrives at the host, before it acts. */
@@ -99,7 +104,13 @@ export class FakeTarget {
     if (known !== undefined) return known.moref;
     const files = this.disksOfNext.length > 0 ? this.disksOfNext : [path.replace(/\.vmx$/, '.vmdk')];
     const disks = files.map((fileName, key) => ({ key, fileName, capacityBytes: 1024, parents: [] }));
-    return this.add({ name, vmPathName: path, disks, extraConfig: { [SESSION_KEY]: sessionId } }).moref;
+    return this.add({
+      name,
+      vmPathName: path,
+      disks,
+      nics: this.nicsOfNext,
+      extraConfig: { [SESSION_KEY]: sessionId },
+    }).moref;
   }
 
   readonly #calls: Partial<Vsphere> = {
@@ -147,6 +158,15 @@ export class FakeTarget {
       }
       this.vms.delete(moref);
     },
+    addIsolatedPortGroup: async (_host, { vswitch, portGroup }) => {
+      this.#arrive('addIsolatedPortGroup');
+      this.isolated.set(portGroup, vswitch);
+      return `net-${portGroup}`;
+    },
+    removeIsolatedPortGroup: async (_host, { portGroup }) => {
+      this.isolated.delete(portGroup);
+    },
+    screenshot: async () => this.picture,
     readVm: async (moref) => this.vms.get(moref),
     findVmByPath: async (path) => [...this.vms.values()].map(summary).find((vm) => vm.vmPathName === path),
     powerOnVm: async (moref) =>

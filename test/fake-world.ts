@@ -3,7 +3,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import type { Placement, SessionExport, SiteActivities, VmSighting } from '../contract/index.ts';
+import type {
+  DrillReport,
+  DrillReportFiles,
+  Placement,
+  SessionExport,
+  SiteActivities,
+  VmSighting,
+} from '../contract/index.ts';
 import { REPORT_SIGNAL } from '../contract/index.ts';
 
 export type StepName = keyof SiteActivities;
@@ -38,6 +45,10 @@ export class FakeWorld {
   readonly leases = new Set<string>();
   readonly vms = new Map<string, FakeVm>();
   mounted = false;
+  /** Networks of drills. */
+  readonly networks = new Set<string>();
+  /** Written reports, by drill. */
+  readonly reports = new Map<string, DrillReport>();
   readonly calls: StepName[] = [];
   readonly faults = new Map<StepName, Fault>();
   /** What the verify finds. */
@@ -53,6 +64,7 @@ export class FakeWorld {
       ...[...this.leases].map((id) => `lease ${id}`),
       ...[...this.vms.keys()].map((moref) => `VM ${moref}`),
       ...(this.mounted ? ['mount'] : []),
+      ...[...this.networks].map((id) => `network of ${id}`),
     ];
   }
 
@@ -163,6 +175,39 @@ export class FakeWorld {
         await Promise.race([change, cancelled, heartbeats()]);
       }
     },
+    openDrill: async () => this.#step('openDrill', () => ({ host: fakePlacement.host })),
+    makeDrillNetwork: async ({ drillId }) =>
+      this.#step('makeDrillNetwork', () => {
+        this.networks.add(drillId);
+      }),
+    removeDrillNetwork: async ({ drillId }) =>
+      this.#step('removeDrillNetwork', () => {
+        if (this.vms.size > 0) throw ApplicationFailure.retryable('a VM is on it', 'ResourceInUse');
+        this.networks.delete(drillId);
+      }),
+    takeDrillPicture: async ({ sessionId }) =>
+      this.#step('takeDrillPicture', () => ({
+        file: `${sessionId}.png`,
+        sha256: '0'.repeat(64),
+        sizeBytes: 70,
+      })),
+    writeDrillReport: async ({ drillId, report }) =>
+      this.#step('writeDrillReport', () => {
+        this.reports.set(drillId, report);
+        return reportFiles(drillId);
+      }),
+    drillReports: async () =>
+      this.#step('drillReports', () => ({
+        drills: [...this.reports].map(([id, report]) => ({ report, files: reportFiles(id) })),
+        damaged: [],
+      })),
+    drillReport: async ({ drillId }) =>
+      this.#step('drillReport', () => {
+        const report = this.reports.get(drillId);
+        if (report === undefined)
+          throw ApplicationFailure.nonRetryable(`no report of ${drillId}`, 'NotFound');
+        return { report, files: reportFiles(drillId) };
+      }),
     vaultInit: async ({ vault }) => this.#step('vaultInit', () => ({ vault, vaultId: 'v-1' })),
     vaultList: async ({ vault }) =>
       this.#step('vaultList', () => ({ vault, vaultId: 'v-1', backupSets: [] })),
@@ -182,6 +227,11 @@ export class FakeWorld {
     targetInfo: async ({ host, port }) =>
       this.#step('targetInfo', () => ({ host, port, fingerprint: 'A'.repeat(64) })),
   };
+}
+
+function reportFiles(drillId: string): DrillReportFiles {
+  const folder = `/state/drills/${drillId}`;
+  return { folder, html: `${folder}/report.html`, json: `${folder}/report.json` };
 }
 
 function failure(step: StepName): ApplicationFailure {

@@ -46,7 +46,14 @@ export async function openSiteHouse(site: string, password: string): Promise<Sit
   target.password = password;
   const gateway = new GatewayClient(running.controlSocketPath);
   const deps: ActivityDeps = {
-    ...{ site, siteKey, gateway, targets: target.targets, allow: [] },
+    ...{
+      site,
+      siteKey,
+      gateway,
+      targets: target.targets,
+      allow: [],
+      drillReports: join(stateDirectory, 'drills'),
+    },
     vaults: { init: initVault, open: openVault },
     vmFolders: { open: openVmFolder },
   };

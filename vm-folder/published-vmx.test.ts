@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { hardwareFindings } from './hardware-findings.ts';
 import { publishedVmx } from './published-vmx.ts';
+import type { PublishOptions } from './types.ts';
 import { parseVmx } from './vmx.ts';
 import { disksOf, macs, networks } from './vmx-devices.ts';
 
@@ -36,6 +37,10 @@ ethernet0.networkName = "VM Network"
 ethernet1.present = "TRUE"
 ethernet1.addressType = "static"
 ethernet1.address = "00:50:56:00:00:09"
+ethernet1.dvs.switchId = "50 0a 11"
+ethernet1.dvs.portgroupId = "dvportgroup-7"
+ethernet1.dvs.portId = "12"
+ethernet1.dvs.connectionId = "99"
 workingDir = "/vmfs/volumes/fast/ledger"
 sched.swap.derivedName = "/vmfs/volumes/fast/ledger/ledger-5.vswp"
 extendedConfigFile = "ledger.vmxf"
@@ -43,10 +48,19 @@ checkpoint.vmState = ""
 guestinfo.path = "/vmfs/volumes/is/prose"
 `;
 const vmx = parseVmx(Buffer.from(ORIGINAL));
-const published = (network: 'original' | 'disconnected') =>
+const published = (network: PublishOptions['network']) =>
   parseVmx(Buffer.from(publishedVmx(vmx, { sessionId: 'ledger-x1', displayName: 'ledger (test)', network })));
 
 describe('the published .vmx', () => {
+  it('has every NIC on the port group that is asked for, and no tie to another switch', () => {
+    const isolated = published({ portGroup: 'alone' });
+    expect(networks(isolated)).toEqual(['alone']);
+    expect(isolated.get('ethernet1.networkName')).toBe('alone');
+    expect([...isolated.entries()].filter(([key]) => key.includes('dvs'))).toEqual([]);
+    expect(macs(isolated)).toEqual(macs(vmx));
+    expect(published('original').get('ethernet1.dvs.portId')).toBe('12');
+  });
+
   it('has only plain names for its disks, and no two alike', () => {
     const names = disksOf(vmx).map(({ diskName }) => diskName);
     expect(names).toEqual(['ledger.vmdk', 'ledger-2.vmdk', 'Ledger-2-2.vmdk']);

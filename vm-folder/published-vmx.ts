@@ -24,6 +24,7 @@ const REMOVED_KEYS = [
 /** Prose and the guest's own data may look like a path and is none. */
 const PROSE = /^(annotation|displayname|guestinfo\.)/;
 const ABSOLUTE = /^(\/|\[[^\]]+\]\s)/;
+const OTHER_SWITCH = /^ethernet\d+\.(?:dvs|opaquenetwork|externalid)\b/;
 const PORT_FILE = /^(?:serial|parallel)\d+\.filename$/;
 
 /** The mark by which a VM is known to be a session's. */
@@ -35,7 +36,7 @@ export function publishedVmx(vmx: Vmx, options: PublishOptions): string {
     ...Object.fromEntries(REMOVED_KEYS.map((key) => [key, undefined])),
     ...disconnectedMedia(vmx),
     ...diskNames(vmx),
-    ...(options.network === 'disconnected' ? unpluggedCards(vmx) : {}),
+    ...networkOf(vmx, options.network),
     ...identity(vmx, options),
   };
   return vmx.with(changes).serialize();
@@ -71,8 +72,22 @@ function disconnectedMedia(vmx: Vmx): Record<string, string> {
   return changes;
 }
 
+function networkOf(vmx: Vmx, network: PublishOptions['network']): Record<string, string | undefined> {
+  if (network === 'original') return {};
+  if (network === 'disconnected') return unpluggedCards(vmx);
+  return cardsOn(vmx, network.portGroup);
+}
+
 function unpluggedCards(vmx: Vmx): Record<string, string> {
   return Object.fromEntries(networkCardsOf(vmx).map((card) => [`${card}.startConnected`, 'FALSE']));
+}
+
+/** What ties a card to a distributed or opaque switch goes: a host prefers it to the name. */
+function cardsOn(vmx: Vmx, portGroup: string): Record<string, string | undefined> {
+  const changes: Record<string, string | undefined> = {};
+  for (const [key] of vmx.entries()) if (OTHER_SWITCH.test(key)) changes[key] = undefined;
+  for (const card of networkCardsOf(vmx)) changes[`${card}.networkName`] = portGroup;
+  return changes;
 }
 
 /** A port that writes to a file goes on doing so, in the VM's directory; any other absolute path goes. */

@@ -67,6 +67,9 @@ export interface PublishedDisk {
 export interface PublishOptions {
   readonly sessionId: string;
   readonly displayName: string;
-  /** `disconnected`: every NIC is there, and starts unplugged. */
-  readonly network: 'original' | 'disconnected';
+  /**
+   * `disconnected`: every NIC is there, and starts unplugged. A port group: every NIC is on it, whatever switch it
+   * was on before.
+   */
+  readonly network: 'original' | 'disconnected' | { readonly portGroup: string };
 }

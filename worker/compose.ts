@@ -1,4 +1,5 @@
 // Puts the engines together: the one place of the worker that constructs them.
+import { join } from 'node:path';
 import type { ActivityDeps } from '../activities/index.ts';
 import { controlSocketPath, GatewayClient, siteStateDirectory } from '../gateway/index.ts';
 import { loadSiteKey } from '../secrets/index.ts';
@@ -28,6 +29,7 @@ export async function composeEngines({
       gateway: new GatewayClient(controlSocketPath(stateDirectory)),
       targets,
       allow,
+      drillReports: join(stateDirectory, 'drills'),
     },
     [Symbol.asyncDispose]: () => targets[Symbol.asyncDispose](),
   };

@@ -1,7 +1,13 @@
 // What went wrong, as a Workflow sees it: Temporal wraps an Activity's failure in others, and a person wants
 // the innermost one that says something.
 
-import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  ChildWorkflowFailure,
+  isCancellation,
+  TimeoutFailure,
+} from '@temporalio/workflow';
 import { isFailureType, policyOf } from '../contract/index.ts';
 
 export interface Reason {
@@ -13,7 +19,8 @@ export interface Reason {
 /** The reason behind any failure of a step. `step` names it where the failure itself cannot. */
 export function reasonOf(error: unknown, step: string): Reason {
   if (isCancellation(error)) return { type: 'Cancelled', message: `${step} was cancelled`, details: [] };
-  const cause = error instanceof ActivityFailure ? error.cause : error;
+  const isWrapped = error instanceof ActivityFailure || error instanceof ChildWorkflowFailure;
+  const cause = isWrapped ? error.cause : error;
   if (cause instanceof ApplicationFailure) {
     return { type: cause.type ?? 'Unexpected', message: cause.message, details: cause.details ?? [] };
   }

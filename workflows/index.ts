@@ -1,5 +1,8 @@
 // The Workflow Types that a worker offers; their names are in contract/names.ts.
 export { backup } from './backup.ts';
+export { drill } from './drill.ts';
+export { drillReport } from './drill-report.ts';
+export { drillReports } from './drill-reports.ts';
 export { runDirect } from './run-direct.ts';
 export { siteInfo } from './site-info.ts';
 export { targetInfo } from './target-info.ts';

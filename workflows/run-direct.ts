@@ -24,11 +24,13 @@ import {
 } from '../contract/index.ts';
 import { type Compensations, compensations } from './compensation.ts';
 import { cancelled, failureFrom, type Reason, reasonOf, sentence } from './failure.ts';
+import { withLeftBehind } from './left-behind.ts';
+import { type OrderableStopDesk, withOrders } from './ordered-stop.ts';
 import { whileRunning } from './running.ts';
 import type { RunDirectInput, RunningSession, Session } from './session.ts';
 import { sessionRecord } from './session-record.ts';
 import { startSession } from './start-session.ts';
-import { openStopDesk, type StopDesk } from './stop-desk.ts';
+import { openStopDesk } from './stop-desk.ts';
 
 const statusQuery = defineQuery<SessionStatus>(SessionMessage.status);
 const reportSignal = defineSignal<[SessionReport]>(REPORT_SIGNAL);
@@ -40,10 +42,10 @@ export async function runDirect(argument: RunDirectInput): Promise<StopResult> {
   const session: Session = { input, record };
   const starting = new CancellationScope({ cancellable: true });
   const state = () => record.status().state;
-  const desk = openStopDesk({ sessionId: input.sessionId, state }, () => starting.cancel());
+  const desk = withOrders(openStopDesk({ sessionId: input.sessionId, state }, () => starting.cancel()));
   setHandler(statusQuery, () => record.status());
   setHandler(reportSignal, (report) => record.report(report));
-  tellIgnoredCancel(session);
+  heedCancel(session, desk);
   try {
     return await live(session, argument.resumed?.running, starting, desk);
   } catch (error) {
@@ -58,7 +60,7 @@ async function live(
   session: Session,
   resumed: RunningSession | undefined,
   starting: CancellationScope,
-  desk: StopDesk,
+  desk: OrderableStopDesk,
 ): Promise<StopResult> {
   const undo = compensations();
   let running = resumed;
@@ -141,13 +143,20 @@ function leftBehind({ record }: Session, first: Reason, left: readonly string[],
   const message = `${sentence(first.message)} Left to do by hand: ${left.join(', ')}, because ${stuck.message}`;
   record.update({ state: 'failed', status: 'Error', step: 'failed', failure: { type: first.type, message } });
   record.say(message, 'error');
-  return failureFrom({ ...first, message });
+  return failureFrom(withLeftBehind({ ...first, message }, left));
 }
 
-/** Cancelling a Workflow is not a stop: what a guest wrote is discarded only by somebody who said so. */
-function tellIgnoredCancel({ record }: Session): void {
+/**
+ * Cancelling a Workflow is not a stop: what a guest wrote is discarded only by somebody who said so. Except in a
+ * drill's isolated network: nothing that is written there is worth keeping, and nothing of it shall stay.
+ */
+function heedCancel({ input, record }: Session, desk: OrderableStopDesk): void {
   CancellationScope.current().cancelRequested.catch(() => {
     if (record.status().state !== 'running') return;
+    if (input.placement.network === 'isolated') {
+      desk.order({ reason: 'the drill has ended' });
+      return;
+    }
     record.say('A cancel of the Workflow does not stop a running session: use `rundirect stop`', 'warning');
   });
 }

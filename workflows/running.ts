@@ -13,19 +13,22 @@ import {
 import type { StopResult, VmSighting } from '../contract/index.ts';
 import { longSteps, watchSteps } from './activities-of.ts';
 import { cancelled, failureFrom, type Reason, reasonOf } from './failure.ts';
+import { withLeftBehind } from './left-behind.ts';
+import type { OrderableStopDesk } from './ordered-stop.ts';
 import { type RunDirect, type RunningSession, runningVmStep, type Session } from './session.ts';
-import type { StopDesk } from './stop-desk.ts';
 import { stopSession } from './stop-session.ts';
 import { verifyBeside } from './verify.ts';
 
 /** After the target could not be watched, for want of a login for example. */
 const WATCH_AGAIN_AFTER = '10m';
+/** After an ordered stop was refused: a person has to settle why. */
+const STOP_AGAIN_AFTER = '1m';
 
 /** Ends when the session was stopped; must run where cancellation does not reach. */
 export async function whileRunning(
   session: Session,
   running: RunningSession,
-  desk: StopDesk,
+  desk: OrderableStopDesk,
 ): Promise<StopResult> {
   const { input, record } = session;
   for (;;) {
@@ -41,6 +44,7 @@ export async function whileRunning(
     record.update({ state: 'running', step: 'running' });
     record.say(`Not stopped, the session runs on: ${outcome.reason.message}`, 'error');
     desk.answer({ failure: outcome.reason });
+    if (desk.isOrdered()) await sleep(STOP_AGAIN_AFTER, { summary: 'stop the session again' });
   }
 }
 
@@ -53,7 +57,7 @@ function giveUp({ record }: Session, reason: Reason): Error {
     failure: { type: reason.type, message: reason.message },
   });
   record.say(`Given up, something is left behind: ${reason.message}`, 'error');
-  return failureFrom(reason);
+  return failureFrom(withLeftBehind(reason, [reason.message]));
 }
 
 function longHistory(): boolean {

@@ -15,6 +15,7 @@ import {
   targetSubject,
 } from '../contract/index.ts';
 import { percentAt } from './progress.ts';
+import { newsTeller } from './session-news.ts';
 
 /** Lines of the log in the web page's current details. */
 const DETAILS_LOG_LINES = 15;
@@ -52,6 +53,7 @@ const stateKey = keyword(SearchAttribute.state);
 /** Opens the record of a new session, or goes on with the one that an earlier run of the Workflow left. */
 export function sessionRecord(input: StartInput, earlier: SessionStatus | undefined): SessionRecord {
   let current: SessionStatus = earlier ?? firstStatus(input);
+  const tellNews = newsTeller();
   upsertSearchAttributes([
     { key: keyword(SearchAttribute.vm), value: input.source.vmName },
     { key: keyword(SearchAttribute.site), value: input.site },
@@ -65,6 +67,7 @@ export function sessionRecord(input: StartInput, earlier: SessionStatus | undefi
     current = { ...current, ...changes };
     if (current.state !== before) upsertSearchAttributes([{ key: stateKey, value: current.state }]);
     setCurrentDetails(detailsOf(current));
+    tellNews(current);
   };
   const say = (message: string, level: LogEntry['level'] = 'info'): void => {
     const entry = { time: new Date().toISOString(), level, message };

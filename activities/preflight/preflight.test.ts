@@ -80,15 +80,19 @@ interface Changes {
   readonly placement?: Partial<StartInput['placement']>;
   readonly attempt?: number;
   readonly workflowId?: string;
+  readonly sessionId?: string;
+  /** What its secrets were sealed for; the session unless said. */
+  readonly boundTo?: string;
 }
 
 async function preflight(changes: Changes = {}): Promise<PreflightResult> {
   const { passphrase = 'right passphrase', password = 'secret', attempt = 3, workflowId = SESSION } = changes;
   const address = { host: 'esx.example', port: 443, user: 'root' };
+  const { sessionId = SESSION, boundTo = sessionId } = changes;
   const sealed = (secret: string, purpose: string, subject: string) =>
-    seal(siteKey.publicKey, new TextEncoder().encode(secret), { workflowId: SESSION, purpose, subject });
+    seal(siteKey.publicKey, new TextEncoder().encode(secret), { workflowId: boundTo, purpose, subject });
   const input: StartInput = {
-    sessionId: SESSION,
+    sessionId,
     site: 'main',
     commandedAtMs: 0,
     source: {
@@ -111,7 +115,14 @@ async function preflight(changes: Changes = {}): Promise<PreflightResult> {
     reserveFactor: 1.5,
   };
   const deps: ActivityDeps = {
-    ...{ site: 'main', siteKey, gateway, targets: target.targets, allow: ['10.9.0.0/24'] },
+    ...{
+      site: 'main',
+      siteKey,
+      gateway,
+      targets: target.targets,
+      allow: ['10.9.0.0/24'],
+      drillReports: '/none',
+    },
     vaults: { init: initVault, open: openRemembering },
     vmFolders: { open: openVmFolder },
   };
@@ -200,6 +211,21 @@ it('tells all findings in one answer', async () => {
 it('lets the original run beside one that is disconnected', async () => {
   target.add(vmWithMac);
   expect(await preflight({ placement: { network: 'disconnected' } })).toMatchObject({ warnings: [] });
+});
+
+it("lets the original run beside a drill's VM, whose networks nobody asks for", async () => {
+  target.add(vmWithMac);
+  target.hosts = [{ ...fakeHost, networks: [] }];
+  const sessionId = 'drill-nightly-20261123t030000z-vm1';
+  const isolated = { sessionId, boundTo: 'drill:nightly', workflowId: sessionId };
+  expect(await preflight({ ...isolated, placement: { network: 'isolated' } })).toMatchObject({
+    warnings: [],
+  });
+  expect(await refusal({ ...isolated, placement: { network: 'original' } })).toMatchObject({
+    type: 'InvalidInput',
+    message: expect.stringContaining("drill's network alone") as string,
+  });
+  expect(await refusal({ placement: { network: 'isolated' } })).toMatchObject({ type: 'InvalidInput' });
 });
 
 it('warns of a network that the host does not have', async () => {

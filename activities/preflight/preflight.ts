@@ -3,6 +3,7 @@
 // person had better know now.
 import { type PreflightResult, type StartInput, startInputSchema } from '../../contract/index.ts';
 import type { ActivityDeps } from '../deps.ts';
+import { assertNetworkOf } from '../drill/isolation.ts';
 import { parsed } from '../parsed.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession } from '../target.ts';
@@ -16,6 +17,7 @@ const MAX_ATTEMPTS = 3;
 export async function preflight(deps: ActivityDeps, raw: StartInput, step: Step): Promise<PreflightResult> {
   const input = parsed(startInputSchema, raw);
   assertOwnSession(step, input.sessionId);
+  assertNetworkOf(input.sessionId, input.placement.network);
   const found = findings(step.attempt < MAX_ATTEMPTS);
   const backup = await lookAtBackup(deps, input, step, found);
   const gateway = await lookAtGateway(deps, input, backup?.provisionedBytes, found);
