@@ -162,6 +162,43 @@ test(
   GUEST_TEST_LIMIT_MS,
 );
 
+test(
+  'a guest moves from NFS to production while it writes, and nothing of it is left at the source',
+  async () => {
+    await using vcenter = await startLab({ model: 'vcenter', nfsPort: ports.nfs, mountPort: ports.mount });
+    await using client = await connect(vcenter);
+    const made = await vcenter.createVm({ name: 'mover', disks: [{ sizeMiB: 8 }] });
+    await cp(made.folder, path.join(folder, 'mover'), { recursive: true });
+    await client.unregisterVm(made.moref);
+    const { hosts, folders } = await client.inventory();
+    const [source, other] = hosts;
+    const spec = { name: 'backup', remoteHost: '127.0.0.1', remotePath: EXPORT };
+    const backup = await client.createNasDatastore(source!.moref, spec);
+    const vm = await client.registerVm({
+      ...{ folder: folders.find((each) => each.path === '')!.moref, path: '[backup] mover/mover.vmx' },
+      ...{ name: 'mover', pool: source!.computeResource.resourcePool, host: source!.moref },
+    });
+    await client.powerOnVm(vm, { movedOrCopied: 'moved' });
+    const guest = vcenter.guest(vm);
+    await guest.ready();
+    await guest.command('LOG 20');
+    const moved = await vcenter.relocateVm(vm, 'datastore2', other!.moref);
+    expect(moved).toMatchObject({ path: '[datastore2] mover/mover.vmx', host: other!.name });
+    expect(await readdir(folder)).not.toContain('mover');
+    await guest.command('UNLOG');
+    const acknowledged = await guest.logged();
+    const data = (await guest.command('READLOG')).slice('DATA '.length);
+    const lines = new Set(Buffer.from(data, 'base64').toString('utf8').trim().split('\n').map(Number));
+    expect(acknowledged.filter((line) => !lines.has(line))).toEqual([]);
+    expect(await guest.command('BOOTS')).toBe('BOOTS 1');
+    await client.removeDatastore(source!.moref, backup);
+    expect(await vcenter.mounts()).toEqual([]);
+    expect(await guest.command('WRITE from production alone')).toBe('OK 1');
+    await vcenter.power(vm, 'off');
+  },
+  GUEST_TEST_LIMIT_MS,
+);
+
 async function isAlive(pid: number): Promise<boolean> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   return stat !== '' && !stat.slice(stat.lastIndexOf(')')).startsWith(') Z');

@@ -31,6 +31,7 @@ const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 30_000;
 const GUEST_LIMIT_MS = 30_000;
 const READY_LIMIT_MS = 120_000;
+const RELOCATE_LIMIT_MS = 10 * 60_000;
 /** The control socket gets a little longer than what it is asked to wait for. */
 const GRACE_MS = 5000;
 
@@ -69,6 +70,11 @@ export interface Lab extends LabInfo, AsyncDisposable {
   power(vm: string, to: 'on' | 'off' | 'suspend'): Promise<LabVm>;
   /** Moves a VM that is powered off to the other production datastore, as somebody would by hand. */
   moveVm(name: string, datastore: string): Promise<LabVm>;
+  /**
+   * RelocateVM_Task as a person at the vSphere Client would ask for it: all of a VM, running or not, goes to a
+   * datastore, and to another host if one is named (name or moref). Returns when it is done. A vCenter's.
+   */
+  relocateVm(vm: string, datastore: string, host?: string): Promise<LabVm>;
   /** By name or by moref. */
   guest(name: string): Guest;
   /** The NFS datastores that hosts have mounted, one entry per host. */
@@ -80,6 +86,15 @@ export interface Lab extends LabInfo, AsyncDisposable {
   setLicence(licence: 'free' | 'full'): Promise<void>;
   /** All hosts unless one is named. */
   setMaintenance(on: boolean, host?: string): Promise<void>;
+  /**
+   * False: a VM that runs can't be relocated (StorageVMotionNotSupported), and the hosts' capabilities say so. The
+   * hosts of a vCenter begin with true; a host alone can't relocate at all.
+   */
+  setVMotion(allowed: boolean): Promise<void>;
+  /** How fast relocations, copies and merges that start from now on move data; 0 for no limit, as at the start. */
+  setStorageRate(bytesPerSecond: number): Promise<void>;
+  /** Lets a datastore have no more than so many free bytes; undefined lifts the limit. */
+  setFreeSpace(datastore: string, freeBytes: number | undefined): Promise<void>;
   /** Ends every session: the next call of each gets NotAuthenticated. */
   endSessions(): Promise<void>;
   /** The SOAP calls after a sequence number, in the order in which they arrived. */
@@ -168,6 +183,8 @@ export async function attachLab(directory: string, end?: () => Promise<void>): P
     createVm: async (spec) => labVmSchema.parse(await ask('POST', '/vms', spec)),
     power: async (vm, to) => labVmSchema.parse(await ask('POST', '/power', { vm, to })),
     moveVm: async (vm, datastore) => labVmSchema.parse(await ask('POST', '/move', { vm, datastore })),
+    relocateVm: async (vm, datastore, host = '') =>
+      labVmSchema.parse(await ask('POST', '/relocate', { vm, datastore, host }, RELOCATE_LIMIT_MS)),
     guest: (name) => guestOf(ask, name),
     mounts: async () => (await datastoresOf(ask)).filter(({ type }) => type === 'NFS'),
     ...mishaps(ask),
@@ -183,7 +200,18 @@ const datastoresOf = async (ask: Ask): Promise<LabDatastore[]> =>
 
 function mishaps(
   ask: Ask,
-): Pick<Lab, 'addFault' | 'faults' | 'clearFaults' | 'setLicence' | 'setMaintenance' | 'endSessions'> {
+): Pick<
+  Lab,
+  | 'addFault'
+  | 'faults'
+  | 'clearFaults'
+  | 'setLicence'
+  | 'setMaintenance'
+  | 'setVMotion'
+  | 'setStorageRate'
+  | 'setFreeSpace'
+  | 'endSessions'
+> {
   return {
     addFault: async (fault) => faultRuleSchema.parse(await ask('POST', '/faults', fault)),
     faults: async () => z.array(faultRuleSchema).parse(await ask('GET', '/faults')),
@@ -195,6 +223,15 @@ function mishaps(
     },
     setMaintenance: async (on, host = '') => {
       await ask('POST', '/settings', { maintenance: { on, host } });
+    },
+    setVMotion: async (vMotion) => {
+      await ask('POST', '/settings', { vMotion });
+    },
+    setStorageRate: async (storageRate) => {
+      await ask('POST', '/settings', { storageRate });
+    },
+    setFreeSpace: async (datastore, freeBytes) => {
+      await ask('POST', '/settings', { freeSpace: { datastore, bytes: freeBytes ?? -1 } });
     },
     endSessions: async () => {
       await ask('POST', '/end-sessions');

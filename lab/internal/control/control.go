@@ -53,6 +53,9 @@ func routes(lab *vim.Lab, info any) http.Handler {
 	handle(mux, "POST /move", func(_ context.Context, _ *http.Request, b moveRequest) (any, error) {
 		return lab.Move(b.VM, b.Datastore)
 	})
+	handle(mux, "POST /relocate", func(ctx context.Context, _ *http.Request, b relocateRequest) (any, error) {
+		return lab.Relocate(ctx, b.VM, b.Datastore, b.Host)
+	})
 	handle(mux, "POST /power", func(ctx context.Context, _ *http.Request, b powerRequest) (any, error) {
 		return lab.Power(ctx, b.VM, b.To)
 	})
@@ -96,6 +99,12 @@ type moveRequest struct {
 	Datastore string `json:"datastore"`
 }
 
+type relocateRequest struct {
+	VM        string `json:"vm"`
+	Datastore string `json:"datastore"`
+	Host      string `json:"host"`
+}
+
 type powerRequest struct {
 	VM string `json:"vm"`
 	To string `json:"to"`
@@ -121,6 +130,14 @@ type settings struct {
 		Host string `json:"host"`
 		On   bool   `json:"on"`
 	} `json:"maintenance"`
+	VMotion *bool `json:"vMotion"`
+	// StorageRate is in bytes per second; 0 stands for no limit.
+	StorageRate *int64 `json:"storageRate"`
+	FreeSpace   *struct {
+		Datastore string `json:"datastore"`
+		// Bytes below 0 lift the limit.
+		Bytes int64 `json:"bytes"`
+	} `json:"freeSpace"`
 }
 
 func (s settings) apply(lab *vim.Lab) error {
@@ -130,7 +147,20 @@ func (s settings) apply(lab *vim.Lab) error {
 		}
 	}
 	if s.Maintenance != nil {
-		return lab.SetMaintenance(s.Maintenance.Host, s.Maintenance.On)
+		if err := lab.SetMaintenance(s.Maintenance.Host, s.Maintenance.On); err != nil {
+			return err
+		}
+	}
+	if s.VMotion != nil {
+		lab.SetVMotion(*s.VMotion)
+	}
+	if s.StorageRate != nil {
+		if err := lab.SetStorageRate(*s.StorageRate); err != nil {
+			return err
+		}
+	}
+	if s.FreeSpace != nil {
+		return lab.SetFreeSpace(s.FreeSpace.Datastore, s.FreeSpace.Bytes)
 	}
 	return nil
 }

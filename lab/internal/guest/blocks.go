@@ -7,7 +7,10 @@ import (
 	"time"
 )
 
-const jobInterval = 100 * time.Millisecond
+const (
+	jobInterval   = 100 * time.Millisecond
+	pivotInterval = 5 * time.Millisecond
+)
 
 // Progress is told how many bytes of a job are done.
 type Progress func(done, total int64)
@@ -69,12 +72,13 @@ func (m *Machine) Commit(c Commit, progress Progress) error {
 		return err
 	}
 	if c.From != c.Top {
-		return m.finish(job, progress)
+		return m.finish(job, progress, jobInterval)
 	}
-	if err := m.follow(context.Background(), job, "ready", progress); err != nil {
+	if err := m.follow(context.Background(), job, "ready", progress, jobInterval); err != nil {
 		return errors.Join(err, m.dismiss(job))
 	}
-	return m.Pivot(job, progress)
+	_, err := m.Pivot(job)
+	return err
 }
 
 // Mirror copies what a disk reads into a new flat file, and every write from then on into both.
@@ -103,26 +107,49 @@ func (m *Machine) StartMirror(r Mirror) error {
 
 // AwaitMirror returns once both sides are the same and are kept so.
 func (m *Machine) AwaitMirror(ctx context.Context, job string, progress Progress) error {
-	return m.follow(ctx, job, "ready", progress)
+	return m.follow(ctx, job, "ready", progress, jobInterval)
 }
 
-// Pivot lets the disk go over to the other side of a job that is ready.
-func (m *Machine) Pivot(job string, progress Progress) error {
-	if err := m.monitor.execute("job-complete", map[string]any{"id": job}, nil); err != nil {
-		return err
+// Pivot lets disks go over to the other sides of jobs that are ready, in order, and returns how many did. The guest
+// stands still for the few milliseconds that it takes, as a host stuns it: QEMU 7.2 fails an assertion when a guest's
+// write is under way as a mirror ends.
+func (m *Machine) Pivot(jobs ...string) (int, error) {
+	var status struct{ Running bool }
+	if err := m.monitor.execute("query-status", nil, &status); err != nil {
+		return 0, err
 	}
-	return m.finish(job, progress)
+	if !status.Running {
+		return m.pivotAll(jobs)
+	}
+	if err := m.monitor.execute("stop", nil, nil); err != nil {
+		return 0, err
+	}
+	done, err := m.pivotAll(jobs)
+	return done, errors.Join(err, m.monitor.execute("cont", nil, nil))
+}
+
+func (m *Machine) pivotAll(jobs []string) (int, error) {
+	for done, job := range jobs {
+		err := m.monitor.execute("job-complete", map[string]any{"id": job}, nil)
+		if err == nil {
+			err = m.finish(job, nil, pivotInterval)
+		}
+		if err != nil {
+			return done, err
+		}
+	}
+	return len(jobs), nil
 }
 
 // CancelMirror ends a mirror; the disk goes on as before and the target is let go.
 func (m *Machine) CancelMirror(job, targetNode string) error {
 	err := m.monitor.execute("job-cancel", map[string]any{"id": job}, nil)
-	return errors.Join(err, m.follow(context.Background(), job, "concluded", nil), m.dismiss(job), m.CloseLayer(targetNode))
+	return errors.Join(err, m.follow(context.Background(), job, "concluded", nil, jobInterval), m.dismiss(job), m.CloseLayer(targetNode))
 }
 
 // finish waits for a job's end and forgets it.
-func (m *Machine) finish(job string, progress Progress) error {
-	err := m.follow(context.Background(), job, "concluded", progress)
+func (m *Machine) finish(job string, progress Progress, every time.Duration) error {
+	err := m.follow(context.Background(), job, "concluded", progress, every)
 	return errors.Join(err, m.dismiss(job))
 }
 
@@ -137,9 +164,13 @@ type jobInfo struct {
 }
 
 // follow waits until a job has reached a status. A job that has ended earlier is an error.
-func (m *Machine) follow(ctx context.Context, job, status string, progress Progress) error {
+func (m *Machine) follow(ctx context.Context, job, status string, progress Progress, every time.Duration) error {
 	for {
 		info, err := m.job(job)
+		if errors.Is(err, errMonitorClosed) {
+			<-m.ended
+			return fmt.Errorf("%w%s", err, m.stderr.said())
+		}
 		if err != nil {
 			return err
 		}
@@ -158,8 +189,8 @@ func (m *Machine) follow(ctx context.Context, job, status string, progress Progr
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-m.ended:
-			return errMonitorClosed
-		case <-time.After(jobInterval):
+			return fmt.Errorf("%w%s", errMonitorClosed, m.stderr.said())
+		case <-time.After(every):
 		}
 	}
 }

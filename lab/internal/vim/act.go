@@ -30,6 +30,41 @@ func (l *Lab) Power(ctx context.Context, name, to string) (MachineView, error) {
 	return l.view(m), nil
 }
 
+// Relocate does what a person at the vSphere Client does: it moves all of a machine to a datastore, running or not, and
+// to another host when one is named. It waits for the task's end.
+func (l *Lab) Relocate(ctx context.Context, name, datastore, host string) (MachineView, error) {
+	m, err := l.find(name)
+	if err != nil {
+		return MachineView{}, err
+	}
+	vm, there := l.registry.Get(m.self).(*simulator.VirtualMachine)
+	ds := l.datastoreByName(datastore)
+	if !there || ds == nil {
+		return MachineView{}, fmt.Errorf("%s or the datastore %q is not there", name, datastore)
+	}
+	spec := types.VirtualMachineRelocateSpec{Datastore: &ds.Self}
+	for _, h := range l.hosts() {
+		if host != "" && (h.Name == host || h.Self.Value == host) {
+			spec.Host = &h.Self
+		}
+	}
+	if host != "" && spec.Host == nil {
+		return MachineView{}, fmt.Errorf("there is no host %q", host)
+	}
+	var body *methods.RelocateVM_TaskBody
+	own := l.context()
+	own.WithLock(vm, func() {
+		body = (&virtualMachine{vm, l}).RelocateVMTask(own, &types.RelocateVM_Task{Spec: spec}).(*methods.RelocateVM_TaskBody)
+	})
+	if body.Fault_ != nil {
+		return MachineView{}, errors.New(body.Fault_.String)
+	}
+	if err := l.waitTask(ctx, body.Res.Returnval); err != nil {
+		return MachineView{}, err
+	}
+	return l.view(m), nil
+}
+
 func (l *Lab) startPower(v *virtualMachine, to string) (task types.ManagedObjectReference, err error) {
 	own := l.context()
 	own.WithLock(v.VirtualMachine, func() {

@@ -41,11 +41,10 @@ func (l *Lab) refresh(ds *simulator.Datastore) {
 	ctx := l.context()
 	var root string
 	ctx.WithLock(ds, func() { root = ds.Summary.Url })
-	var space syscall.Statfs_t
-	if syscall.Statfs(root, &space) != nil || l.registry.Get(ds.Self) == nil {
+	capacity, free, err := l.space(ds.Name, root)
+	if err != nil || l.registry.Get(ds.Self) == nil {
 		return
 	}
-	capacity, free := int64(space.Blocks)*space.Bsize, l.storage.free(filepath.Base(root), int64(space.Bavail)*space.Bsize)
 	ctx.WithLock(ds, func() {
 		info := ds.Info.GetDatastoreInfo()
 		info.FreeSpace, info.Timestamp = free, types.NewTime(time.Now())
@@ -57,6 +56,25 @@ func (l *Lab) refresh(ds *simulator.Datastore) {
 			{Name: "summary.capacity", Val: capacity}, {Name: "summary.freeSpace", Val: free},
 		})
 	})
+}
+
+// space asks the file system below a datastore.
+func (l *Lab) space(datastore, root string) (capacity, free int64, err error) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(root, &s); err != nil {
+		return 0, 0, err
+	}
+	return int64(s.Blocks) * s.Bsize, l.storage.free(datastore, int64(s.Bavail)*s.Bsize), nil
+}
+
+// freeBytes is what a host sees as free on a datastore; false when it can't tell.
+func (l *Lab) freeBytes(host types.ManagedObjectReference, ds *simulator.Datastore) (int64, bool) {
+	root, _, found := l.root(host, ds)
+	if !found {
+		return 0, false
+	}
+	_, free, err := l.space(ds.Name, root)
+	return free, err == nil
 }
 
 // place is a file on a datastore as one host sees it.

@@ -160,6 +160,8 @@ func (l *Lab) override(ctx *simulator.Context, method *simulator.Method) (mo.Ref
 		wrapper = &folder{o, l}
 	case *simulator.VirtualMachineSnapshot:
 		wrapper = &snapshot{o, l}
+	case *simulator.VmProvisioningChecker:
+		wrapper = &provisioningChecker{o, l}
 	case *simulator.Task:
 		if method.Name != "CancelTask" {
 			return nil, nil

@@ -39,6 +39,9 @@ func (l *Lab) build() error {
 			return err
 		}
 	}
+	if l.config.Model == "vcenter" {
+		l.SetVMotion(true)
+	}
 	return nil
 }
 

@@ -17,11 +17,6 @@ const (
 	notYet    = "The operation is not supported by the lab."
 )
 
-// RelocateVMTask is a vCenter's.
-func (v *virtualMachine) RelocateVMTask(*simulator.Context, *types.RelocateVM_Task) soap.HasFault {
-	return &methods.RelocateVM_TaskBody{Fault_: notSupported(v.lab.onlyVCenter())}
-}
-
 // CloneVMTask is a vCenter's.
 func (v *virtualMachine) CloneVMTask(*simulator.Context, *types.CloneVM_Task) soap.HasFault {
 	return &methods.CloneVM_TaskBody{Fault_: notSupported(v.lab.onlyVCenter())}
