@@ -54,6 +54,10 @@ describe('a vault', () => {
     expect(await readdir(join(root, 'photos'))).toEqual(['cat.jpg']);
   });
 
+  it('is refused at once where no folder can be made', async () => {
+    await expect(initVault('/proc/none/vault')).rejects.toMatchObject({ code: 'DestinationUnavailable' });
+  });
+
   it('is told from nothing and from something else', async () => {
     await expect(openVault(join(root, 'none'))).rejects.toMatchObject({ code: 'VaultNotFound' });
     await mkdir(join(root, 'other'));
@@ -84,6 +88,23 @@ describe('a vault', () => {
     await expect(vault.createSet('office', 'x')).rejects.toMatchObject({ code: 'InvalidInput' });
     await expect(vault.createSet('../x', 'x')).rejects.toMatchObject({ code: 'InvalidInput' });
     await expect(vault.createSet('new', '')).rejects.toMatchObject({ code: 'InvalidInput' });
+  });
+
+  it('makes no new key for a set that has jobs and lost its key file', async () => {
+    const { location, vault, set } = await newSet();
+    await set.backup([oneDisk(randomBytes(BLOCK))]);
+    const keyFile = join(location, 'sets', 'office', 'key.json');
+    await rename(keyFile, join(location, 'kept'));
+    const lost = {
+      code: 'FormatUnsupported',
+      message: expect.stringContaining('sets/office/key.json') as string,
+    };
+    await expect(vault.createSet('office', 'correct horse')).rejects.toMatchObject(lost);
+    await expect(vault.unlockSet('office', 'correct horse')).rejects.toMatchObject(lost);
+    const [listed] = await vault.listSets();
+    expect(listed).toMatchObject({ name: 'office', damaged: [lost.message], jobs: [{}] });
+    await rename(join(location, 'kept'), keyFile);
+    expect(await (await vault.unlockSet('office', 'correct horse')).jobs()).toHaveLength(1);
   });
 
   it('knows a passphrase whichever way its letters were composed', async () => {

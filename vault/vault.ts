@@ -33,7 +33,8 @@ import { openVmAtJob } from './vm-at-job.ts';
 
 const MAX_MARKER_BYTES = 64 * 1024;
 const VERSION = 1;
-const KEY_OBJECT = /^sets\/([^/]+)\/key\.json$/;
+/** What says that a set exists: its key file, and, should that be lost, any of its jobs. */
+const SET_OBJECT = /^sets\/([^/]+)\/(?:key\.json|jobs\/[^/]+)$/;
 
 const markerSchema = z.object({
   format: z.literal('rundirect-vault'),
@@ -110,9 +111,11 @@ function parseMarker(bytes: Uint8Array, location: string): z.infer<typeof marker
   try {
     return markerSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
   } catch (error) {
-    throw new VaultError('NotAVault', `${VAULT_FILE} at ${location} is not that of a vault, or is damaged.`, {
-      cause: error,
-    });
+    throw new VaultError(
+      'NotAVault',
+      `${VAULT_FILE} at ${location} is not that of a vault, or is damaged. Bring it back from a copy of the vault.`,
+      { cause: error },
+    );
   }
 }
 
@@ -128,13 +131,13 @@ class OpenVault implements Vault {
   }
 
   async listSets(): Promise<readonly SetSummary[]> {
-    const names: string[] = [];
+    const names = new Set<string>();
     for await (const { name } of this.#destination.list(SETS_PREFIX)) {
-      const setName = KEY_OBJECT.exec(name)?.[1];
-      if (setName !== undefined) names.push(setName);
+      const setName = SET_OBJECT.exec(name)?.[1];
+      if (setName !== undefined) names.add(setName);
     }
     const sets: SetSummary[] = [];
-    for (const name of names.sort()) sets.push(await this.#summarize(name));
+    for (const name of [...names].sort()) sets.push(await this.#summarize(name));
     return sets;
   }
 
@@ -146,6 +149,7 @@ class OpenVault implements Vault {
   async createSet(name: string, passphrase: string): Promise<BackupSet> {
     checkSetName(name);
     if (passphrase === '') throw new VaultError('InvalidInput', 'A backup set needs a passphrase.');
+    await this.#requireNoOrphans(name);
     const { keyFile, key } = await createKeyFile(randomUUID(), new Date().toISOString(), passphrase);
     const bytes = Buffer.from(`${JSON.stringify(keyFile, undefined, 2)}\n`);
     const outcome = await this.#destination.put(keyFileName(name), bytes, { ifAbsent: true });
@@ -169,9 +173,19 @@ class OpenVault implements Vault {
     checkSetName(name);
     const bytes = await this.#destination.get(keyFileName(name), MAX_KEY_FILE_BYTES);
     if (bytes !== undefined) return parseKeyFile(bytes, keyFileName(name));
+    await this.#requireNoOrphans(name);
     throw new VaultError(
       'BackupNotFound',
       `The vault at ${this.#destination.location} has no backup set '${name}'. See 'vault list'.`,
+    );
+  }
+
+  /** Jobs without a key file are sealed with a key that nobody has: another key beside them would hide the loss. */
+  async #requireNoOrphans(name: string): Promise<void> {
+    if ((await this.hasSet(name)) || (await listSequences(this.#destination, name)).length === 0) return;
+    throw new VaultError(
+      'FormatUnsupported',
+      `Backup set '${name}' has jobs, but its key file ${keyFileName(name)} is missing. Bring it back from a copy of the vault: without it no passphrase opens them.`,
     );
   }
 

@@ -304,12 +304,29 @@ async function removeFile(path: string): Promise<void> {
   }
 }
 
-/** Like mkdir -p, and every new name is durable afterwards. */
+/**
+ * Like mkdir -p, and every new name is durable afterwards. Not by Node's own `recursive`: where a file system says
+ * ENOENT although the parent is there (procfs, autofs), that never returns and keeps a thread busy for good.
+ */
 async function makeDirectory(directory: string): Promise<void> {
-  const first = await mkdir(directory, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  for (let made = directory; made.length >= first.length; made = dirname(made)) {
-    await syncDirectory(dirname(made));
+  if (await isDirectory(directory)) return;
+  const parent = dirname(directory);
+  if (parent !== directory) await makeDirectory(parent);
+  try {
+    await mkdir(directory, { mode: 0o700 });
+  } catch (error) {
+    if (systemErrorCode(error) === 'EEXIST' && (await isDirectory(directory))) return;
+    throw error;
+  }
+  await syncDirectory(parent);
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (isAbsent(error)) return false;
+    throw error;
   }
 }
 
