@@ -9,6 +9,10 @@ import { drillReport, drillReports } from './drill/read-reports.ts';
 import { takeDrillPicture } from './drill/take-picture.ts';
 import { writeDrillReport } from './drill/write-report.ts';
 import { dropExport } from './drop-export.ts';
+import { endMigration } from './finalize/end-migration.ts';
+import { finalizePreflight } from './finalize/finalize-preflight.ts';
+import { handOverVm } from './finalize/hand-over-vm.ts';
+import { migrateVm } from './finalize/migrate-vm.ts';
 import { inspectVm } from './inspect-vm.ts';
 import { mount } from './mount.ts';
 import { powerOffVm } from './power-off-vm.ts';
@@ -43,6 +47,10 @@ export function createActivities(deps: ActivityDeps): SiteActivities {
     inspectVm: (input) => runStep((step) => inspectVm(deps, input, step)),
     awaitGuest: (input) => runStep((step) => awaitGuest(deps, input, step)),
     watchVm: (input) => runStep((step) => watchVm(deps, input, step)),
+    finalizePreflight: (input) => runStep((step) => finalizePreflight(deps, input, step)),
+    migrateVm: (input) => runStep((step) => migrateVm(deps, input, step)),
+    endMigration: (input) => runStep((step) => endMigration(deps, input, step)),
+    handOverVm: (input) => runStep((step) => handOverVm(deps, input, step)),
     vaultInit: (input) => runStep((step) => vaultInit(deps, input, step)),
     vaultList: (input) => runStep(() => vaultList(deps, input)),
     openDrill: (input) => runStep((step) => openDrill(deps, input, step)),

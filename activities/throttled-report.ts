@@ -1,5 +1,5 @@
-// Progress on its way into a Workflow's history, where every word is kept for good: at most one report per five
-// per cent and per second, and whatever a person must hear at once.
+// Progress on its way into a Workflow's history, where every word is kept for good: at most one report per second
+// and per share of the work (five per cent unless told otherwise), and whatever a person must hear at once.
 import type { Step } from './step.ts';
 
 const MIN_SHARE = 0.05;
@@ -12,16 +12,19 @@ export interface ThrottledReport {
   settled(): Promise<void>;
 }
 
-export function throttledReport(step: Pick<Step, 'report'>, now: () => number = Date.now): ThrottledReport {
+export function throttledReport(
+  step: Pick<Step, 'report'>,
+  { minShare = MIN_SHARE }: { readonly minShare?: number } = {},
+): ThrottledReport {
   let toldFraction = 0;
   let toldAtMs = 0;
   let sending: Promise<void> = Promise.resolve();
   return {
     tell: (fraction, report, urgent = false) => {
-      const due = fraction - toldFraction >= MIN_SHARE && now() - toldAtMs >= MIN_INTERVAL_MS;
+      const due = fraction - toldFraction >= minShare && Date.now() - toldAtMs >= MIN_INTERVAL_MS;
       if (!due && !urgent) return;
       toldFraction = fraction;
-      toldAtMs = now();
+      toldAtMs = Date.now();
       // A report is a courtesy: losing one must not fail the work that it tells of.
       sending = sending.then(() => step.report(report)).catch(() => undefined);
     },

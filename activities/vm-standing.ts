@@ -47,6 +47,7 @@ export async function sightVm(
   return { standing: 'partlyMoved', powerState: other.powerState, detail };
 }
 
-function filesOf({ vmPathName, disks }: Pick<Vm, 'vmPathName' | 'disks'>): readonly string[] {
+/** The VM's .vmx, its disks and what they stand on. */
+export function filesOf({ vmPathName, disks }: Pick<Vm, 'vmPathName' | 'disks'>): readonly string[] {
   return [vmPathName, ...disks.flatMap(({ fileName, parents }) => [fileName, ...parents])];
 }

@@ -35,6 +35,12 @@ export const hints = {
   PowerOnFailed: 'The message is what the host said. Start with --no-power-on to look at the VM first.',
   NotRunning: 'See how it ended with: rundirect show SESSION',
   AlreadyStopping: 'See how far it is with: rundirect watch --follow SESSION',
+  AlreadyFinalizing:
+    'See how far it is with: rundirect watch --follow SESSION; end it with: rundirect finalize --cancel SESSION',
+  NotFinalizing: 'See how it is with: rundirect show SESSION',
+  FinalizeCancelled: 'The VM runs from its backup as before. Finalize it again whenever it suits.',
+  MigrationFailed:
+    'The VM runs from its backup as before, with every change. Settle what the target said, then finalize it again.',
   BackupInProgress: 'Wait for the other backup of this set to end, then give the command again.',
   DestinationUnavailable: 'Check that the site reaches the place where the vault is.',
   StorageFull: 'Make room where the message says, or ask for less space with: --reserve-factor',

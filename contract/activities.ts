@@ -3,7 +3,8 @@
 //
 // Every step is idempotent, and every undoing step answers "done" for what never happened. One object goes in,
 // JSON-safe values come out. A secret travels sealed, and opens only for the Workflow that it was sealed for.
-import type { DrillActivities } from './drill-steps.ts';
+
+import type { FinalizeMode, FinalizeRequest } from './finalize.ts';
 import type {
   LogEntry,
   PreflightFinding,
@@ -117,7 +118,30 @@ export interface WatchVmInput extends RunningVmInput {
   readonly known: Pick<VmSighting, 'standing' | 'powerState'>;
 }
 
-export interface SiteActivities extends DrillActivities {
+export interface FinalizeStepInput extends RunningVmInput {
+  readonly request: FinalizeRequest;
+}
+/** Where a finalize takes the VM, and how: found once by its preflight. Morefs, with names for people. */
+export interface FinalizePlan {
+  readonly mode: Exclude<FinalizeMode, 'byHand'>;
+  readonly datastore: { readonly moref: string; readonly name: string };
+  /** Each undefined where the VM stays. */
+  readonly host: { readonly moref: string; readonly name: string } | undefined;
+  readonly folder: string | undefined;
+  readonly resourcePool: string | undefined;
+  /** Provisioned size of the disks. */
+  readonly totalBytes: number;
+  readonly warnings: readonly PreflightFinding[];
+}
+export interface MigrateVmInput extends RunningVmInput {
+  readonly plan: FinalizePlan;
+}
+/** `[datastore] folder/name.vmx` of a VM that is in production now; undefined when somebody removed it. */
+export interface HandOverResult {
+  readonly location: string | undefined;
+}
+
+export interface SiteActivities {
   preflight(input: StartInput): Promise<PreflightResult>;
   verifyChain(input: VerifyChainInput): Promise<VerifyChainResult>;
   publish(input: PublishInput): Promise<SessionExport>;
@@ -134,6 +158,14 @@ export interface SiteActivities extends DrillActivities {
   inspectVm(input: RunningVmInput): Promise<VmSighting>;
   awaitGuest(input: AwaitGuestInput): Promise<{ readonly readyAtMs: number | undefined }>;
   watchVm(input: WatchVmInput): Promise<VmSighting>;
+  /** Everything that stands in the way of a migration, in one failure; touches nothing. */
+  finalizePreflight(input: FinalizeStepInput): Promise<FinalizePlan>;
+  /** Returns when every file of the VM lies on the plan's datastore; goes on with a migration that runs already. */
+  migrateVm(input: MigrateVmInput): Promise<void>;
+  /** Cancels a migration of the VM that still runs, waits for its end, and says where the VM is. None is done. */
+  endMigration(input: MigrateVmInput): Promise<VmSighting>;
+  /** Takes the session's marks off a VM that has left it. Throws NotOurs while any of its files is still here. */
+  handOverVm(input: RunningVmInput): Promise<HandOverResult>;
   vaultInit(input: VaultInitInput): Promise<VaultInitResult>;
   vaultList(input: VaultListInput): Promise<VaultListResult>;
   backup(input: BackupInput): Promise<BackupResult>;
@@ -145,5 +177,11 @@ export interface SiteActivities extends DrillActivities {
 export const REPORT_SIGNAL = 'report';
 export type SessionReport =
   | ({ readonly kind: 'verify' } & Pick<VerifyStatus, 'checkedBytes' | 'totalBytes' | 'findings'>)
+  | {
+      readonly kind: 'migration';
+      readonly percent: number;
+      readonly bytesPerSecond: number | undefined;
+      readonly leftMs: number | undefined;
+    }
   | { readonly kind: 'note'; readonly level: LogEntry['level']; readonly message: string };
 export type BackupReport = BackupProgress;

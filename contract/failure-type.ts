@@ -39,6 +39,12 @@ export const failurePolicies = {
   /** Asked of a session that has come to its end, or is on the way there. */
   NotRunning: { retryable: false },
   AlreadyStopping: { retryable: false },
+  AlreadyFinalizing: { retryable: false },
+  NotFinalizing: { retryable: false },
+  /** Somebody cancelled the finalize; the session runs on. */
+  FinalizeCancelled: { retryable: false },
+  /** The target gave the migration up; the VM is where it was. */
+  MigrationFailed: { retryable: false },
   // It may well succeed later, by itself or after somebody made room.
   BackupInProgress: { retryable: true },
   DestinationUnavailable: { retryable: true },

@@ -1,5 +1,6 @@
 // A session: what starts it, what it answers, and what can be asked of it. JSON-safe throughout.
 import { z } from 'zod';
+import { type FinalizeStatus, finalizeRequestSchema } from './finalize.ts';
 import { backupSetNameSchema, sessionIdSchema, siteNameSchema } from './names.ts';
 import { sealedSecretSchema } from './secret.ts';
 import { targetSchema } from './target.ts';
@@ -42,6 +43,8 @@ export const startInputSchema = z.object({
   reserveFactor: z.number().min(0.01).max(10),
   /** How long one step of the start may take, retries and all, before the start is given up and undone. */
   stepTimeoutMs: z.number().int().min(100).max(3_600_000).optional(),
+  /** Migrate the VM as soon as it runs. */
+  autoMigrate: finalizeRequestSchema.optional(),
 });
 export type StartInput = z.infer<typeof startInputSchema>;
 export const DEFAULT_STEP_TIMEOUT_MS = 120_000;
@@ -51,6 +54,8 @@ export type SessionState =
   | 'preflight'
   | 'starting'
   | 'running'
+  /** On its way to production storage; the guest runs as before. */
+  | 'finalizing'
   | 'stopping'
   | 'stopped'
   /** The VM lives on production storage now: it was migrated, and nothing of the session is left. */
@@ -104,6 +109,8 @@ export interface SessionStatus {
     readonly stoppedMs?: number;
   };
   readonly verify: VerifyStatus;
+  /** The last finalize; undefined (and absent) before the first. */
+  readonly finalize?: FinalizeStatus | undefined;
   /** The newest last; at most `MAX_LOG_ENTRIES`. */
   readonly log: readonly LogEntry[];
   /** Set when `state` is `failed`. */
@@ -133,4 +140,9 @@ export interface StopResult {
 }
 
 /** Names of the session's messages. */
-export const SessionMessage = { status: 'status', stop: 'stop' } as const;
+export const SessionMessage = {
+  status: 'status',
+  stop: 'stop',
+  finalize: 'finalize',
+  cancelFinalize: 'cancelFinalize',
+} as const;

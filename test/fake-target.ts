@@ -8,7 +8,11 @@ import {
   type Host,
   type Inventory,
   type NasDatastoreSpec,
+  type ReconfigureSpec,
   type RegisterVmSpec,
+  type RelocateCheck,
+  type RelocateOptions,
+  type RelocateSpec,
   type Vm,
   type VmState,
   type VmSummary,
@@ -24,7 +28,7 @@ export const fakeHost: Host = {
   connectionState: 'connected',
   inMaintenanceMode: false,
   version: '8.0.3',
-  capability: { vmotionSupported: false, storageVMotionSupported: false },
+  capability: { vmotionSupported: true, storageVMotionSupported: true },
   computeResource: { moref: 'cr-1', name: 'esx01', isCluster: false, resourcePool: 'pool-1' },
   datacenter: { moref: 'dc-1', name: 'dc', vmFolder: 'folder-1' },
   datastores: [],
@@ -32,7 +36,31 @@ export const fakeHost: Host = {
   networks: [{ moref: 'net-1', name: 'VM Network' }],
 };
 
+/** A datastore of production, on local disk. */
+export function fakeDatastore(name: string, changes: Partial<Datastore> = {}): Datastore {
+  return {
+    moref: `ds-${name}`,
+    name,
+    type: 'VMFS',
+    url: '',
+    capacityBytes: 2 ** 40,
+    freeBytes: 2 ** 40,
+    accessible: true,
+    inMaintenanceMode: false,
+    nas: undefined,
+    hosts: ['host-1'],
+    ...changes,
+  };
+}
+
 export class FakeTarget {
+  production: Datastore[] = [fakeDatastore('prod')];
+  /** A host alone unless said otherwise. */
+  isVirtualCenter = false;
+  /** What the target itself says against a migration. */
+  relocateCheck: RelocateCheck = { errors: [], warnings: [] };
+  /** A migration that runs at the target: it ends when somebody says how, or asks to cancel it. */
+  migration: FakeMigration | undefined;
   hosts: Host[] = [fakeHost];
   readonly mounts = new Map<string, NasDatastoreSpec>();
   /** Port groups without uplink, with their vSwitches. */
@@ -69,7 +97,7 @@ export class FakeTarget {
   #login({ password }: TargetLogin): Vsphere {
     if (this.isDown) throw new VsphereError('TargetUnavailable', 'esx:443 does not answer');
     if (password !== this.password) throw new VsphereError('InvalidLogin', 'wrong user name or password');
-    return this.vsphere;
+    return { ...this.vsphere, isVirtualCenter: this.isVirtualCenter };
   }
 
   #arrive(call: keyof Vsphere): void {
@@ -123,7 +151,6 @@ export class FakeTarget {
       fullName: 'fake',
       instanceUuid: undefined,
     },
-    isVirtualCenter: false,
     inventory: async () => this.#inventory(),
     licence: async () => ({ allowsWrites: this.allowsWrites, edition: 'fake' }),
     listVms: () => this.#list(),
@@ -172,9 +199,56 @@ export class FakeTarget {
     powerOnVm: async (moref) =>
       this.change(moref, { powerState: 'poweredOn', guestHeartbeatStatus: 'green' }),
     powerOffVm: async (moref) => this.change(moref, { powerState: 'poweredOff' }),
+    reconfigureVm: async (moref, spec) => this.#reconfigure(moref, spec),
+    checkRelocate: async () => this.relocateCheck,
+    relocateVm: async (moref, spec, options) => this.#relocate(moref, spec, options),
     waitForVm: (moref, predicate, options) => this.#waitFor(moref, predicate, options),
   };
   readonly vsphere = this.#calls as Vsphere;
+
+  #reconfigure(moref: string, { extraConfig = {}, annotation }: ReconfigureSpec): void {
+    this.#arrive('reconfigureVm');
+    const vm = this.vms.get(moref);
+    if (vm === undefined) throw new VsphereError('NotFound', `no VM ${moref}`);
+    const merged = Object.entries({ ...vm.extraConfig, ...extraConfig });
+    this.change(moref, {
+      extraConfig: Object.fromEntries(merged.filter(([, value]) => value !== '')),
+      ...(annotation === undefined ? {} : { annotation }),
+    });
+  }
+
+  /** As a real one: attaches to what runs, finds done what is done, begins nothing for who has given up already. */
+  async #relocate(moref: string, spec: RelocateSpec, options: RelocateOptions = {}): Promise<void> {
+    this.#arrive('relocateVm');
+    const { signal, detach, onProgress } = options;
+    if (this.migration === undefined) {
+      const name = this.production.find((each) => each.moref === spec.datastore)?.name ?? '';
+      if (this.vms.get(moref)?.vmPathName.startsWith(`[${name}] `) === true) return;
+      if (signal?.aborted === true) throw new VsphereError('Cancelled', 'cancelled before it began');
+      this.migration = fakeMigration(() => this.#arriveAt(moref, name));
+    }
+    const { migration } = this;
+    onProgress?.(50);
+    if (signal?.aborted === true) migration.end('cancelled');
+    const left = new Promise<never>((_, reject) => {
+      detach?.addEventListener('abort', () => reject(new VsphereError('Cancelled', 'nobody waits any more')));
+    });
+    try {
+      await Promise.race([migration.ended, left]);
+    } finally {
+      if (migration.isOver()) this.migration = undefined;
+    }
+  }
+
+  #arriveAt(moref: string, datastore: string): void {
+    const vm = this.vms.get(moref);
+    if (vm === undefined) return;
+    const moved = (file: string): string => file.replace(/^\[[^\]]+\] [^/]+\//, `[${datastore}] ${vm.name}/`);
+    this.change(moref, {
+      vmPathName: moved(vm.vmPathName),
+      disks: vm.disks.map((disk) => ({ ...disk, fileName: moved(disk.fileName), parents: [] })),
+    });
+  }
 
   async #waitFor(
     ...[moref, predicate, options]: Parameters<Vsphere['waitForVm']>
@@ -198,16 +272,48 @@ export class FakeTarget {
         capacityBytes: 1,
         freeBytes: 1,
         accessible: true,
+        inMaintenanceMode: false,
         nas: { remoteHost, remotePath },
         hosts: ['host-1'],
       }),
     );
-    return { hosts: this.hosts, datastores, folders: [], resourcePools: [] };
+    return {
+      hosts: this.hosts,
+      datastores: [...datastores, ...this.production],
+      folders: [],
+      resourcePools: [],
+    };
   }
 
   async *#list(): AsyncGenerator<VmSummary> {
     for (const vm of this.vms.values()) yield summary(vm);
   }
+}
+
+export interface FakeMigration {
+  readonly ended: Promise<unknown>;
+  isOver(): boolean;
+  end(how: 'done' | 'cancelled' | VsphereError): void;
+}
+
+function fakeMigration(arrive: () => void): FakeMigration {
+  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+  promise.catch(() => undefined);
+  let over = false;
+  return {
+    ended: promise,
+    isOver: () => over,
+    end: (how) => {
+      if (over) return;
+      over = true;
+      if (how === 'done') {
+        arrive();
+        resolve(undefined);
+      } else {
+        reject(how === 'cancelled' ? new VsphereError('Cancelled', 'the task was cancelled') : how);
+      }
+    },
+  };
 }
 
 const emptyVm: Omit<Vm, 'moref' | 'name' | 'vmPathName'> = {
@@ -226,6 +332,8 @@ const emptyVm: Omit<Vm, 'moref' | 'name' | 'vmPathName'> = {
   macs: [],
   extraConfig: {},
   annotation: '',
+  snapshots: [],
+  consolidationNeeded: false,
 };
 
 function summary({ moref, name, powerState, host, vmPathName, macs, extraConfig }: Vm): VmSummary {

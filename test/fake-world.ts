@@ -35,6 +35,8 @@ const fakeExport = (sessionId: string): SessionExport => ({
 });
 
 interface FakeVm {
+  /** The session's marks are on it. */
+  marked: boolean;
   sessionId: string;
   powerState: 'poweredOn' | 'poweredOff';
   standing: VmSighting['standing'];
@@ -53,6 +55,10 @@ export class FakeWorld {
   readonly faults = new Map<StepName, Fault>();
   /** What the verify finds. */
   findings: string[] = [];
+  /** A migration runs at the target, whoever waits for it. */
+  migrating: string | undefined;
+  /** The migration of its own accord comes to its end, or runs until somebody ends it. */
+  migrationEnds = true;
   /** The guest's heartbeat: comes at once, or never. */
   guestComes = true;
   #changed: (() => void)[] = [];
@@ -64,6 +70,7 @@ export class FakeWorld {
       ...[...this.leases].map((id) => `lease ${id}`),
       ...[...this.vms.keys()].map((moref) => `VM ${moref}`),
       ...(this.mounted ? ['mount'] : []),
+      ...(this.migrating === undefined ? [] : [`migration of ${this.migrating}`]),
       ...[...this.networks].map((id) => `network of ${id}`),
     ];
   }
@@ -101,6 +108,12 @@ export class FakeWorld {
     const vm = this.vms.get(moref);
     if (vm === undefined) return { standing: 'gone', powerState: undefined, detail: 'not in the inventory' };
     return { standing: vm.standing, powerState: vm.powerState, detail: `[${vm.standing}] web01.vmx` };
+  }
+
+  /** The VM is in production from here on. */
+  #arrive(moref: string): void {
+    this.migrating = undefined;
+    this.change(moref, { standing: 'moved' });
   }
 
   readonly activities: SiteActivities = {
@@ -142,7 +155,7 @@ export class FakeWorld {
     registerVm: async ({ sessionId, placement }) =>
       this.#step('registerVm', () => {
         const moref = `vm-${sessionId}`;
-        this.vms.set(moref, { sessionId, powerState: 'poweredOff', standing: 'ours' });
+        this.vms.set(moref, { sessionId, marked: true, powerState: 'poweredOff', standing: 'ours' });
         const { vmName, host, datastore } = placement;
         return { moref, name: vmName, hostName: host.name, datastore };
       }),
@@ -207,6 +220,39 @@ export class FakeWorld {
         if (report === undefined)
           throw ApplicationFailure.nonRetryable(`no report of ${drillId}`, 'NotFound');
         return { report, files: reportFiles(drillId) };
+      }),
+    finalizePreflight: async ({ moref, request }) =>
+      this.#step('finalizePreflight', () => ({
+        mode: this.vms.get(moref)?.powerState === 'poweredOn' ? ('live' as const) : ('cold' as const),
+        datastore: { moref: 'ds-1', name: request.datastore },
+        host: undefined,
+        folder: undefined,
+        resourcePool: undefined,
+        totalBytes: 1024,
+        warnings: [],
+      })),
+    migrateVm: async ({ moref, sessionId }) => {
+      const handle = Context.current().client.workflow.getHandle(sessionId);
+      await this.#step('migrateVm', () => {
+        if (this.vms.get(moref)?.standing === 'ours') this.migrating = moref;
+        if (this.migrationEnds) this.#arrive(moref);
+      });
+      const report = { kind: 'migration', percent: 50, bytesPerSecond: 100, leftMs: 5_000 };
+      await handle.signal(REPORT_SIGNAL, report);
+      if (this.migrating !== undefined) await untilCancelled();
+    },
+    endMigration: async ({ moref }) =>
+      this.#step('endMigration', () => {
+        this.migrating = undefined;
+        return this.#sight(moref);
+      }),
+    handOverVm: async ({ moref }) =>
+      this.#step('handOverVm', () => {
+        const vm = this.vms.get(moref);
+        if (vm === undefined) return { location: undefined };
+        if (vm.standing !== 'moved') throw ApplicationFailure.nonRetryable(`${moref} is here`, 'NotOurs');
+        vm.marked = false;
+        return { location: '[prod] web01/web01.vmx' };
       }),
     vaultInit: async ({ vault }) => this.#step('vaultInit', () => ({ vault, vaultId: 'v-1' })),
     vaultList: async ({ vault }) =>

@@ -3,6 +3,9 @@ import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import {
+  type CancelFinalizeResult,
+  type FinalizeRequest,
+  type FinalizeResult,
   SessionMessage,
   type SessionState,
   type SessionStatus,
@@ -19,6 +22,9 @@ export interface TestSession {
   readonly handle: WorkflowHandleWithFirstExecutionRunId;
   status(): Promise<SessionStatus>;
   stop(): Promise<StopResult>;
+  /** To datastore `prod`, as the VM and the target allow, unless the request says otherwise. */
+  finalize(request?: Partial<FinalizeRequest>): Promise<FinalizeResult>;
+  cancelFinalize(): Promise<CancelFinalizeResult>;
   untilState(state: SessionState): Promise<SessionStatus>;
 }
 
@@ -84,6 +90,11 @@ async function startSession(temporal: TestWorkflowEnvironment, input: StartInput
     handle,
     status,
     stop: () => session.executeUpdate<StopResult, [object]>(SessionMessage.stop, { args: [{}] }),
+    finalize: (request = {}) =>
+      session.executeUpdate<FinalizeResult, [FinalizeRequest]>(SessionMessage.finalize, {
+        args: [{ datastore: 'prod', vmotion: 'auto', ...request }],
+      }),
+    cancelFinalize: () => session.executeUpdate<CancelFinalizeResult, []>(SessionMessage.cancelFinalize),
     untilState: (state) =>
       eventually(`state ${state}`, async () => {
         const now = await status();

@@ -2,7 +2,7 @@
 // of it gets. Nothing here knows of vaults, NFS or vSphere.
 export { hardwareFindings } from './hardware-findings.ts';
 export { openVmFolder } from './open-vm-folder.ts';
-export { publishedVmx, SESSION_KEY } from './published-vmx.ts';
+export { publishedVmx, SESSION_KEY, withoutMark } from './published-vmx.ts';
 export * from './types.ts';
 export { VmFolderError, type VmFolderErrorCode } from './vm-folder-error.ts';
 export { parseDescriptor, publishedDescriptor, type VmdkDescriptor } from './vmdk-descriptor.ts';

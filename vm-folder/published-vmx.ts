@@ -45,7 +45,7 @@ export function publishedVmx(vmx: Vmx, options: PublishOptions): string {
 function identity(vmx: Vmx, { sessionId, displayName }: PublishOptions): Record<string, string> {
   const nvram = vmx.get('nvram');
   const note = vmx.get('annotation') ?? '';
-  const mark = `[Run Direct session ${sessionId}: this VM runs from its backup]`;
+  const mark = noteOf(sessionId);
   return {
     displayName,
     ...(nvram === undefined ? {} : { nvram: baseName(nvram) }),
@@ -53,6 +53,16 @@ function identity(vmx: Vmx, { sessionId, displayName }: PublishOptions): Record<
     'uuid.action': 'keep',
     [SESSION_KEY]: sessionId,
   };
+}
+
+/** What a person reads at the VM. */
+const noteOf = (sessionId: string): string =>
+  `[Run Direct session ${sessionId}: this VM runs from its backup]`;
+
+/** An annotation as it was before it was published; one without the session's note stays as it is. */
+export function withoutMark(annotation: string, sessionId: string): string {
+  const mark = noteOf(sessionId);
+  return annotation.replace(`\n${mark}`, '').replace(mark, '');
 }
 
 function diskNames(vmx: Vmx): Record<string, string> {

@@ -54,6 +54,18 @@ export const longSteps = (site: string): Proxy =>
     cancellationType: ActivityCancellationType.TRY_CANCEL,
   });
 
+/**
+ * The target's own long work: whatever happens to a worker, the next one goes on with it. A cancelled step is
+ * waited for, so that what ends the work at the target never runs beside what may begin it.
+ */
+export const migrationSteps = (site: string): Proxy =>
+  proxyOf(site, {
+    startToCloseTimeout: LONG_STEP,
+    heartbeatTimeout: HEARTBEAT_TIMEOUT,
+    retry: { ...quickRetry, maximumInterval: '1m' },
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  });
+
 export const watchSteps = (site: string): Proxy =>
   proxyOf(site, {
     startToCloseTimeout: WATCH_ROUND,

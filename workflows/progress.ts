@@ -1,5 +1,5 @@
-// How far a start is, in per cent. A step's weight is roughly its share of the time that a person waits; the
-// sum of the steps that were asked for is 100.
+// How far a start, or a finalize, is, in per cent. A step's weight is roughly its share of the time that a person
+// waits; the sum of the steps that were asked for is 100.
 import type { StartInput } from '../contract/index.ts';
 
 const weights = {
@@ -38,4 +38,12 @@ export function percentAt(
   const before = steps.slice(0, steps.indexOf(step)).reduce((sum, each) => sum + weights[each], 0);
   const clamped = Math.min(1, Math.max(0, fraction));
   return Math.floor((100 * (before + weights[step] * clamped)) / total);
+}
+
+/** What is left of a finalize after the migration: clean-up. */
+export const MIGRATED_PERCENT = 95;
+
+/** Per cent of a finalize whose migration is at `percent`; a whole number. */
+export function migrationPercent(percent: number): number {
+  return Math.floor((MIGRATED_PERCENT * Math.min(100, Math.max(0, percent))) / 100);
 }

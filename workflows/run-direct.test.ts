@@ -207,19 +207,6 @@ describe.concurrent('a running session', () => {
     expect(world.leftovers).toEqual([]);
   });
 
-  it('leaves a VM alone that was moved to production, and cleans up after it', async () => {
-    const world = new FakeWorld();
-    const input = startInput();
-    const moref = `vm-${input.sessionId}`;
-    await withSession(input, world, async (session) => {
-      await session.untilState('running');
-      world.change(moref, { standing: 'moved' });
-      expect(await session.stop()).toMatchObject({ state: 'finalized' });
-    });
-    expect(world.vms.get(moref)).toMatchObject({ powerState: 'poweredOn' });
-    expect(world.leftovers).toEqual([`VM ${moref}`]);
-  });
-
   it('goes on when a part of its VM was moved, and the stop says so', async () => {
     const world = new FakeWorld();
     const input = startInput();

@@ -3,7 +3,7 @@ import type { StartInput } from '../../contract/index.ts';
 import type { Host, Inventory } from '../../vsphere/index.ts';
 import type { Findings } from './findings.ts';
 
-type Wanted = StartInput['placement'];
+type Wanted = Pick<StartInput['placement'], 'host' | 'folder' | 'resourcePool'>;
 
 export interface ChosenPlace {
   readonly host: Host;

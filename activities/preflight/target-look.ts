@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { datastoreName, type StartInput } from '../../contract/index.ts';
 import type { Inventory, VmSummary, Vsphere } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
+import { lookAtDestination } from '../finalize/destination.ts';
 import type { Step } from '../step.ts';
 import { withTarget } from '../target.ts';
 import type { BackupLook } from './backup-look.ts';
@@ -40,6 +41,7 @@ export async function lookAtTarget(
       if (place === undefined) return undefined;
       lookAtDatastore(inventory, place, datastore, others.gateway, found);
       lookAtNetworks(place, input, others.backup, found);
+      lookAtAutoMigrate(vsphere, inventory, input, { place, datastore, others }, found);
       return { targetId: targetIdOf(vsphere, input), place, datastore };
     }),
   );
@@ -68,7 +70,8 @@ async function lookAtVms(
       found.error('NameTaken', `The target has a VM named ${name} (${vm.moref}). Name this one with --name`);
     }
     const shared = vm.macs.filter((mac) => macs.has(mac.toLowerCase()));
-    if (vm.powerState !== 'poweredOn' || shared.length === 0 || placement.network !== 'original') continue;
+    if (vm.powerState !== 'poweredOn' || shared.length === 0 || placement.network === 'disconnected')
+      continue;
     found.error(
       'OriginalRunning',
       `${vm.name} (${vm.moref}) runs with the same MAC address (${shared.join(', ')}). ` +
@@ -97,13 +100,31 @@ function lookAtDatastore(
   );
 }
 
+/** Where the VM is to go as soon as it runs: said now, before anything is touched. */
+function lookAtAutoMigrate(
+  { isVirtualCenter }: Vsphere,
+  inventory: Inventory,
+  { autoMigrate, powerOn }: StartInput,
+  { place, datastore, others }: { place: ChosenPlace; datastore: string; others: Others },
+  found: Findings,
+): void {
+  if (autoMigrate === undefined) return;
+  const migrant = {
+    host: place.host,
+    mode: powerOn ? 'live' : 'cold',
+    provisionedBytes: others.backup?.provisionedBytes ?? 0,
+    gateway: { datastore, remoteHost: others.gateway?.advertise },
+  } as const;
+  lookAtDestination(inventory, isVirtualCenter, autoMigrate, migrant, found);
+}
+
 function lookAtNetworks(
   { host }: ChosenPlace,
   { placement }: StartInput,
   backup: BackupLook | undefined,
   found: Findings,
 ): void {
-  if (placement.network !== 'original') return;
+  if (placement.network === 'disconnected') return;
   const known = new Set(host.networks.map(({ name }) => name));
   const missing = [...new Set(backup?.networks)].filter((name) => !known.has(name));
   if (missing.length === 0) return;

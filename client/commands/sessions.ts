@@ -20,6 +20,7 @@ const states = {
   preflight: true,
   starting: true,
   running: true,
+  finalizing: true,
   stopping: true,
   stopped: true,
   finalized: true,

@@ -1,0 +1,109 @@
+// Looks at everything that a finalize needs before anything is touched, and answers with all findings at once:
+// the VM is still the session's, the target can migrate it, the datastore has room, and the target's own check of
+// the migration (licences, compatibility, devices) is clean.
+import {
+  type FinalizePlan,
+  type FinalizeRequest,
+  type FinalizeStepInput,
+  finalizeRequestSchema,
+} from '../../contract/index.ts';
+import type { Vm, Vsphere } from '../../vsphere/index.ts';
+import type { ActivityDeps } from '../deps.ts';
+import { parsed } from '../parsed.ts';
+import { type Findings, failureForFindings, findings } from '../preflight/findings.ts';
+import type { Step } from '../step.ts';
+import { assertOwnSession, withTarget } from '../target.ts';
+import { standingOf } from '../vm-standing.ts';
+import { lookAtDestination } from './destination.ts';
+import { relocateSpec } from './relocate-spec.ts';
+
+const MAX_ATTEMPTS = 3;
+
+export async function finalizePreflight(
+  deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
+  input: FinalizeStepInput,
+  step: Step,
+): Promise<FinalizePlan> {
+  assertOwnSession(step, input.sessionId);
+  const request = parsed(finalizeRequestSchema, input.request);
+  const found = findings(step.attempt < MAX_ATTEMPTS);
+  const plan = await found.look(() =>
+    withTarget(deps, step, input.target, (vsphere) => look(vsphere, { ...input, request }, step, found)),
+  );
+  const failure = failureForFindings(found.all);
+  if (failure !== undefined) throw failure;
+  if (plan === undefined) throw new Error('the preflight of the finalize ended without an answer');
+  return { ...plan, warnings: found.all };
+}
+
+type Chosen = Omit<FinalizePlan, 'warnings'>;
+
+async function look(
+  vsphere: Vsphere,
+  input: FinalizeStepInput,
+  step: Step,
+  found: Findings,
+): Promise<Chosen | undefined> {
+  const { signal } = step;
+  const vm = await vsphere.readVm(input.moref, { signal });
+  if (vm === undefined) {
+    found.error('NotFound', `The session's VM ${input.moref} is not in the target's inventory any more`);
+    return undefined;
+  }
+  lookAtVm(vm, input, found);
+  const inventory = await vsphere.inventory({ signal });
+  const host = inventory.hosts.find(({ moref }) => moref === vm.host);
+  if (host === undefined) {
+    found.error('NotFound', `${vm.name} runs on a host that the account can't see (${vm.host ?? 'none'})`);
+    return undefined;
+  }
+  const mode = vm.powerState === 'poweredOn' ? 'live' : 'cold';
+  const totalBytes = vm.disks.reduce((sum, { capacityBytes }) => sum + capacityBytes, 0);
+  const gateway = { datastore: input.placement.datastore, remoteHost: input.exported.remoteHost };
+  const migrant = { host, mode, gateway, provisionedBytes: totalBytes } as const;
+  const where = lookAtDestination(inventory, vsphere.isVirtualCenter, input.request, migrant, found);
+  if (where === undefined) return undefined;
+  const chosen: Chosen = { mode, totalBytes, ...where };
+  await askTarget(vsphere, vm, chosen, step, found);
+  return chosen;
+}
+
+function lookAtVm(vm: Vm, input: FinalizeStepInput, found: Findings): void {
+  const { standing, detail } = standingOf(vm, input);
+  if (standing !== 'ours') {
+    found.error(
+      'VmMoved',
+      `${vm.name} is not as the session made it: somebody moved or changed it (${detail})`,
+    );
+  }
+  lookAtPower(vm, input.request, found);
+}
+
+function lookAtPower({ name, powerState }: Vm, { vmotion }: FinalizeRequest, found: Findings): void {
+  if (powerState === 'suspended') {
+    found.error(
+      'VmSuspended',
+      `${name} is suspended. Resume it for a live migration, or power it off for a cold one`,
+    );
+  } else if (powerState === 'poweredOff' && vmotion === 'live') {
+    found.error(
+      'VmPoweredOff',
+      `${name} is powered off, and --vmotion live was asked for. Power it on, or leave --vmotion out`,
+    );
+  }
+}
+
+/** What the target itself says against it; each finding's code is the fault's name. */
+async function askTarget(
+  vsphere: Vsphere,
+  vm: Vm,
+  chosen: Chosen,
+  { signal }: Step,
+  found: Findings,
+): Promise<void> {
+  const check = await vsphere.checkRelocate(vm.moref, relocateSpec(chosen), { signal });
+  for (const { fault, text } of check.errors) {
+    found.error(fault, `The target can't migrate ${vm.name} to datastore ${chosen.datastore.name}: ${text}`);
+  }
+  for (const { fault, text } of check.warnings) found.warning(fault, `The target warns: ${text}`);
+}

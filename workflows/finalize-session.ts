@@ -1,0 +1,256 @@
+// Takes a running session's VM to its permanent place, and ends the session there.
+//
+//   preflight → (verify is done) → migrate → hand over → unmount → drop the export
+//
+// The guest runs all the time. Until the target has switched the VM over, a failure or a cancel leaves it where it
+// was, with every change: the session runs on and can be finalized again. Which side of that point it is on is
+// never guessed: after a migration that did not say that it succeeded, the target is asked where the VM is. From
+// there on there is only clean-up, which is tried until it is done. A VM that somebody migrated by hand enters at
+// "hand over".
+import { condition } from '@temporalio/workflow';
+import {
+  DEFAULT_STEP_TIMEOUT_MS,
+  type FinalizePlan,
+  type FinalizeRequest,
+  type FinalizeResult,
+  type FinalizeStatus,
+  type SessionStatus,
+  type VmSighting,
+} from '../contract/index.ts';
+import { migrationSteps, startSteps, undoSteps } from './activities-of.ts';
+import { failureFrom, type Reason, reasonOf, sentence } from './failure.ts';
+import type { FinalizeDesk } from './finalize-desk.ts';
+import { MIGRATED_PERCENT } from './progress.ts';
+import { removeTraces, take } from './remove-traces.ts';
+import { type RunningSession, runningVmStep, type Session } from './session.ts';
+
+/**
+ * `failed`: the VM is where it was and the session runs on. `stuck`: the VM is in production, and what it left
+ * behind could not be removed.
+ */
+export type FinalizeOutcome =
+  | { readonly kind: 'finalized'; readonly result: FinalizeResult }
+  | { readonly kind: 'failed'; readonly reason: Reason }
+  | { readonly kind: 'stuck'; readonly reason: Reason };
+
+/** @param onGone is called when the VM is off the session: what watches it may stop now. */
+export async function finalizeSession(
+  session: Session,
+  running: RunningSession,
+  request: FinalizeRequest,
+  desk: Pick<FinalizeDesk, 'cancellable'>,
+  onGone: () => void,
+): Promise<FinalizeOutcome> {
+  const { record } = session;
+  const before = begin(session, { mode: undefined, datastore: request.datastore });
+  record.say(`Finalize: ${running.vm.name} goes to datastore ${request.datastore}`);
+  const prepared = await attempt('preparing the finalize', () =>
+    desk.cancellable(() => prepare(session, running, request)),
+  );
+  if ('reason' in prepared) return goBack(session, before, prepared.reason);
+  const plan = prepared.value;
+  const migrated = await attempt('the migration', () =>
+    desk.cancellable(() => migrate(session, running, plan)),
+  );
+  if ('reason' in migrated) {
+    const reason = await notMigrated(session, running, plan, migrated.reason);
+    if (reason !== undefined) return goBack(session, before, reason);
+  }
+  return settle(session, running, before, onGone);
+}
+
+/** Somebody has migrated it in the vSphere Client: it is in production, and only clean-up is left. */
+export async function finalizeByHand(
+  session: Session,
+  running: RunningSession,
+  onGone: () => void,
+): Promise<FinalizeOutcome> {
+  const before = begin(session, { mode: 'byHand', datastore: undefined });
+  session.record.say(
+    `${running.vm.name} was migrated to production storage by hand: it counts as finalized, and only the session's ` +
+      'marks are taken off it',
+  );
+  return settle(session, running, before, onGone);
+}
+
+type Before = Pick<SessionStatus, 'status'>;
+
+function begin({ record }: Session, chosen: Pick<FinalizeStatus, 'mode' | 'datastore'>): Before {
+  const { status } = record.status();
+  const finalize: FinalizeStatus = {
+    ...chosen,
+    outcome: 'underWay',
+    startedAt: new Date().toISOString(),
+    percent: 0,
+    totalBytes: undefined,
+    bytesPerSecond: undefined,
+    leftMs: undefined,
+    durationMs: undefined,
+    guestAwayMs: undefined,
+    failure: undefined,
+  };
+  record.update({
+    state: 'finalizing',
+    status: 'In progress',
+    step: 'finalizePreflight',
+    progressPercent: 0,
+    finalize,
+  });
+  return { status };
+}
+
+/** Chooses the way, and waits until the chain is known to be whole: what goes to production must be. */
+async function prepare(
+  session: Session,
+  running: RunningSession,
+  request: FinalizeRequest,
+): Promise<FinalizePlan> {
+  const { input, record } = session;
+  const steps = startSteps(input.site, input.stepTimeoutMs ?? DEFAULT_STEP_TIMEOUT_MS);
+  const plan = await steps.finalizePreflight({ ...runningVmStep(session, running), request });
+  for (const warning of plan.warnings) record.say(warning.message, 'warning');
+  record.migration({ mode: plan.mode, totalBytes: plan.totalBytes });
+  const way = plan.mode === 'live' ? 'live, the guest runs all the time' : 'cold, the VM is powered off';
+  record.say(`Preflight of the finalize passed: ${running.vm.name} is migrated ${way}`);
+  await verified(session);
+  return plan;
+}
+
+async function verified({ record }: Session): Promise<void> {
+  const isOpen = (): boolean => ['waiting', 'running'].includes(record.status().verify.state);
+  if (isOpen()) {
+    record.update({ step: 'verify' });
+    record.say('The finalize waits for the verify to end');
+    await condition(() => !isOpen());
+  }
+  const { state, findings } = record.status().verify;
+  if (state !== 'failed') return;
+  const message =
+    `The verify found damage, so the VM is not taken to production as it is. ` +
+    findings.map(sentence).join(' ');
+  throw failureFrom({ type: 'BlockCorrupt', message: message.trim(), details: [] });
+}
+
+async function migrate(session: Session, running: RunningSession, plan: FinalizePlan): Promise<void> {
+  const { input, record } = session;
+  record.update({ step: 'migrateVm' });
+  record.say(`The target migrates ${running.vm.name} to datastore ${plan.datastore.name}`);
+  await migrationSteps(input.site).migrateVm({ ...runningVmStep(session, running), plan });
+  record.say(`${running.vm.name} is migrated: every file of it lies on datastore ${plan.datastore.name}`);
+}
+
+/** Undefined when the VM is in production all the same; else why it is not, the migration being over for sure. */
+async function notMigrated(
+  session: Session,
+  running: RunningSession,
+  plan: FinalizePlan,
+  reason: Reason,
+): Promise<Reason | undefined> {
+  const { input, record } = session;
+  let seen: VmSighting | undefined;
+  const unknown = await take(session, 'end the migration', async () => {
+    seen = await undoSteps(input.site).endMigration({ ...runningVmStep(session, running), plan });
+  });
+  if (unknown !== undefined) {
+    return {
+      ...reason,
+      message: `${sentence(reason.message)} Where the VM is, is not known: ${unknown.message}`,
+    };
+  }
+  if (seen?.standing === 'moved') {
+    record.say('The migration had come to its end all the same', 'warning');
+    return undefined;
+  }
+  if (seen?.standing === 'ours') return reason;
+  const what = seen?.standing === 'gone' ? 'is not in the inventory any more' : 'lies only in part here now';
+  const message = `${sentence(reason.message)} ${running.vm.name} ${what} (${seen?.detail ?? ''})`;
+  return { type: 'VmMoved', message, details: [] };
+}
+
+/** The VM is in production. */
+async function settle(
+  session: Session,
+  running: RunningSession,
+  before: Before,
+  onGone: () => void,
+): Promise<FinalizeOutcome> {
+  const { input, record } = session;
+  record.update({ progressPercent: MIGRATED_PERCENT });
+  let location: string | undefined;
+  const kept = await take(session, "take the session's marks off the VM", async () => {
+    ({ location } = await undoSteps(input.site).handOverVm(runningVmStep(session, running)));
+  });
+  if (kept !== undefined) return goBack(session, before, kept);
+  onGone();
+  record.say(
+    location === undefined
+      ? `${running.vm.name} is not in the inventory any more`
+      : `${running.vm.name} is in production: ${location}`,
+  );
+  const left = await removeTraces(session, running);
+  if (left !== undefined) return { kind: 'stuck', reason: left };
+  return { kind: 'finalized', result: finish(session, running, location) };
+}
+
+function finish(
+  { input, record }: Session,
+  { vm }: RunningSession,
+  location: string | undefined,
+): FinalizeResult {
+  const { finalize } = record.status();
+  const mode = finalize?.mode ?? 'byHand';
+  const datastore = datastoreOf(location) ?? finalize?.datastore;
+  const durationMs = Date.now() - Date.parse(finalize?.startedAt ?? new Date().toISOString());
+  const guestAwayMs = mode === 'live' ? 0 : undefined;
+  record.update({ vm: location === undefined ? undefined : { ...vm, datastore: datastore ?? '' } });
+  record.migration({ outcome: 'done', percent: 100, leftMs: undefined, datastore, durationMs, guestAwayMs });
+  const movedBytes = finalize?.totalBytes;
+  return {
+    sessionId: input.sessionId,
+    state: 'finalized',
+    mode,
+    datastore,
+    movedBytes,
+    durationMs,
+    guestAwayMs,
+  };
+}
+
+const datastoreOf = (location: string | undefined): string | undefined =>
+  /^\[(.+?)\] /.exec(location ?? '')?.[1];
+
+function goBack({ record }: Session, before: Before, reason: Reason): FinalizeOutcome {
+  const wasCancelled = reason.type === 'FinalizeCancelled';
+  const now = record.status();
+  const concern = !wasCancelled || now.guest === 'silent' ? 'Warning' : before.status;
+  const isDamaged = now.status === 'Error' || before.status === 'Error' || reason.type === 'BlockCorrupt';
+  record.migration({
+    outcome: wasCancelled ? 'cancelled' : 'failed',
+    bytesPerSecond: undefined,
+    leftMs: undefined,
+    failure: wasCancelled ? undefined : { type: reason.type, message: reason.message },
+  });
+  record.update({
+    state: 'running',
+    step: 'running',
+    progressPercent: 100,
+    status: isDamaged ? 'Error' : concern,
+  });
+  const next = 'It runs from its backup as before, with every change';
+  if (wasCancelled) record.say(`The finalize was cancelled. ${next}`, 'warning');
+  else record.say(`Not finalized: ${sentence(reason.message)} ${next}`, 'error');
+  return { kind: 'failed', reason };
+}
+
+type Attempt<T> = { readonly value: T } | { readonly reason: Reason };
+
+/** Where a session runs, nothing is cancelled but by a `cancelFinalize`. */
+async function attempt<T>(what: string, body: () => Promise<T>): Promise<Attempt<T>> {
+  try {
+    return { value: await body() };
+  } catch (error) {
+    const reason = reasonOf(error, what);
+    if (reason.type !== 'Cancelled') return { reason };
+    return { reason: { type: 'FinalizeCancelled', message: 'the finalize was cancelled', details: [] } };
+  }
+}

@@ -1,0 +1,42 @@
+// What the end of a session has in common, however it ends: the datastore goes when nobody else needs it, then
+// the export with its changes. Each step is tried until it is done, and says what it waits for.
+import { undoSteps } from './activities-of.ts';
+import { type Compensation, insist } from './compensation.ts';
+import { type Reason, sentence } from './failure.ts';
+import { type RunningSession, runningVmStep, type Session } from './session.ts';
+
+/** Answers why it was given up, if it was. */
+export async function removeTraces(session: Session, running: RunningSession): Promise<Reason | undefined> {
+  const { input, record } = session;
+  const steps = undoSteps(input.site);
+  const stays = await take(session, 'unmount the datastore', async () => {
+    const { unmounted, reason } = await steps.unmount(runningVmStep(session, running));
+    const { datastore, host } = running.placement;
+    record.say(
+      unmounted
+        ? `Datastore ${datastore} is unmounted from host ${host.name}`
+        : `Datastore ${datastore} stays on host ${host.name}: ${reason ?? 'it is in use'}`,
+    );
+  });
+  if (stays !== undefined) return stays;
+  const kept = await take(session, 'drop the export', () => steps.dropExport({ sessionId: input.sessionId }));
+  if (kept !== undefined) return kept;
+  record.say('Export and changes are dropped');
+  return undefined;
+}
+
+/** One step of the end, insisted on; answers why it was given up, if it was. */
+export function take(
+  { record }: Session,
+  name: string,
+  run: Compensation['run'],
+  worthWaiting?: (reason: Reason) => boolean,
+): Promise<Reason | undefined> {
+  record.update({ step: name });
+  const onWaiting = (what: string, reason: Reason, waitMs: number): void =>
+    record.say(
+      `Could not ${what}: ${sentence(reason.message)} Tries again in ${Math.round(waitMs / 1000)} s`,
+      'warning',
+    );
+  return insist({ name, run }, { onWaiting }, worthWaiting);
+}
