@@ -127,6 +127,19 @@ describe('opening a VM folder', () => {
     await expect(openIt()).rejects.toMatchObject({ code: 'SourceInvalid', message: /nowhere/ });
   });
 
+  it('leaves out no hard disk, whatever its file is called', async () => {
+    const disk = (fileName: string) =>
+      makeVm(
+        'scsi0:1.present = "TRUE"',
+        'scsi0:1.deviceType = "scsi-hardDisk"',
+        `scsi0:1.fileName = "${fileName}"`,
+      );
+    await disk('/etc/hostname');
+    await expect(openIt()).rejects.toMatchObject({ code: 'SourceInvalid', message: /etc.hostname/ });
+    await disk('data.disk');
+    await expect(openIt()).rejects.toMatchObject({ code: 'SourceInvalid', message: /data.disk/ });
+  });
+
   it.each(['/etc/passwd.vmdk', '../../secret.vmdk', '[ds1] ../../secret.vmdk'])(
     'does not follow the path %s',
     async (fileName) => {

@@ -8,6 +8,7 @@ const DISK_FILE = /^((?:scsi|sata|ide|nvme)\d+:\d+)\.filename$/;
 const REMOVABLE = /^((?:(?:scsi|sata|ide)\d+:\d+)|floppy\d+)\.filename$/;
 const NIC_PRESENT = /^(ethernet\d+)\.present$/;
 const DESCRIPTOR_END = /\.vmdk$/i;
+const HARD_DISK = /harddisk$/i;
 /** Backings without a medium: none, the host's drive by itself, a client's drive. */
 const NO_MEDIUM = new Set(['', 'emptybackingstring', 'auto detect', 'auto']);
 
@@ -70,8 +71,10 @@ export function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1).replace(/^\[[^\]]*\]\s*/, '');
 }
 
+/** By its file's name or by what it says to be: a disk of another name is an error to be told, not one to be left out. */
 function isDisk(vmx: Vmx, device: string, fileName: string): boolean {
-  return DESCRIPTOR_END.test(fileName) && !isOpticalDrive(vmx, device);
+  const type = vmx.get(`${device}.deviceType`) ?? '';
+  return (DESCRIPTOR_END.test(fileName) || HARD_DISK.test(type)) && !isOpticalDrive(vmx, device);
 }
 
 function isOpticalDrive(vmx: Vmx, device: string): boolean {
