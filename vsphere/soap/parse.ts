@@ -33,6 +33,9 @@ const parser = new XMLParser({
   cdataPropName: CDATA,
 });
 
+/** The tag that a text ends with, without its prefix. */
+const END_TAG = /<\/(?:[^<>/:]+:)?([^<>/:\s]+)\s*>\s*$/;
+
 /** Throws `TargetUnavailable` for what is not XML or brings a document type of its own. */
 export function parseXml(text: string): XmlElement {
   if (text.includes('<!DOCTYPE')) throw notXml('it has a document type');
@@ -45,7 +48,7 @@ export function parseXml(text: string): XmlElement {
   const root = elementsOf(nodes)[0];
   if (root === undefined) throw notXml('it has no element');
   // The parser closes what is left open, so half an answer would pass for a whole one.
-  if (!new RegExp(`</([^<>/:]+:)?${root.name}\\s*>\\s*$`).test(text)) throw notXml('it is cut off');
+  if (END_TAG.exec(text)?.[1] !== root.name) throw notXml('it is cut off');
   return root;
 }
 
