@@ -70,8 +70,8 @@ export class FakeWorld {
       ...[...this.leases].map((id) => `lease ${id}`),
       ...[...this.vms.keys()].map((moref) => `VM ${moref}`),
       ...(this.mounted ? ['mount'] : []),
-      ...(this.migrating === undefined ? [] : [`migration of ${this.migrating}`]),
       ...[...this.networks].map((id) => `network of ${id}`),
+      ...(this.migrating === undefined ? [] : [`migration of ${this.migrating}`]),
     ];
   }
 
@@ -155,7 +155,12 @@ export class FakeWorld {
     registerVm: async ({ sessionId, placement }) =>
       this.#step('registerVm', () => {
         const moref = `vm-${sessionId}`;
-        this.vms.set(moref, { sessionId, marked: true, powerState: 'poweredOff', standing: 'ours' });
+        this.vms.set(moref, {
+          sessionId,
+          marked: true,
+          powerState: 'poweredOff',
+          standing: 'ours',
+        });
         const { vmName, host, datastore } = placement;
         return { moref, name: vmName, hostName: host.name, datastore };
       }),
@@ -188,39 +193,6 @@ export class FakeWorld {
         await Promise.race([change, cancelled, heartbeats()]);
       }
     },
-    openDrill: async () => this.#step('openDrill', () => ({ host: fakePlacement.host })),
-    makeDrillNetwork: async ({ drillId }) =>
-      this.#step('makeDrillNetwork', () => {
-        this.networks.add(drillId);
-      }),
-    removeDrillNetwork: async ({ drillId }) =>
-      this.#step('removeDrillNetwork', () => {
-        if (this.vms.size > 0) throw ApplicationFailure.retryable('a VM is on it', 'ResourceInUse');
-        this.networks.delete(drillId);
-      }),
-    takeDrillPicture: async ({ sessionId }) =>
-      this.#step('takeDrillPicture', () => ({
-        file: `${sessionId}.png`,
-        sha256: '0'.repeat(64),
-        sizeBytes: 70,
-      })),
-    writeDrillReport: async ({ drillId, report }) =>
-      this.#step('writeDrillReport', () => {
-        this.reports.set(drillId, report);
-        return reportFiles(drillId);
-      }),
-    drillReports: async () =>
-      this.#step('drillReports', () => ({
-        drills: [...this.reports].map(([id, report]) => ({ report, files: reportFiles(id) })),
-        damaged: [],
-      })),
-    drillReport: async ({ drillId }) =>
-      this.#step('drillReport', () => {
-        const report = this.reports.get(drillId);
-        if (report === undefined)
-          throw ApplicationFailure.nonRetryable(`no report of ${drillId}`, 'NotFound');
-        return { report, files: reportFiles(drillId) };
-      }),
     finalizePreflight: async ({ moref, request }) =>
       this.#step('finalizePreflight', () => ({
         mode: this.vms.get(moref)?.powerState === 'poweredOn' ? ('live' as const) : ('cold' as const),
@@ -253,6 +225,39 @@ export class FakeWorld {
         if (vm.standing !== 'moved') throw ApplicationFailure.nonRetryable(`${moref} is here`, 'NotOurs');
         vm.marked = false;
         return { location: '[prod] web01/web01.vmx' };
+      }),
+    openDrill: async () => this.#step('openDrill', () => ({ host: fakePlacement.host })),
+    makeDrillNetwork: async ({ drillId }) =>
+      this.#step('makeDrillNetwork', () => {
+        this.networks.add(drillId);
+      }),
+    removeDrillNetwork: async ({ drillId }) =>
+      this.#step('removeDrillNetwork', () => {
+        if (this.vms.size > 0) throw ApplicationFailure.retryable('a VM is on it', 'ResourceInUse');
+        this.networks.delete(drillId);
+      }),
+    takeDrillPicture: async ({ sessionId }) =>
+      this.#step('takeDrillPicture', () => ({
+        file: `${sessionId}.png`,
+        sha256: '0'.repeat(64),
+        sizeBytes: 70,
+      })),
+    writeDrillReport: async ({ drillId, report }) =>
+      this.#step('writeDrillReport', () => {
+        this.reports.set(drillId, report);
+        return reportFiles(drillId);
+      }),
+    drillReports: async () =>
+      this.#step('drillReports', () => ({
+        drills: [...this.reports].map(([id, report]) => ({ report, files: reportFiles(id) })),
+        damaged: [],
+      })),
+    drillReport: async ({ drillId }) =>
+      this.#step('drillReport', () => {
+        const report = this.reports.get(drillId);
+        if (report === undefined)
+          throw ApplicationFailure.nonRetryable(`no report of ${drillId}`, 'NotFound');
+        return { report, files: reportFiles(drillId) };
       }),
     vaultInit: async ({ vault }) => this.#step('vaultInit', () => ({ vault, vaultId: 'v-1' })),
     vaultList: async ({ vault }) =>

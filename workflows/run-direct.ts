@@ -1,9 +1,11 @@
-// One session: a VM runs straight from its backup until it is stopped. The Workflow Id is the session's id.
+// One session: a VM runs straight from its backup until it is stopped or finalized. The Workflow Id is the
+// session's id.
 //
-//   preflight → (verify) → publish → mount → register → (power on) → running → stop
+//   preflight → (verify) → publish → mount → register → (power on) → running → stop or finalize
 //
 // A failure, a cancel or a stop before `running` undoes everything that was begun; the Workflow then ends with
-// the failure that began it, as cancelled, or with the answer `cancelled`. From `running` on only a stop ends it.
+// the failure that began it, as cancelled, or with the answer `cancelled`. From `running` on only a stop or a
+// finalize ends it, or somebody who migrates the VM by hand.
 
 import {
   allHandlersFinished,
@@ -24,9 +26,10 @@ import {
 } from '../contract/index.ts';
 import { type Compensations, compensations } from './compensation.ts';
 import { cancelled, failureFrom, type Reason, reasonOf, sentence } from './failure.ts';
+import { openFinalizeDesk } from './finalize-desk.ts';
 import { withLeftBehind } from './left-behind.ts';
 import { type OrderableStopDesk, withOrders } from './ordered-stop.ts';
-import { whileRunning } from './running.ts';
+import { type Desks, whileRunning } from './running.ts';
 import type { RunDirectInput, RunningSession, Session } from './session.ts';
 import { sessionRecord } from './session-record.ts';
 import { startSession } from './start-session.ts';
@@ -35,21 +38,35 @@ import { openStopDesk } from './stop-desk.ts';
 const statusQuery = defineQuery<SessionStatus>(SessionMessage.status);
 const reportSignal = defineSignal<[SessionReport]>(REPORT_SIGNAL);
 
-/** Ends when nothing of the session is left. Update `stop`, Query `status`; see contract/session.ts. */
+/**
+ * Ends when nothing of the session is left. Updates `stop`, `finalize` and `cancelFinalize`, Query `status`; see
+ * contract/session.ts.
+ */
 export async function runDirect(argument: RunDirectInput): Promise<StopResult> {
   const input = parse(argument);
   const record = sessionRecord(input, argument.resumed?.status);
   const session: Session = { input, record };
   const starting = new CancellationScope({ cancellable: true });
   const state = () => record.status().state;
-  const desk = withOrders(openStopDesk({ sessionId: input.sessionId, state }, () => starting.cancel()));
+  const { sessionId } = input;
+  const stop = withOrders(openStopDesk({ sessionId, state }, () => starting.cancel()));
+  const finalize = openFinalizeDesk({
+    sessionId,
+    state,
+    stopAsked: () => stop.pending() !== undefined,
+  });
+  const desks: Desks = { stop, finalize };
   setHandler(statusQuery, () => record.status());
   setHandler(reportSignal, (report) => record.report(report));
-  heedCancel(session, desk);
+  heedCancel(session, stop);
   try {
-    return await live(session, argument.resumed?.running, starting, desk);
+    return await live(session, argument.resumed?.running, starting, desks);
   } catch (error) {
-    if (!(error instanceof ContinueAsNew)) desk.answer({ failure: reasonOf(error, 'the session') });
+    if (!(error instanceof ContinueAsNew)) {
+      const failure = reasonOf(error, 'the session');
+      desks.stop.answer({ failure });
+      desks.finalize.answer({ failure });
+    }
     throw error;
   } finally {
     await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
@@ -60,7 +77,7 @@ async function live(
   session: Session,
   resumed: RunningSession | undefined,
   starting: CancellationScope,
-  desk: OrderableStopDesk,
+  desks: Desks,
 ): Promise<StopResult> {
   const undo = compensations();
   let running = resumed;
@@ -69,15 +86,21 @@ async function live(
       running = await starting.run(() => startSession(session, undo));
       enterRunning(session, running);
     } catch (error) {
-      const result = await undoStart(session, undo, error, desk.pending() !== undefined);
-      desk.answer({ result });
+      const result = await undoStart(session, undo, error, desks.stop.pending() !== undefined);
+      desks.stop.answer({ result });
       return result;
     }
   }
   const from = running;
-  const result = await CancellationScope.nonCancellable(() => whileRunning(session, from, desk));
+  const auto = resumed === undefined ? session.input.autoMigrate : undefined;
+  const { result, finalized } = await CancellationScope.nonCancellable(() =>
+    whileRunning(session, from, desks, auto),
+  );
   closeRunning(session, result);
-  desk.answer({ result });
+  desks.stop.answer({ result });
+  const message = `${result.sessionId} is ${result.state}: there is nothing to finalize`;
+  const failure = { type: 'NotRunning', message, details: [] };
+  desks.finalize.answer(finalized === undefined ? { failure } : { result: finalized });
   return result;
 }
 
@@ -96,8 +119,13 @@ function enterRunning({ record }: Session, { vm }: RunningSession): void {
 
 function closeRunning({ record }: Session, { state }: StopResult): void {
   record.timed('stoppedMs', Date.now());
-  record.update({ state, step: state, status: 'OK', powerState: undefined, vm: undefined });
-  record.say('Stopped: VM, datastore lease, export and changes are gone');
+  record.update({ state, step: state, status: 'OK', progressPercent: 100, powerState: undefined });
+  if (state !== 'finalized') record.update({ vm: undefined });
+  record.say(
+    state === 'finalized'
+      ? 'Finalized: the VM is in production; datastore lease, export and overlay are gone. Status OK'
+      : 'Stopped: VM, datastore lease, export and changes are gone',
+  );
 }
 
 /** Undoes what was begun. Ends with `cancelled` where a stop asked for it; else throws what ended the start. */

@@ -1,20 +1,31 @@
-// A session that runs, durably and for as long as it takes, until somebody says stop. Beside the wait: the
-// guest's first heartbeat, the verify of the chain, and an eye on the VM. A guest that powers itself off, or a
-// cancel of the Workflow, loses nothing: changes are discarded by an explicit stop alone.
+// A session that runs, durably and for as long as it takes, until somebody says stop or finalize, or migrates the
+// VM by hand. Beside the wait: the guest's first heartbeat, the verify of the chain, and an eye on the VM. A guest
+// that powers itself off, or a cancel of the Workflow, loses nothing: changes are discarded by an explicit stop
+// alone.
 
 import {
   allHandlersFinished,
   CancellationScope,
   condition,
   continueAsNew,
+  patched,
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { StopResult, VmSighting } from '../contract/index.ts';
+import type {
+  FinalizeRequest,
+  FinalizeResult,
+  StopResult,
+  VmSighting,
+  VmStanding,
+} from '../contract/index.ts';
 import { longSteps, watchSteps } from './activities-of.ts';
 import { cancelled, failureFrom, type Reason, reasonOf } from './failure.ts';
+import type { FinalizeDesk } from './finalize-desk.ts';
+import { type FinalizeOutcome, finalizeByHand, finalizeSession } from './finalize-session.ts';
 import { withLeftBehind } from './left-behind.ts';
 import type { OrderableStopDesk } from './ordered-stop.ts';
+import { HAND_OVER_MOVED_VM } from './patches.ts';
 import { type RunDirect, type RunningSession, runningVmStep, type Session } from './session.ts';
 import { stopSession } from './stop-session.ts';
 import { verifyBeside } from './verify.ts';
@@ -24,28 +35,88 @@ const WATCH_AGAIN_AFTER = '10m';
 /** After an ordered stop was refused: a person has to settle why. */
 const STOP_AGAIN_AFTER = '1m';
 
-/** Ends when the session was stopped; must run where cancellation does not reach. */
+export interface Desks {
+  readonly stop: OrderableStopDesk;
+  readonly finalize: FinalizeDesk;
+}
+
+/** How a session that ran came to its end. */
+export interface Ending {
+  readonly result: StopResult;
+  /** Where it was finalized, by us or by hand. */
+  readonly finalized: FinalizeResult | undefined;
+}
+
+/**
+ * Ends when the session was stopped or finalized; must run where cancellation does not reach.
+ * @param autoMigrate is what to do at once.
+ */
 export async function whileRunning(
   session: Session,
   running: RunningSession,
-  desk: OrderableStopDesk,
-): Promise<StopResult> {
-  const { input, record } = session;
+  desks: Desks,
+  autoMigrate: FinalizeRequest | undefined,
+): Promise<Ending> {
+  let auto = autoMigrate;
+  let beside = openBeside(session, running);
   for (;;) {
-    const beside = openBeside(session, running);
-    await condition(() => desk.pending() !== undefined || (beside.quiet() && longHistory()));
-    if (desk.pending() === undefined) return goOnInNewRun(session, running, () => beside.end());
-    const outcome = await stopSession(session, running, () => beside.end());
-    if (outcome.kind === 'stopped' || outcome.kind === 'finalized') {
-      return { sessionId: input.sessionId, state: outcome.kind };
+    const wanted = (): FinalizeRequest | undefined => desks.finalize.pending() ?? auto;
+    await condition(
+      () =>
+        desks.stop.pending() !== undefined ||
+        beside.moved() ||
+        wanted() !== undefined ||
+        (beside.quiet() && longHistory()),
+    );
+    if (desks.stop.pending() !== undefined) {
+      const ending = await stop(session, running, desks.stop, beside);
+      if (ending !== undefined) return ending;
+      beside = openBeside(session, running);
+    } else if (beside.takeMoved()) {
+      const outcome = await finalizeByHand(session, running, () => beside.end());
+      const ending = endingOf(session, outcome, desks.finalize);
+      if (ending !== undefined) return ending;
+    } else {
+      const request = wanted();
+      auto = undefined;
+      if (request === undefined) return goOnInNewRun(session, running, () => beside.end());
+      const outcome = await finalizeSession(session, running, request, desks.finalize, () => beside.end());
+      const ending = endingOf(session, outcome, desks.finalize);
+      if (ending !== undefined) return ending;
     }
-    if (outcome.kind === 'stuck') throw giveUp(session, outcome.reason);
-    beside.end();
-    record.update({ state: 'running', step: 'running' });
-    record.say(`Not stopped, the session runs on: ${outcome.reason.message}`, 'error');
-    desk.answer({ failure: outcome.reason });
-    if (desk.isOrdered()) await sleep(STOP_AGAIN_AFTER, { summary: 'stop the session again' });
   }
+}
+
+/** Undefined when nothing was taken away: the session runs on. */
+async function stop(
+  session: Session,
+  running: RunningSession,
+  desk: OrderableStopDesk,
+  beside: Beside,
+): Promise<Ending | undefined> {
+  const { input, record } = session;
+  const outcome = await stopSession(session, running, () => beside.end());
+  if (outcome.kind === 'stopped' || outcome.kind === 'finalized') {
+    return { result: { sessionId: input.sessionId, state: outcome.kind }, finalized: undefined };
+  }
+  if (outcome.kind === 'stuck') throw giveUp(session, outcome.reason);
+  beside.end();
+  record.update({ state: 'running', step: 'running' });
+  record.say(`Not stopped, the session runs on: ${outcome.reason.message}`, 'error');
+  desk.answer({ failure: outcome.reason });
+  if (desk.isOrdered()) await sleep(STOP_AGAIN_AFTER, { summary: 'stop the session again' });
+  return undefined;
+}
+
+/** Undefined when the VM is where it was: the session runs on. */
+function endingOf(session: Session, outcome: FinalizeOutcome, desk: FinalizeDesk): Ending | undefined {
+  if (outcome.kind === 'stuck') throw giveUp(session, outcome.reason);
+  if (outcome.kind === 'finalized') {
+    const { result } = outcome;
+    return { result: { sessionId: result.sessionId, state: result.state }, finalized: result };
+  }
+  desk.answer({ failure: outcome.reason });
+  return undefined;
 }
 
 /** The VM is off the session, and what it stood on can't be removed: a person has to. */
@@ -74,18 +145,26 @@ async function goOnInNewRun(session: Session, running: RunningSession, end: () =
 interface Beside {
   /** Nothing but the watch is left. */
   quiet(): boolean;
+  /** Somebody has taken the VM to production storage. */
+  moved(): boolean;
+  /** The same, told once. */
+  takeMoved(): boolean;
   end(): void;
 }
 
 function openBeside(session: Session, running: RunningSession): Beside {
   const scope = new CancellationScope({ cancellable: true });
   let open = 2;
+  let moved = false;
+  const onStanding = (standing: VmStanding): void => {
+    moved = standing === 'moved' && patched(HAND_OVER_MOVED_VM);
+  };
   const closed = (): void => {
     open -= 1;
   };
   const all = scope.run(() =>
     Promise.all([
-      watch(session, running),
+      watch(session, running, onStanding),
       awaitGuest(session, running).finally(closed),
       verifyWhenAsked(session, running).finally(closed),
     ]),
@@ -93,7 +172,16 @@ function openBeside(session: Session, running: RunningSession): Beside {
   all.catch((error: unknown) => {
     if (!cancelled(error)) throw error;
   });
-  return { quiet: () => open === 0, end: () => scope.cancel() };
+  return {
+    quiet: () => open === 0,
+    moved: () => moved,
+    takeMoved: () => {
+      const told = moved;
+      moved = false;
+      return told;
+    },
+    end: () => scope.cancel(),
+  };
 }
 
 async function verifyWhenAsked(session: Session, { jobId }: RunningSession): Promise<void> {
@@ -133,7 +221,11 @@ function noHeartbeat({ record }: Session, why: string): void {
 }
 
 /** Tells what changes about the VM. Ends by cancellation alone. */
-async function watch(session: Session, running: RunningSession): Promise<never> {
+async function watch(
+  session: Session,
+  running: RunningSession,
+  onStanding: (standing: VmStanding) => void,
+): Promise<never> {
   const { input, record } = session;
   let known: Pick<VmSighting, 'standing' | 'powerState'> = {
     standing: 'ours',
@@ -143,6 +235,7 @@ async function watch(session: Session, running: RunningSession): Promise<never> 
     try {
       const seen = await watchSteps(input.site).watchVm({ ...runningVmStep(session, running), known });
       tellChange(session, running, known, seen);
+      if (seen.standing !== known.standing) onStanding(seen.standing);
       known = { standing: seen.standing, powerState: seen.powerState };
     } catch (error) {
       if (cancelled(error)) throw error;
@@ -163,14 +256,15 @@ function tellChange(
     const kept = seen.powerState === 'poweredOff' ? '; its changes are kept' : '';
     record.say(`${vm.name} is ${powerWords[seen.powerState]}${kept}`);
   }
-  if (seen.standing === known.standing) return;
+  // While it is being finalized it moves because we move it.
+  if (seen.standing === known.standing || record.status().state === 'finalizing') return;
   if (seen.standing === 'ours') record.say(`${vm.name} is back where the session left it`);
   else record.say(`${standingWords[seen.standing]} (${seen.detail})`, 'warning');
 }
 
 const powerWords = { poweredOn: 'powered on', poweredOff: 'powered off', suspended: 'suspended' } as const;
 const standingWords = {
-  moved: 'The VM was moved to production storage: `stop` cleans up after it and does not touch it',
+  moved: 'The VM was moved to production storage',
   partlyMoved: 'The VM was changed or partly moved: `stop` will not touch it as it is',
   gone: 'The VM is not in the inventory any more',
 } as const;

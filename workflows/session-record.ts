@@ -4,6 +4,7 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { setCurrentDetails, upsertSearchAttributes, log as workerLog } from '@temporalio/workflow';
 import {
+  type FinalizeStatus,
   LATEST_JOB,
   type LogEntry,
   MAX_LOG_ENTRIES,
@@ -14,7 +15,7 @@ import {
   type StartInput,
   targetSubject,
 } from '../contract/index.ts';
-import { percentAt } from './progress.ts';
+import { migrationPercent, percentAt } from './progress.ts';
 import { newsTeller } from './session-news.ts';
 
 /** Lines of the log in the web page's current details. */
@@ -35,6 +36,7 @@ type Changes = Partial<
     | 'jobId'
     | 'verify'
     | 'failure'
+    | 'finalize'
   >
 >;
 
@@ -44,6 +46,8 @@ export interface SessionRecord {
   say(message: string, level?: LogEntry['level']): void;
   /** Milliseconds since 1970, as the site measured it; kept as milliseconds from the command. */
   timed(what: keyof SessionStatus['timings'], atMs: number): void;
+  /** Of the finalize that is under way. */
+  migration(changes: Partial<FinalizeStatus>): void;
   report(report: SessionReport): void;
 }
 
@@ -74,10 +78,14 @@ export function sessionRecord(input: StartInput, earlier: SessionStatus | undefi
     update({ log: [...current.log, entry].slice(-MAX_LOG_ENTRIES) });
     workerLog[level === 'warning' ? 'warn' : level](message);
   };
+  const migration = (changes: Partial<FinalizeStatus>): void => {
+    if (current.finalize !== undefined) update({ finalize: { ...current.finalize, ...changes } });
+  };
   return {
     status: () => current,
     update,
     say,
+    migration,
     timed: (what, atMs) =>
       update({
         timings: { ...current.timings, [what]: Math.max(0, Math.round(atMs - input.commandedAtMs)) },
@@ -85,6 +93,14 @@ export function sessionRecord(input: StartInput, earlier: SessionStatus | undefi
     report: (report) => {
       if (report.kind === 'note') {
         say(report.message, report.level);
+        return;
+      }
+      if (report.kind === 'migration') {
+        // One that comes late must not undo what is known by now.
+        if (current.step !== 'migrateVm') return;
+        const { percent, bytesPerSecond, leftMs } = report;
+        update({ progressPercent: migrationPercent(percent) });
+        migration({ percent, bytesPerSecond, leftMs });
         return;
       }
       const known = new Set(current.verify.findings);
@@ -140,6 +156,7 @@ function detailsOf(status: SessionStatus): string {
     `Backup ${code(`${status.backupSet}/${status.jobId === '' ? LATEST_JOB : status.jobId}`)}` +
       (verify.state === 'off' ? '' : ` · verify ${verify.state} ${bytesOf(verify)}`),
   ];
+  if (status.finalize !== undefined) rows.push(finalizeRow(status.finalize));
   if (status.failure !== undefined) rows.push(`**${status.failure.type}**: ${code(status.failure.message)}`);
   const lines = status.log
     .slice(-DETAILS_LOG_LINES)
@@ -148,6 +165,11 @@ function detailsOf(status: SessionStatus): string {
         `- ${time.slice(11, 19)} ${level === 'info' ? '' : `**${level}** `}${code(message)}`,
     );
   return `${rows.join('\n\n')}\n\n${lines.join('\n')}\n`;
+}
+
+function finalizeRow({ outcome, mode, datastore, percent }: FinalizeStatus): string {
+  const to = datastore === undefined ? '' : ` to ${code(datastore)}`;
+  return `Finalize${to}: ${outcome}${mode === undefined ? '' : ` · ${mode}`} · ${percent} %`;
 }
 
 function bytesOf({ checkedBytes, totalBytes }: SessionStatus['verify']): string {

@@ -3,10 +3,12 @@
 //
 // A VM that somebody moved to production by hand is never touched: it counts as finalized, and only what the
 // session left behind is cleaned up. One that still has a disk here is left to run, and the stop fails.
+import { patched } from '@temporalio/workflow';
 import type { VmSighting } from '../contract/index.ts';
 import { startSteps, undoSteps } from './activities-of.ts';
-import { type Compensation, insist } from './compensation.ts';
-import { mayPass, type Reason, reasonOf, sentence } from './failure.ts';
+import { mayPass, type Reason, reasonOf } from './failure.ts';
+import { HAND_OVER_MOVED_VM } from './patches.ts';
+import { removeTraces, take } from './remove-traces.ts';
 import { type RunningSession, runningVmStep, type Session } from './session.ts';
 
 /**
@@ -38,6 +40,8 @@ export async function stopSession(
     if (reason !== undefined) return { kind: 'refused', reason };
   } else {
     record.say(leftAlone(running, seen));
+    const reason = await handOver(session, running, seen);
+    if (reason !== undefined) return { kind: 'refused', reason };
   }
   const reason = await removeTraces(session, running);
   if (reason !== undefined) return { kind: 'stuck', reason };
@@ -65,8 +69,20 @@ function partlyMoved({ vm }: RunningSession, { detail }: VmSighting): Reason {
 
 function leftAlone({ vm }: RunningSession, { standing, detail }: VmSighting): string {
   return standing === 'moved'
-    ? `${vm.name} was moved to production storage (${detail}): it counts as finalized and is not touched`
+    ? `${vm.name} was moved to production storage (${detail}): it counts as finalized, and only the session's marks are taken off it`
     : `${vm.name} is not in the inventory any more (${detail})`;
+}
+
+/** Takes the session's marks off a VM that is in production now. */
+async function handOver(
+  session: Session,
+  running: RunningSession,
+  { standing }: VmSighting,
+): Promise<Reason | undefined> {
+  if (standing !== 'moved' || !patched(HAND_OVER_MOVED_VM)) return undefined;
+  return take(session, "take the session's marks off the VM", () =>
+    undoSteps(session.input.site).handOverVm(runningVmStep(session, running)),
+  );
 }
 
 /** While the target is away it waits; what a person must change first ends the stop, with the VM as it is. */
@@ -82,38 +98,4 @@ async function removeVm(session: Session, running: RunningSession): Promise<Reas
   record.update({ vm: undefined, powerState: undefined });
   record.say(`${running.vm.name} is powered off and unregistered`);
   return undefined;
-}
-
-async function removeTraces(session: Session, running: RunningSession): Promise<Reason | undefined> {
-  const { input, record } = session;
-  const steps = undoSteps(input.site);
-  const stays = await take(session, 'unmount the datastore', async () => {
-    const { unmounted, reason } = await steps.unmount(runningVmStep(session, running));
-    const { datastore, host } = running.placement;
-    record.say(
-      unmounted
-        ? `Datastore ${datastore} is unmounted from host ${host.name}`
-        : `Datastore ${datastore} stays on host ${host.name}: ${reason ?? 'it is in use'}`,
-    );
-  });
-  if (stays !== undefined) return stays;
-  const kept = await take(session, 'drop the export', () => steps.dropExport({ sessionId: input.sessionId }));
-  if (kept !== undefined) return kept;
-  record.say('Export and changes are dropped');
-  return undefined;
-}
-
-function take(
-  { record }: Session,
-  name: string,
-  run: Compensation['run'],
-  worthWaiting?: (reason: Reason) => boolean,
-): Promise<Reason | undefined> {
-  record.update({ step: name });
-  const onWaiting = (what: string, reason: Reason, waitMs: number): void =>
-    record.say(
-      `Could not ${what}: ${sentence(reason.message)} Tries again in ${Math.round(waitMs / 1000)} s`,
-      'warning',
-    );
-  return insist({ name, run }, { onWaiting }, worthWaiting);
 }

@@ -70,8 +70,7 @@ async function lookAtVms(
       found.error('NameTaken', `The target has a VM named ${name} (${vm.moref}). Name this one with --name`);
     }
     const shared = vm.macs.filter((mac) => macs.has(mac.toLowerCase()));
-    if (vm.powerState !== 'poweredOn' || shared.length === 0 || placement.network === 'disconnected')
-      continue;
+    if (vm.powerState !== 'poweredOn' || shared.length === 0 || placement.network !== 'original') continue;
     found.error(
       'OriginalRunning',
       `${vm.name} (${vm.moref}) runs with the same MAC address (${shared.join(', ')}). ` +
@@ -124,7 +123,7 @@ function lookAtNetworks(
   backup: BackupLook | undefined,
   found: Findings,
 ): void {
-  if (placement.network === 'disconnected') return;
+  if (placement.network !== 'original') return;
   const known = new Set(host.networks.map(({ name }) => name));
   const missing = [...new Set(backup?.networks)].filter((name) => !known.has(name));
   if (missing.length === 0) return;
