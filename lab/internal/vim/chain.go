@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/vmware/govmomi/vim25/types"
 
@@ -180,32 +182,74 @@ const (
 	written
 )
 
-// useOf tells how machines other than one have a file open: the last layer of a disk is written, those below are read.
+// useOf tells how machines other than one, and copies, have a disk's descriptor open: the last layer of a machine's
+// disk is written, those below are read.
 func (l *Lab) useOf(at place, except *machine) use {
-	location, found := l.location(at), unused
+	found := l.opened(except, func(y layer) bool { return y.datastore == at.datastore && y.path == at.path })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if found == unused && l.copied[at.dsPath()] > 0 {
+		return read
+	}
+	return found
+}
+
+// openBelow tells the same of any file: a disk's bytes, or what a directory holds.
+func (l *Lab) openBelow(at place) use {
+	return l.opened(nil, func(y layer) bool {
+		if y.datastore != at.datastore {
+			return false
+		}
+		data, _ := y.data()
+		for _, file := range []string{y.path, path.Join(path.Dir(y.path), filepath.Base(data))} {
+			if file == at.path || strings.HasPrefix(file, at.path+"/") {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func (l *Lab) opened(except *machine, is func(layer) bool) use {
+	found := unused
 	for _, m := range l.allMachines() {
 		if m == except {
 			continue
 		}
 		m.mu.Lock()
-		chains := make([]chain, 0, len(m.chains))
-		for _, c := range m.chains {
-			chains = append(chains, c)
-		}
+		chains := slices.Collect(maps.Values(m.chains))
 		m.mu.Unlock()
 		for _, c := range chains {
 			for i, y := range c {
-				if l.location(y.place) != location {
-					continue
-				}
-				if i == len(c)-1 {
+				switch {
+				case !is(y):
+				case i == len(c)-1:
 					return written
+				default:
+					found = read
 				}
-				found = read
 			}
 		}
 	}
 	return found
+}
+
+// readLock keeps a chain from being written to while it is copied. FileLocked when a machine writes to it.
+func (l *Lab) readLock(c chain) (release func(), fault types.BaseMethodFault) {
+	for _, y := range c {
+		if l.useOf(y.place, nil) == written {
+			return nil, fileLocked(y.place)
+		}
+	}
+	count := func(by int) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, y := range c {
+			l.copied[y.dsPath()] += by
+		}
+	}
+	count(1)
+	return func() { count(-1) }, nil
 }
 
 // lockable tells whether a chain can be opened by the machine: to write its last layer and read the others.

@@ -63,6 +63,8 @@ type Lab struct {
 	// operations are the tasks that run.
 	operations map[types.ManagedObjectReference]*operation
 	storage    *storageSettings
+	// copied counts the copies that read a disk, by its datastore path.
+	copied map[string]int
 }
 
 // Open builds the inventory, cleans up after an earlier lab in the same directory, and serves the API.
@@ -83,6 +85,7 @@ func Open(config Config) (*Lab, error) {
 		config: config, children: children, closing: make(chan struct{}),
 		machines: map[types.ManagedObjectReference]*machine{}, mounts: map[mountKey]*nasMount{},
 		operations: map[types.ManagedObjectReference]*operation{}, storage: newStorageSettings(),
+		copied: map[string]int{},
 	}
 	if err := l.build(); err != nil {
 		return nil, err
@@ -160,6 +163,10 @@ func (l *Lab) override(ctx *simulator.Context, method *simulator.Method) (mo.Ref
 		wrapper = &folder{o, l}
 	case *simulator.VirtualMachineSnapshot:
 		wrapper = &snapshot{o, l}
+	case *simulator.VirtualDiskManager:
+		wrapper = &diskManager{o, l}
+	case *simulator.FileManager:
+		wrapper = &fileManager{o, l}
 	case *simulator.VmProvisioningChecker:
 		wrapper = &provisioningChecker{o, l}
 	case *simulator.Task:

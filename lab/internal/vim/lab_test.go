@@ -22,7 +22,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-const testTimeout = 90 * time.Second
+const testTimeout = 4 * time.Minute
 
 // guestDisk is the image that lab/build.ts builds. Tests that need no guest's operating system run without it.
 func guestDisk(t *testing.T) string {
