@@ -81,3 +81,10 @@ it('gives standard input to one secret whole, and to two a line each', () => {
   expect(() => splitStandardInput('one', ['passphrase', 'password'])).toThrow(/1 lines where 2/);
   expect(() => splitStandardInput('1\n2\n3', ['passphrase', 'password'])).toThrow(/passphrase, password/);
 });
+
+it('names the file that holds no secret', async () => {
+  const source = await fileWith('');
+  await expect(read(source)).rejects.toThrow(`the passphrase is empty in ${source.file ?? ''}`);
+  await rm(source.file ?? '');
+  await expect(read(source)).rejects.toThrow(/^the passphrase can't be read: ENOENT: .*secret'$/);
+});

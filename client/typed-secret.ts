@@ -44,8 +44,8 @@ function decoded(bytes: Uint8Array, name: string): string {
 const tooLong = (name: string): ClientError =>
   unreadable(`the ${name} is longer than ${MAX_SECRET_BYTES} bytes`);
 
-function checked(name: string, secret: string): string {
-  if (secret === '') throw unreadable(`the ${name} is empty`);
+function checked(name: string, secret: string, file?: string): string {
+  if (secret === '') throw unreadable(`the ${name} is empty${file === undefined ? '' : ` in ${file}`}`);
   if (Buffer.byteLength(secret) > MAX_SECRET_BYTES) throw tooLong(name);
   return secret;
 }
@@ -71,7 +71,8 @@ async function fromFile(path: string, name: string, terminal: Terminal): Promise
     return withoutTrailingNewline(decoded(await readLimited(handle), name));
   } catch (cause) {
     if (cause instanceof ClientError) throw cause;
-    throw unreadable(`the ${name} can't be read from ${path}: ${String(cause)}`, cause);
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw unreadable(`the ${name} can't be read: ${why}`, cause);
   } finally {
     await handle?.close();
   }
@@ -143,7 +144,7 @@ export async function readSecrets(
       : source.file !== undefined
         ? await fromFile(source.file, source.name, terminal)
         : await fromPrompt(source, terminal);
-    secrets.push(Buffer.from(checked(source.name, secret)));
+    secrets.push(Buffer.from(checked(source.name, secret, source.file)));
   }
   return secrets;
 }
