@@ -139,6 +139,15 @@ describe('the gateway process', () => {
     await other[Symbol.asyncDispose]();
   });
 
+  it.each(['', 'two words', 'http://gateway', '10.1.0.5:2049'])(
+    'is not started under the address %j, which no host can mount',
+    async (address) => {
+      const child = spawnGateway(['--nfs-port', '0', '--mount-port', '0', '--advertise', address]);
+      expect((await once(child, 'close'))[0]).toBe(2);
+      expect(log).toContain('--advertise');
+    },
+  );
+
   it('opens its socket and its state to its own user alone', async () => {
     await start();
     expect((await stat(controlSocketPath(site.stateDirectory))).mode & 0o777).toBe(0o600);

@@ -1,5 +1,6 @@
 // `rundirect gateway`: the process that serves a site's exports, and `rundirect gateway status`, which asks one.
 import { writeSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { pino } from 'pino';
@@ -15,6 +16,7 @@ const EXIT_USAGE = 2;
 const NFS_PORT = 2049;
 const MOUNT_PORT = 20048;
 const PORTMAP_PORT = 111;
+const HOST_NAME = /^[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_.])?$/;
 
 const examples = `
 Examples:
@@ -47,7 +49,7 @@ interface ServeFlags extends SiteFlags {
 const program = withSite(new Command('rundirect gateway'))
   .description("Serve a site's exports to its hosts over NFS")
   .enablePositionalOptions()
-  .option('--advertise <address>', 'the name or address of this machine that hosts mount (needed)')
+  .option('--advertise <address>', 'the name or address of this machine that hosts mount (needed)', hostName)
   .option('--host <address>', 'the address to listen on', '0.0.0.0')
   .option('--nfs-port <port>', 'port of NFS; 0: any free one', port, NFS_PORT)
   .option('--mount-port <port>', 'port of MOUNT; the same as NFS: both on one', port, MOUNT_PORT)
@@ -76,6 +78,12 @@ function size(text: string): number {
   const [, amount, unit = ''] = /^([0-9]+(?:\.[0-9]+)?)(KiB|MiB|GiB|TiB)?$/.exec(text) ?? [];
   if (amount === undefined) throw new InvalidArgumentError('a size is a number with KiB, MiB, GiB or TiB');
   return Math.floor(Number(amount) * 1024 ** ['', 'KiB', 'MiB', 'GiB', 'TiB'].indexOf(unit));
+}
+
+/** A host that mounts it would say no more than that it can't. */
+function hostName(text: string): string {
+  if (isIP(text) !== 0 || HOST_NAME.test(text)) return text;
+  throw new InvalidArgumentError('hosts mount a name or an IP address');
 }
 
 function port(text: string): number {
