@@ -70,7 +70,10 @@ test('a closed port and a service without TLS are TargetUnavailable', async () =
   for (const server of servers.splice(0)) await new Promise((resolve) => server.close(resolve));
   await expect(readFingerprint('127.0.0.1', port)).rejects.toMatchObject({ code: 'TargetUnavailable' });
   const plain = await startTcpServer('SSH-2.0-something\r\n');
-  await expect(readFingerprint('127.0.0.1', plain)).rejects.toMatchObject({ code: 'TargetUnavailable' });
+  await expect(readFingerprint('127.0.0.1', plain)).rejects.toMatchObject({
+    code: 'TargetUnavailable',
+    message: expect.stringMatching(/^[^\n]*does not speak TLS[^\n]*$/) as string,
+  });
 });
 
 test('a server that never answers is left when the caller has enough', async () => {

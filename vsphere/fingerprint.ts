@@ -76,7 +76,7 @@ function handshake(host: string, port: number, signal?: AbortSignal): Promise<TL
     socket.setTimeout(HANDSHAKE_TIMEOUT_MS, () => {
       fail(unavailable(host, port, `no TLS handshake within ${HANDSHAKE_TIMEOUT_MS / 1000} s`));
     });
-    socket.once('error', (cause: Error) => fail(unavailable(host, port, cause.message, cause)));
+    socket.once('error', (cause: Error) => fail(unavailable(host, port, reasonOf(cause), cause)));
     socket.once('secureConnect', () => {
       signal?.removeEventListener('abort', onAbort);
       socket.setTimeout(0);
@@ -89,6 +89,14 @@ function cancelled(host: string, port: number, signal: AbortSignal | undefined):
   return new VsphereError('Cancelled', `Connecting to ${host}:${port} was cancelled.`, {
     cause: signal?.reason,
   });
+}
+
+/** In one line: what OpenSSL says of a handshake is several, with places in its own source. */
+function reasonOf(cause: Error): string {
+  const { reason } = cause as Error & { readonly reason?: unknown };
+  return typeof reason === 'string'
+    ? `what answers there does not speak TLS as a host does (${reason})`
+    : cause.message;
 }
 
 function unavailable(host: string, port: number, why: string, cause?: Error): VsphereError {
