@@ -143,12 +143,18 @@ program
 program
   .command('guest')
   .description(
-    'send a command to the guest of a VM that is powered on: PING x, WRITE text, READ, BOOTS, HALT, …',
+    'send a command to the guest of a VM that is powered on, once it is up: PING x, WRITE text, READ, BOOTS, HALT, …',
   )
   .argument('<vm>', 'name or managed object id')
   .argument('<command>', 'see lab/guest/init')
   .action(async (vm: string, command: string) => {
-    const reply = await (await needLab()).guest(vm).command(command);
+    const lab = await needLab();
+    const guest = lab.guest(vm);
+    const isOn = (await lab.vms()).some(
+      ({ name, moref, powerState }) => (name === vm || moref === vm) && powerState === 'poweredOn',
+    );
+    if (isOn) await guest.ready();
+    const reply = await guest.command(command);
     const [, data] = /^DATA (.*)$/.exec(reply) ?? [];
     show({ reply }, [data === undefined ? reply : Buffer.from(data, 'base64').toString('utf8').trimEnd()]);
   });
