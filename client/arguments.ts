@@ -4,7 +4,10 @@ import { InvalidArgumentError, Option } from 'commander';
 import type { z } from 'zod';
 import {
   backupSetNameSchema,
+  drillIdSchema,
+  drillNameSchema,
   fingerprintSchema,
+  reportFolderSchema,
   sessionIdSchema,
   siteNameSchema,
   stopRequestSchema,
@@ -30,6 +33,9 @@ const vaultLocation = by(vaultLocationSchema);
 export const backupSetName = by(backupSetNameSchema);
 export const sessionId = by(sessionIdSchema);
 export const stopReason = by(stopRequestSchema.shape.reason.unwrap());
+export const drillName = by(drillNameSchema);
+export const drillId = by(drillIdSchema);
+export const reportFolder = by(reportFolderSchema);
 export const certificateFingerprint = by(fingerprintSchema);
 
 /** `HOST[:PORT]`; an IPv6 address with a port stands in brackets. */

@@ -4,6 +4,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import type { Act } from './act.ts';
 import { ClientError } from './client-error.ts';
 import { addBackup } from './commands/backup.ts';
+import { addDrill } from './commands/drill/drill.ts';
 import { addSessions } from './commands/sessions.ts';
 import { addShow } from './commands/show.ts';
 import { addSitePin } from './commands/site-pin.ts';
@@ -35,7 +36,7 @@ Processes of a site:
 
 Exit codes: 0 done; 1 failed; 2 the command line is wrong; 130 interrupted.
 Where Temporal is: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, or a profile of Temporal's own temporal.toml (--profile).
-With --json, standard output holds JSON alone: one document, or for backup, start and watch one event to a line
+With --json, standard output holds JSON alone: one document, or for backup, drill run, start and watch an event a line
 with the result last. A failure is {"error": …}. Words for people go to standard error.
 
 A first session:
@@ -60,6 +61,7 @@ function buildProgram(act: Act): Command {
   addShow(program, act);
   addWatch(program, act);
   addStop(program, act);
+  addDrill(program, act);
   program.commandsGroup('Backups:');
   addBackup(program, act);
   const vault = program
@@ -105,7 +107,7 @@ function tell(terminal: Terminal, explanation: Explanation, event: boolean): voi
 }
 
 /** Commands whose JSON is a line for each event. */
-const followers: ReadonlySet<string> = new Set(['backup', 'start', 'watch']);
+const followers: ReadonlySet<string> = new Set(['backup', 'run', 'start', 'watch']);
 
 /**
  * Runs one command line (without node and script). Never throws; answers the exit code. `interrupted` is aborted

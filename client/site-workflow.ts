@@ -5,6 +5,10 @@ import { TimeoutFailure } from '@temporalio/common';
 import {
   type BackupInput,
   type BackupResult,
+  type DrillReportInput,
+  type DrillReportsInput,
+  type DrillReportsResult,
+  type DrillResult,
   type SiteInfo,
   type SiteInfoInput,
   type TargetInfo,
@@ -29,6 +33,8 @@ interface SiteWorkflows {
   vaultInit: { input: VaultInitInput; result: VaultInitResult };
   vaultList: { input: VaultListInput; result: VaultListResult };
   backup: { input: BackupInput; result: BackupResult };
+  drillReports: { input: DrillReportsInput; result: DrillReportsResult };
+  drillReport: { input: DrillReportInput; result: DrillResult };
 }
 type SiteWorkflowType = keyof SiteWorkflows;
 type Question = Exclude<SiteWorkflowType, 'backup'>;
@@ -39,6 +45,8 @@ const answerWithinMs = {
   targetInfo: 60_000,
   vaultInit: 60_000,
   vaultList: 300_000,
+  drillReports: 60_000,
+  drillReport: 60_000,
 } as const satisfies Record<Question, number>;
 
 const idPrefix = {
@@ -47,6 +55,8 @@ const idPrefix = {
   vaultInit: 'vault-init',
   vaultList: 'vault-list',
   backup: 'backup',
+  drillReports: 'drill-reports',
+  drillReport: 'drill-report',
 } as const satisfies Record<SiteWorkflowType, string>;
 
 const CANCEL_TIMEOUT_MS = 3_000;

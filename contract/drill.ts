@@ -34,6 +34,16 @@ export interface DrillIdentity {
   readonly drillId: string;
 }
 
+/** Makes a name for a drill that is run once, from a VM's name and 10 random letters of a-z0-9. */
+export function drillNameFor(vmName: string, random: string): string {
+  const slug = vmName
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 9)
+    .replace(/^-+|-+$/g, '');
+  return drillNameSchema.parse(`${slug === '' ? 'vm' : slug}-${random}`);
+}
+
 /** Workflow Id of a drill that is run once, and id of the schedule that runs it again and again. */
 export const drillWorkflowId = (name: string): string => `drill:${name}`;
 

@@ -25,7 +25,6 @@ import {
   certificateFingerprint,
   duration,
   factor,
-  type PassphraseOptions,
   passphraseOptions,
   sessionId as sessionIdArgument,
   siteOption,
@@ -38,22 +37,17 @@ import type { Context } from '../context.ts';
 import type { ExitCode } from '../exit-code.ts';
 import { formatDuration } from '../quantity.ts';
 import { randomLetters } from '../random-id.ts';
+import { passwordOptions, readSessionSecrets, type SessionSecretOptions } from '../session-secrets.ts';
 import { sessionFacts } from '../session-view.ts';
 import { printable } from '../table.ts';
 import { requireWorkers, type Temporal } from '../temporal.ts';
-import { siteKeyForSealing, type TargetAddress, targetFingerprint } from '../trust.ts';
-import { readSecrets, type SecretSource } from '../typed-secret.ts';
+import { siteKeyForSealing, targetFingerprint } from '../trust.ts';
 
-export interface StartOptions extends PassphraseOptions {
+export interface StartOptions extends SessionSecretOptions {
   readonly vault: string;
-  readonly set: string;
   readonly job: string;
   readonly vm: string;
-  readonly target: TargetAddress;
-  readonly user: string;
   readonly fingerprint?: string;
-  readonly passwordFile?: string;
-  readonly passwordStdin?: boolean;
   readonly name?: string;
   readonly host?: string;
   readonly folder?: string;
@@ -157,30 +151,11 @@ async function startWorkflow(temporal: Temporal, input: StartInput): Promise<voi
 }
 
 async function prepare(context: Context, options: StartOptions): Promise<StartInput> {
-  const { terminal } = context;
-  const { site, target, user } = options;
+  const { site, target } = options;
   await requireWorkers(await context.temporal(), site);
   const key = await siteKeyForSealing(context, site);
   const fingerprint = await targetFingerprint(context, site, target, options.fingerprint);
-  const sources: readonly SecretSource[] = [
-    {
-      name: 'passphrase',
-      subject: `backup set ${options.set}`,
-      file: options.passphraseFile,
-      stdin: options.passphraseStdin ?? false,
-    },
-    {
-      name: 'password',
-      subject: targetSubject({ ...target, user }),
-      file: options.passwordFile,
-      stdin: options.passwordStdin ?? false,
-    },
-  ];
-  const [passphrase, password] = await readSecrets(sources, terminal);
-  const typed = sources.some(({ file, stdin }) => file === undefined && !stdin);
-  if (passphrase === undefined || password === undefined) {
-    throw new ClientError('SecretUnreadable', 'passphrase and password are both needed');
-  }
+  const { passphrase, password, typed } = await readSessionSecrets(options, context.terminal);
   return startInput(options, {
     sessionId: options.session ?? sessionIdFor(options.vm, randomLetters()),
     // Typing is the person's time, so with prompts the clock starts at the last answer.
@@ -258,11 +233,9 @@ export function addStart(program: Command, act: Act): void {
       '--fingerprint <sha256>',
       "SHA-256 of the target's certificate (default: as pinned)",
       certificateFingerprint,
-    )
-    .addOption(
-      new Option('--password-file <file>', 'read its password from this file').conflicts('passwordStdin'),
-    )
-    .option('--password-stdin', 'read its password from standard input')
+    );
+  for (const option of passwordOptions()) command.addOption(option);
+  command
     .option('--name <name>', "the VM's name on the target (default: as in the backup)")
     .option('--host <name>', 'host of the vCenter')
     .option('--folder <path>', 'inventory folder')

@@ -1,0 +1,141 @@
+// What a drill is told, once or by a schedule: the flags, and the Workflow's input with its secrets sealed for the
+// drill's name.
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { z } from 'zod';
+import {
+  type DrillInput,
+  drillInputSchema,
+  drillWorkflowId,
+  LATEST_JOB,
+  MAX_DRILL_VMS,
+  targetSubject,
+} from '../../../contract/index.ts';
+import { seal } from '../../../secrets/index.ts';
+import {
+  backupSetName,
+  certificateFingerprint,
+  duration,
+  factor,
+  passphraseOptions,
+  reportFolder,
+  siteOption,
+  targetAddress,
+  vaultOption,
+} from '../../arguments.ts';
+import { ClientError } from '../../client-error.ts';
+import type { Context } from '../../context.ts';
+import { passwordOptions, readSessionSecrets, type SessionSecretOptions } from '../../session-secrets.ts';
+import { requireWorkers } from '../../temporal.ts';
+import { siteKeyForSealing, targetFingerprint } from '../../trust.ts';
+
+export interface PlanOptions extends SessionSecretOptions {
+  readonly vault: string;
+  readonly job: string;
+  readonly vm: string[];
+  readonly fingerprint?: string;
+  readonly host?: string;
+  readonly folder?: string;
+  readonly resourcePool?: string;
+  readonly site: string;
+  readonly rto?: number;
+  readonly guestTimeout: number;
+  readonly reserveFactor: number;
+  readonly reportDir?: string;
+}
+
+const DEFAULT_GUEST_TIMEOUT = '5m';
+const DEFAULT_RESERVE_FACTOR = 1.5;
+
+function span(text: string): number {
+  const ms = duration(text);
+  if (ms === 0) throw new InvalidArgumentError('it must be longer than nothing');
+  return ms;
+}
+
+/** Adds the flags that `PlanOptions` holds. */
+export function addPlanOptions(command: Command): Command {
+  command
+    .optionsGroup('What to run:')
+    .addOption(vaultOption())
+    .requiredOption('--set <name>', 'the backup set', backupSetName)
+    .option('--job <id>', 'the backup job, chosen when the drill runs', LATEST_JOB)
+    .requiredOption(
+      '--vm <name...>',
+      `the VMs' names in the backup, at most ${MAX_DRILL_VMS}; run in this order`,
+    );
+  for (const option of passphraseOptions()) command.addOption(option);
+  command
+    .optionsGroup('Where:')
+    .requiredOption('--target <host[:port]>', 'the vCenter or ESXi host', targetAddress)
+    .requiredOption('--user <name>', 'account at the target')
+    .option(
+      '--fingerprint <sha256>',
+      "SHA-256 of the target's certificate (default: as pinned)",
+      certificateFingerprint,
+    );
+  for (const option of passwordOptions()) command.addOption(option);
+  return command
+    .option('--host <name>', 'host of the vCenter')
+    .option('--folder <path>', 'inventory folder')
+    .option('--resource-pool <name>', 'resource pool')
+    .addOption(siteOption())
+    .optionsGroup('How:')
+    .option('--rto <duration>', "the time from a VM's start to its guest's heartbeat that passes", span)
+    .addOption(
+      new Option('--guest-timeout <duration>', "how long to wait for a guest's heartbeat")
+        .argParser(span)
+        .default(duration(DEFAULT_GUEST_TIMEOUT), DEFAULT_GUEST_TIMEOUT),
+    )
+    .option(
+      '--reserve-factor <n>',
+      'room for changes, times the provisioned size',
+      factor,
+      DEFAULT_RESERVE_FACTOR,
+    )
+    .option(
+      '--report-dir <dir>',
+      "where the site writes the report, a folder for each drill (default: in the site's state folder)",
+      reportFolder,
+    );
+}
+
+/** The drill's input. Asks for what is missing; throws ClientError. */
+export async function planDrill(context: Context, name: string, options: PlanOptions): Promise<DrillInput> {
+  const { site, target } = options;
+  await requireWorkers(await context.temporal(), site);
+  const key = await siteKeyForSealing(context, site);
+  const fingerprint = await targetFingerprint(context, site, target, options.fingerprint);
+  const { passphrase, password } = await readSessionSecrets(options, context.terminal);
+  const address = { host: target.host, port: target.port, user: options.user };
+  const sealFor = (purpose: string, subject: string, secret: Uint8Array) =>
+    seal(key.publicKey, secret, { workflowId: drillWorkflowId(name), purpose, subject });
+  const parsed = drillInputSchema.safeParse({
+    name,
+    site,
+    source: {
+      vault: options.vault,
+      backupSet: options.set,
+      jobId: options.job,
+      passphrase: sealFor('set-passphrase', options.set, passphrase),
+    },
+    vms: options.vm.map((vmName) => ({ name: vmName })),
+    target: {
+      ...address,
+      fingerprint,
+      password: sealFor('target-password', targetSubject(address), password),
+    },
+    placement: { host: options.host, folder: options.folder, resourcePool: options.resourcePool },
+    rtoMs: options.rto,
+    guestTimeoutMs: options.guestTimeout,
+    reserveFactor: options.reserveFactor,
+    reportFolder: options.reportDir,
+  });
+  if (!parsed.success) throw new ClientError('Usage', z.prettifyError(parsed.error), { cause: parsed.error });
+  return parsed.data;
+}
+
+/** A drill in a line, for Temporal's web page and for lists. */
+export function drillSummary({ vms, source, target }: DrillInput): string {
+  const names = vms.map(({ name }) => name).join(', ');
+  return `drill of ${names.slice(0, 100)} from ${source.backupSet} on ${target.host}`;
+}
