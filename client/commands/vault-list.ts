@@ -6,7 +6,7 @@ import type { Act } from '../act.ts';
 import { backupSetName, siteOption, vaultOption } from '../arguments.ts';
 import { formatBytes, formatTime } from '../quantity.ts';
 import { askSite } from '../site-workflow.ts';
-import { type Column, table } from '../table.ts';
+import { type Column, printable, table } from '../table.ts';
 
 interface Options {
   readonly vault: string;
@@ -36,10 +36,20 @@ const columns: readonly Column<Row>[] = [
   { title: 'STORED', align: 'right', value: ({ job }) => formatBytes(job.storedBytes) },
 ];
 
+/** What of the sets can't be read, a line for each. */
+export function damageIn(listing: VaultListResult): string[] {
+  return listing.backupSets.flatMap(({ name, damaged = [] }) =>
+    damaged.map((what) => printable(`damaged in set ${name}: ${what}`)),
+  );
+}
+
 /** The listing as a table, a line for each job; oldest first within its set. */
-function vaultTable(listing: VaultListResult): string {
+export function vaultTable(listing: VaultListResult): string {
   const rows = listing.backupSets.flatMap((set) => set.jobs.map((job) => ({ set, job })));
-  return rows.length === 0 ? `The vault ${listing.vault} holds no backups yet.` : table(columns, rows);
+  if (rows.length > 0) return table(columns, rows);
+  const [only, ...others] = listing.backupSets;
+  const where = only === undefined || others.length > 0 ? '' : ` in set ${only.name}`;
+  return `The vault ${listing.vault} holds no backups${where} yet.`;
 }
 
 export function addVaultList(vault: Command, act: Act): void {
@@ -57,6 +67,7 @@ export function addVaultList(vault: Command, act: Act): void {
         const listing = await askSite(await context.temporal(), 'vaultList', input, context.waiting);
         context.terminal.document(listing);
         context.terminal.print(vaultTable(listing));
+        for (const damage of damageIn(listing)) context.terminal.note(damage);
         return undefined;
       }),
     );
