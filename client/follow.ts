@@ -1,7 +1,7 @@
 // Follows a session live: asks its Query `status` again and again, tells what changed, what hinders, and how it
 // ended. It only looks: whoever stops following leaves the session as it is.
 import { setTimeout as delay } from 'node:timers/promises';
-import type { WorkflowHandle } from '@temporalio/client';
+import { isGrpcServiceError, type WorkflowHandle } from '@temporalio/client';
 import { type LogEntry, SessionMessage, type SessionStatus } from '../contract/index.ts';
 import { isAborted } from './interruption.ts';
 import type { Temporal } from './temporal.ts';
@@ -13,6 +13,9 @@ const EAGER_POLLS = 240;
 const CALM_POLL_MS = 1_000;
 const TROUBLE_EVERY_POLLS = 4;
 const QUERY_TIMEOUT_MS = 5_000;
+/** A Temporal that is away for longer ends the watching: a script must not hang for ever. */
+const TEMPORAL_AWAY_LIMIT_MS = 120_000;
+const GRPC_NOT_FOUND = 5;
 
 export type SessionEvent =
   | { readonly kind: 'status'; readonly status: SessionStatus; readonly newEntries: readonly LogEntry[] }
@@ -87,12 +90,30 @@ function watchEnd(temporal: Temporal, handle: WorkflowHandle, signal: AbortSigna
     ended.abort();
   };
   temporal.client
-    .withAbortSignal(AbortSignal.any([signal, left.signal]), () => handle.result())
-    .then(
-      () => settle(undefined),
-      (error: unknown) => settle(error instanceof Error ? error : new Error(String(error))),
-    );
+    .withAbortSignal(AbortSignal.any([signal, left.signal]), () => failureOf(handle, left.signal))
+    .then(settle, settle);
   return { outcome: () => outcome, signal: ended.signal, [Symbol.dispose]: () => left.abort() };
+}
+
+/** Waits for the Workflow's end: what it failed with, if it did. A Temporal that restarts is waited for. */
+async function failureOf(handle: WorkflowHandle, left: AbortSignal): Promise<Error | undefined> {
+  let awaySinceMs: number | undefined;
+  for (;;) {
+    const askedAtMs = Date.now();
+    try {
+      await handle.result();
+      return undefined;
+    } catch (error) {
+      const cause = error instanceof Error ? error : new Error(String(error));
+      const code: number | undefined = isGrpcServiceError(cause) ? cause.code : undefined;
+      if (code === undefined || code === GRPC_NOT_FOUND || isAborted(left)) return cause;
+      // A wait that lasted had reached it.
+      if (Date.now() - askedAtMs > TEMPORAL_AWAY_LIMIT_MS) awaySinceMs = undefined;
+      awaySinceMs ??= Date.now();
+      if (Date.now() - awaySinceMs > TEMPORAL_AWAY_LIMIT_MS) return cause;
+      await pause(CALM_POLL_MS, left);
+    }
+  }
 }
 
 async function troubleNow(temporal: Temporal, handle: WorkflowHandle, answers: boolean): Promise<string> {

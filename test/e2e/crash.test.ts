@@ -76,6 +76,23 @@ describe('the worker is killed between a call and its answer', () => {
   });
 });
 
+test('Temporal is killed while a start is followed: who follows is told, waits, and sees it run', async () => {
+  const { house } = suite;
+  const { temporal } = house.stack;
+  const mounted = Promise.withResolvers<undefined>();
+  const following = house.succeed(house.startFlags(SET, VM), {
+    onLine: (line) => {
+      if (line.includes('is mounted on host')) mounted.resolve(undefined);
+    },
+  });
+  await Promise.race([mounted.promise, following]);
+  await temporal.kill('SIGKILL');
+  await temporal.start();
+  const status = (await following)['session'] as SessionStatus;
+  expect(status.state).toBe('running');
+  await endWell(status);
+});
+
 test('the gateway is killed while the guest writes: no acknowledged write is lost, and the guest goes on', async () => {
   const { house } = suite;
   const { gateway } = house.stack.site;
