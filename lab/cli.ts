@@ -5,12 +5,14 @@ import type { Lab, LabOptions, NewLabVm } from './lab.ts';
 import { LabError } from './lab.ts';
 import { findPersonalLab, personalLabFolder, startPersonalLab, stopPersonalLab } from './up.ts';
 
+const EXIT_USAGE = 2;
 const print = (text: string): void => writeFileSync(process.stdout.fd, `${text}\n`);
 const tell = (text: string): void => writeFileSync(process.stderr.fd, `${text}\n`);
 
 const program = new Command('rundirect lab')
   .description('vSphere without ESXi: hosts that mount real NFS datastores and run real guests in QEMU')
   .option('--json', 'print one JSON document')
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
   .addHelpText(
     'after',
     `
