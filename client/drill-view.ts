@@ -1,7 +1,7 @@
 // A drill's report as a person reads it at a terminal; the HTML at the site has the pictures.
 import type { DrillResult, DrillVmReport } from '../contract/index.ts';
 import { formatDuration, formatTime } from './quantity.ts';
-import { type Column, facts, table } from './table.ts';
+import { type Column, facts, printable, table } from './table.ts';
 
 const verdictWords = { passed: 'passed', failed: 'failed', notRun: 'not run' } as const;
 const time = (ms: number | undefined): string => (ms === undefined ? '–' : formatDuration(ms));
@@ -29,7 +29,7 @@ export function drillText({ report, files }: DrillResult): string {
   ]);
   const why = facts(
     vms.flatMap(({ vmName, reason: one, notes }) =>
-      [one, ...notes].flatMap((text) => (text === undefined ? [] : [[vmName, text] as const])),
+      [one, ...notes].flatMap((text) => (text === undefined ? [] : [[printable(vmName), text] as const])),
     ),
   );
   return [told, '', table(columns, vms), ...(why === '' ? [] : ['', why])].join('\n');

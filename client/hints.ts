@@ -26,6 +26,8 @@ export const hints = {
   LicenceRestricted: 'The free ESXi licence forbids changes over the network; a paid licence is needed.',
   NotSupported: "The target or the VM can't do this; the message says which part.",
   NotFound: 'Check the name; --host, --folder and --resource-pool are as the target shows them.',
+  ReportNotFound:
+    'See those that there are with: rundirect drill list (of --report-dir, if the drill was given one)',
   NameTaken: 'Choose another name with: --name',
   DatastoreConflict:
     "A datastore of that name points elsewhere on this host. Unmount it, or change the site's gateway address.",

@@ -47,6 +47,6 @@ export interface DrillActivities {
   takeDrillPicture(input: DrillPictureInput): Promise<DrillPicture>;
   writeDrillReport(input: WriteDrillReportInput): Promise<DrillReportFiles>;
   drillReports(input: DrillReportsInput): Promise<DrillReportsResult>;
-  /** Throws NotFound. */
+  /** Throws ReportNotFound. */
   drillReport(input: DrillReportInput): Promise<DrillResult>;
 }

@@ -95,7 +95,7 @@ export const drillInputSchema = z.object({
     resourcePool: z.string().min(1).optional(),
   }),
   /** From a VM's start to its guest's heartbeat, milliseconds; without it every guest that comes up has passed. */
-  rtoMs: z.number().int().min(1).optional(),
+  rtoMs: z.number().int().min(1).max(3_600_000).optional(),
   guestTimeoutMs: z.number().int().min(1).max(3_600_000),
   reserveFactor: z.number().min(0.01).max(10),
   /** Where the report goes, instead of the site's state folder: one folder per drill in it. */

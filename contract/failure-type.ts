@@ -30,6 +30,7 @@ export const failurePolicies = {
   LicenceRestricted: { retryable: false },
   NotSupported: { retryable: false },
   NotFound: { retryable: false },
+  ReportNotFound: { retryable: false },
   NameTaken: { retryable: false },
   DatastoreConflict: { retryable: false },
   ExportDropped: { retryable: false },

@@ -217,7 +217,7 @@ it('lists the newest first, and says which can not be read', async () => {
 it('lists nothing where no drill was, and knows no report of one that was not', async () => {
   expect(await step('drillReports', { site: 'main', limit: 10 })).toEqual({ drills: [], damaged: [] });
   await expect(step('drillReport', { site: 'main', drillId: DRILL })).rejects.toMatchObject({
-    type: 'NotFound',
+    type: 'ReportNotFound',
   });
   await expect(step('drillReport', { site: 'main', drillId: '../../etc' })).rejects.toMatchObject({
     type: 'InvalidInput',

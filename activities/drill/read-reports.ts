@@ -41,7 +41,7 @@ export async function drillReport(deps: Deps, raw: DrillReportInput): Promise<Dr
   const result = await readReport(folder);
   if (result !== undefined) return result;
   throw failureFor(
-    'NotFound',
+    'ReportNotFound',
     `There is no report of drill ${drillId} in ${folder} at the site. It may still run, or have written elsewhere`,
   );
 }

@@ -74,7 +74,7 @@ function vmSection(
 <h2>${text(vm.vmName)} ${badge(vm.verdict)}</h2>
 ${vm.reason === undefined ? '' : `<p class="reason">${text(vm.reason)}</p>`}
 ${timeBar(vm, report.rtoMs)}
-<table>${lines.join('')}</table>
+${vm.verdict === 'notRun' ? '' : `<table>${lines.join('')}</table>`}
 ${vm.notes.map((note) => `<p class="note">${text(note)}</p>`).join('\n')}
 ${picture(vm, pictures)}
 </section>`;
@@ -173,7 +173,7 @@ td{font-variant-numeric:tabular-nums}
 .note{color:var(--dim);margin:.3rem 0}
 .bar{position:relative;height:1.1rem;background:var(--line);border-radius:4px;overflow:hidden;margin:.6rem 0 .2rem}
 .bar i{position:absolute;top:0;bottom:0}.start{background:var(--start)}.boot{background:var(--boot)}
-.late .boot{background:var(--bad)}.bar .target{width:3px;margin-left:-1px;background:var(--ink)}
+.late .boot,.late+.legend .boot{background:var(--bad)}.bar .target{width:3px;margin-left:-1px;background:var(--ink)}
 .legend{font-size:.8rem;color:var(--dim);margin:0}
 .legend i{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-left:.8em}
 .legend i:first-child{margin-left:0}.legend .target{width:3px;background:var(--ink)}

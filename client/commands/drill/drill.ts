@@ -11,8 +11,8 @@ export function addDrill(program: Command, act: Act): void {
     .command('drill')
     .summary('prove that VMs come back, in an isolated network')
     .description(
-      'A drill runs VMs from their backup in a network without uplink, one after another; waits for each guest,\n' +
-        'takes a picture of its console, times it, removes all of it, and writes a report. The originals may run\n' +
+      'A drill runs VMs from their backup in a network without uplink, one after another; waits for each guest, ' +
+        'takes a picture of its console, times it, removes all of it, and writes a report. The originals may run ' +
         'meanwhile.',
     );
   addDrillRun(drill, act);

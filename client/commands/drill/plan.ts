@@ -1,6 +1,6 @@
 // What a drill is told, once or by a schedule: the flags, and the Workflow's input with its secrets sealed for the
 // drill's name.
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import {
   type DrillInput,
@@ -38,12 +38,12 @@ export interface PlanOptions extends SessionSecretOptions {
   readonly resourcePool?: string;
   readonly site: string;
   readonly rto?: number;
-  readonly guestTimeout: number;
+  readonly guestTimeout?: number;
   readonly reserveFactor: number;
   readonly reportDir?: string;
 }
 
-const DEFAULT_GUEST_TIMEOUT = '5m';
+const DEFAULT_GUEST_TIMEOUT_MS = 300_000;
 const DEFAULT_RESERVE_FACTOR = 1.5;
 
 function span(text: string): number {
@@ -81,10 +81,10 @@ export function addPlanOptions(command: Command): Command {
     .addOption(siteOption())
     .optionsGroup('How:')
     .option('--rto <duration>', "the time from a VM's start to its guest's heartbeat that passes", span)
-    .addOption(
-      new Option('--guest-timeout <duration>', "how long to wait for a guest's heartbeat")
-        .argParser(span)
-        .default(duration(DEFAULT_GUEST_TIMEOUT), DEFAULT_GUEST_TIMEOUT),
+    .option(
+      '--guest-timeout <duration>',
+      "how long to wait for a guest's heartbeat (default: 5m, or --rto where that is longer)",
+      span,
     )
     .option(
       '--reserve-factor <n>',
@@ -99,9 +99,17 @@ export function addPlanOptions(command: Command): Command {
     );
 }
 
+/** A guest that comes in time must not be given up before. Throws ClientError Usage. */
+function guestTimeoutOf({ rto = 0, guestTimeout }: PlanOptions): number {
+  if (guestTimeout === undefined) return Math.max(DEFAULT_GUEST_TIMEOUT_MS, rto);
+  if (guestTimeout >= rto) return guestTimeout;
+  throw new ClientError('Usage', '--guest-timeout is shorter than --rto: a guest in time would be given up');
+}
+
 /** The drill's input. Asks for what is missing; throws ClientError. */
 export async function planDrill(context: Context, name: string, options: PlanOptions): Promise<DrillInput> {
   const { site, target } = options;
+  const guestTimeoutMs = guestTimeoutOf(options);
   await requireWorkers(await context.temporal(), site);
   const key = await siteKeyForSealing(context, site);
   const fingerprint = await targetFingerprint(context, site, target, options.fingerprint);
@@ -126,7 +134,7 @@ export async function planDrill(context: Context, name: string, options: PlanOpt
     },
     placement: { host: options.host, folder: options.folder, resourcePool: options.resourcePool },
     rtoMs: options.rto,
-    guestTimeoutMs: options.guestTimeout,
+    guestTimeoutMs,
     reserveFactor: options.reserveFactor,
     reportFolder: options.reportDir,
   });

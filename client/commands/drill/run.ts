@@ -107,9 +107,9 @@ async function follow(context: Context, temporal: Temporal, handle: Drilling): P
 
 async function run(context: Context, options: Options): Promise<ExitCode | undefined> {
   const { terminal } = context;
-  const temporal = await context.temporal();
   const name = options.name ?? drillNameFor(options.vm[0] ?? '', randomLetters());
   const input = await planDrill(context, name, options);
+  const temporal = await context.temporal();
   const handle = await startDrill(temporal, input);
   terminal.document({ event: 'started', drillId: name });
   terminal.print(`Drill ${name}`);

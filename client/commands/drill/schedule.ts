@@ -220,8 +220,8 @@ export function addDrillSchedule(drill: Command, act: Act): void {
     .command('schedule')
     .summary('drills that run again and again')
     .description(
-      'Drills that run again and again, on Temporal Schedules. Passphrase and password are asked for once; they\n' +
-        'stay sealed to the site, and open for drills of this name alone. A drill that still runs when the next one\n' +
+      'Drills that run again and again, on Temporal Schedules. Passphrase and password are asked for once; they ' +
+        'stay sealed to the site, and open for drills of this name alone. A drill that still runs when the next one ' +
         'is due goes on, and the next one is left out.',
     )
     .addHelpText('after', examples);
