@@ -5,6 +5,7 @@ import type { Act } from './act.ts';
 import { ClientError } from './client-error.ts';
 import { addBackup } from './commands/backup.ts';
 import { addDrill } from './commands/drill/drill.ts';
+import { addFinalize } from './commands/finalize.ts';
 import { addSessions } from './commands/sessions.ts';
 import { addShow } from './commands/show.ts';
 import { addSitePin } from './commands/site-pin.ts';
@@ -36,15 +37,15 @@ Processes of a site:
 
 Exit codes: 0 done; 1 failed; 2 the command line is wrong; 130 interrupted.
 Where Temporal is: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, or a profile of Temporal's own temporal.toml (--profile).
-With --json, standard output holds JSON alone: one document, or for backup, drill run, start and watch an event a line
-with the result last. A failure is {"error": …}. Words for people go to standard error.
+With --json, standard output holds JSON alone: one document, or for backup, drill run, finalize, start and watch an event
+a line with the result last. A failure is {"error": …}. Words for people go to standard error.
 
 A first session:
   $ rundirect site pin
   $ rundirect vault init --vault /backups/vault
   $ rundirect backup --vault /backups/vault --set nightly /vms/web01
   $ rundirect start --vault /backups/vault --set nightly --vm web01 --target esx1.example --user root
-  $ rundirect stop web01-k3v9q2m4xa`;
+  $ rundirect finalize web01-k3v9q2m4xa --datastore vmfs01     (through a vCenter; or: rundirect stop …)`;
 
 /** All commands; `act` runs what they do. */
 function buildProgram(act: Act): Command {
@@ -60,6 +61,7 @@ function buildProgram(act: Act): Command {
   addSessions(program, act);
   addShow(program, act);
   addWatch(program, act);
+  addFinalize(program, act);
   addStop(program, act);
   addDrill(program, act);
   program.commandsGroup('Backups:');
@@ -107,7 +109,7 @@ function tell(terminal: Terminal, explanation: Explanation, event: boolean): voi
 }
 
 /** Commands whose JSON is a line for each event. */
-const followers: ReadonlySet<string> = new Set(['backup', 'run', 'start', 'watch']);
+const followers: ReadonlySet<string> = new Set(['backup', 'finalize', 'run', 'start', 'watch']);
 
 /**
  * Runs one command line (without node and script). Never throws; answers the exit code. `interrupted` is aborted

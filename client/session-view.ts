@@ -1,5 +1,11 @@
 // A session as a person reads it: its facts, its log lines, its progress line; and as events for scripts.
-import type { LogEntry, SessionStatus, VerifyStatus } from '../contract/index.ts';
+import type {
+  FinalizeMode,
+  FinalizeStatus,
+  LogEntry,
+  SessionStatus,
+  VerifyStatus,
+} from '../contract/index.ts';
 import { formatBytes, formatClock, formatDuration } from './quantity.ts';
 import { facts, printable } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -14,6 +20,45 @@ function verifyText({ state, checkedBytes, totalBytes }: VerifyStatus): string {
 
 const afterCommand = (ms: number | undefined): string | undefined =>
   ms === undefined ? undefined : `${formatDuration(ms)} after the command`;
+
+/** How a VM got to production, after "migrated". */
+export const finalizeModeWords: Readonly<Record<FinalizeMode, string>> = {
+  live: 'live',
+  cold: 'cold (it was powered off)',
+  byHand: 'by hand',
+};
+
+/** `50 %  6 GiB of 12 GiB  110 MiB/s  55.9 s left`, as far as it is known. */
+function migrationText({ percent, totalBytes, bytesPerSecond, leftMs }: FinalizeStatus): string {
+  const parts = [`${percent} %`];
+  if (totalBytes !== undefined) {
+    parts.push(`${formatBytes(Math.round((totalBytes * percent) / 100))} of ${formatBytes(totalBytes)}`);
+  }
+  if (bytesPerSecond !== undefined) parts.push(`${formatBytes(bytesPerSecond)}/s`);
+  if (leftMs !== undefined) parts.push(`${formatDuration(leftMs)} left`);
+  return parts.join('  ');
+}
+
+const outcomeWords = {
+  underWay: 'under way',
+  done: 'done',
+  failed: 'failed',
+  cancelled: 'cancelled',
+} as const;
+
+function finalizeText(finalize: FinalizeStatus): string {
+  const { outcome, mode, datastore, durationMs } = finalize;
+  const to = datastore === undefined ? '' : ` to ${datastore}`;
+  const how = mode === undefined ? '' : `, ${finalizeModeWords[mode]}`;
+  const progress = outcome === 'underWay' ? `, ${migrationText(finalize)}` : '';
+  const took = durationMs === undefined ? '' : `, in ${formatDuration(durationMs)}`;
+  return `${outcomeWords[outcome]}${to}${how}${progress}${took}`;
+}
+
+const guestAwayText = (ms: number | undefined): string | undefined => {
+  if (ms === undefined) return undefined;
+  return ms === 0 ? 'never' : formatDuration(ms);
+};
 
 /** The facts of a session, a line each. */
 export function sessionFacts(status: SessionStatus): string {
@@ -34,6 +79,12 @@ export function sessionFacts(status: SessionStatus): string {
     ['ended', afterCommand(timings.stoppedMs)],
     ['verify', verifyText(status.verify)],
     ...status.verify.findings.map((finding) => ['damage', finding] as const),
+    ['finalize', status.finalize && finalizeText(status.finalize)],
+    ['guest away', guestAwayText(status.finalize?.guestAwayMs)],
+    [
+      'not finalized',
+      status.finalize?.failure && `${status.finalize.failure.type}: ${status.finalize.failure.message}`,
+    ],
     ['failure', status.failure && `${status.failure.type}: ${status.failure.message}`],
   ]);
 }
@@ -51,7 +102,9 @@ export function logLine({ time, level, message }: LogEntry, terminal: Terminal):
 /** What stands on the line that is written over. */
 export function progressLine(status: SessionStatus): string {
   const verify = status.verify.state === 'running' ? `  verify ${verifyText(status.verify)}` : '';
-  return `${status.progressPercent} %  ${status.state}  ${status.step}${verify}`;
+  const { finalize, step } = status;
+  const migration = finalize !== undefined && step === 'migrateVm' ? `  ${migrationText(finalize)}` : '';
+  return `${status.progressPercent} %  ${status.state}  ${step}${migration}${verify}`;
 }
 
 /** Tells a change of the session's status in both modes. */
@@ -60,7 +113,10 @@ export function showChange(terminal: Terminal, status: SessionStatus, newEntries
     terminal.print(logLine(entry, terminal));
     terminal.document({ event: 'log', ...entry });
   }
-  const { state, status: word, progressPercent, step, powerState, timings } = status;
-  terminal.document({ event: 'progress', state, status: word, progressPercent, step, powerState, timings });
+  const { state, status: word, progressPercent, step, powerState, timings, finalize } = status;
+  terminal.document({
+    ...{ event: 'progress', state, status: word, progressPercent, step, powerState, timings },
+    ...(finalize === undefined ? {} : { finalize }),
+  });
   terminal.progress(progressLine(status));
 }

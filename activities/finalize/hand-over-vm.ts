@@ -38,8 +38,9 @@ async function unmark(vsphere: Vsphere, vm: Vm, sessionId: string, { signal }: S
     { extraConfig: { [SESSION_KEY]: '', [ACTION_KEY]: '' }, annotation },
     { signal },
   );
+  // The annotation is a word to people, and not worth holding on to the VM for.
   const after = await vsphere.readVm(vm.moref, { signal });
-  if (after === undefined || !isMarked(after, sessionId)) return;
+  if (after === undefined || !hasMark(after, sessionId)) return;
   throw failureFor('TaskInProgress', `${vm.name} still carries the session's mark after it was taken off`);
 }
 

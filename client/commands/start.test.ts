@@ -17,7 +17,14 @@ afterAll(() => rm(directory, { recursive: true, force: true }));
 const options: StartOptions = {
   ...{ vault: '/vault', set: 'nightly', job: 'latest', vm: 'web01', user: 'root', site: 'main' },
   target: { host: 'esx1', port: 443 },
-  ...{ network: 'original', powerOn: true, verify: 'none', guestTimeout: 300_000, reserveFactor: 1.5 },
+  ...{
+    vmotion: 'auto',
+    network: 'original',
+    powerOn: true,
+    verify: 'none',
+    guestTimeout: 300_000,
+    reserveFactor: 1.5,
+  },
 };
 const facts = () => ({
   ...{ sessionId: 'web01-x', commandedAtMs: 1, fingerprint: 'ab'.repeat(32), siteKey: siteKey.publicKey },
@@ -51,7 +58,15 @@ it('seals each secret for this session, its purpose and its subject alone', () =
   expect(() => siteKey.open(target.password, binding)).toThrow();
 });
 
+it('asks for the migration at once only with a place to go to', () => {
+  expect(startInput(options, facts())).not.toHaveProperty('autoMigrate');
+  const input = startInput({ ...options, autoMigrate: true, datastore: 'vmfs01' }, facts());
+  expect(input.autoMigrate).toEqual({ datastore: 'vmfs01', vmotion: 'auto' });
+});
+
 it.each<[string, Partial<StartOptions>]>([
+  ['a migration to nowhere', { autoMigrate: true }],
+  ['a place without a migration', { datastore: 'vmfs01' }],
   ['a name that no inventory takes', { name: 'x'.repeat(81) }],
   ['a guest awaited for more than an hour', { guestTimeout: 3_600_001 }],
   ['room for changes beyond all measure', { reserveFactor: 11 }],

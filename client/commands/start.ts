@@ -14,6 +14,7 @@ import {
   startInputSchema,
   targetSubject,
   type VerifyMode,
+  type Vmotion,
   verifyModeSchema,
   WORKFLOW_TASK_QUEUE,
   WorkflowType,
@@ -34,7 +35,7 @@ import {
 import { awaitSession, exitCodeOf, isSettled } from '../await-session.ts';
 import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
-import type { ExitCode } from '../exit-code.ts';
+import { ExitCode } from '../exit-code.ts';
 import { formatDuration } from '../quantity.ts';
 import { randomLetters } from '../random-id.ts';
 import { passwordOptions, readSessionSecrets, type SessionSecretOptions } from '../session-secrets.ts';
@@ -42,6 +43,7 @@ import { sessionFacts } from '../session-view.ts';
 import { printable } from '../table.ts';
 import { requireWorkers, type Temporal } from '../temporal.ts';
 import { siteKeyForSealing, targetFingerprint } from '../trust.ts';
+import { vmotionOption } from './finalize.ts';
 
 export interface StartOptions extends SessionSecretOptions {
   readonly vault: string;
@@ -57,6 +59,9 @@ export interface StartOptions extends SessionSecretOptions {
   readonly verify: VerifyMode;
   readonly guestTimeout: number;
   readonly reserveFactor: number;
+  readonly autoMigrate?: boolean;
+  readonly datastore?: string;
+  readonly vmotion: Vmotion;
   readonly detach?: boolean;
   readonly site: string;
   readonly session?: string;
@@ -108,9 +113,23 @@ export function startInput(options: StartOptions, facts: StartFacts): StartInput
     verify: options.verify,
     guestTimeoutMs: options.guestTimeout,
     reserveFactor: options.reserveFactor,
+    ...autoMigrate(options),
   });
   if (!parsed.success) throw new ClientError('Usage', z.prettifyError(parsed.error), { cause: parsed.error });
   return parsed.data;
+}
+
+function autoMigrate({
+  autoMigrate: wanted,
+  datastore,
+  vmotion,
+}: StartOptions): Pick<StartInput, 'autoMigrate'> {
+  if (wanted !== true) {
+    if (datastore === undefined) return {};
+    throw new ClientError('Usage', '--datastore is where --auto-migrate takes the VM: give both, or neither');
+  }
+  if (datastore === undefined) throw new ClientError('Usage', '--auto-migrate needs --datastore');
+  return { autoMigrate: { datastore, vmotion } };
 }
 
 const keyword = (name: string, value: string): SearchAttributePair => ({
@@ -177,6 +196,10 @@ function report(context: Context, status: SessionStatus): void {
   const took =
     timings.poweredOnMs === undefined ? '' : `, powered on in ${formatDuration(timings.poweredOnMs)}`;
   terminal.print('');
+  if (status.state === 'finalized') {
+    terminal.print(terminal.style('bold', `${name} is in production${took}.`));
+    return;
+  }
   terminal.print(terminal.style('bold', `${name} runs from its backup${took}.`));
   terminal.print(terminal.style('dim', `rundirect stop ${sessionId}  removes it and discards its changes`));
 }
@@ -192,21 +215,27 @@ async function start(context: Context, options: StartOptions): Promise<ExitCode 
     terminal.document({ event: 'result', sessionId });
     return undefined;
   }
-  const status = await awaitSession(context, sessionId, isSettled);
-  if (status === undefined || status.state !== 'running') {
+  const enough = input.autoMigrate === undefined ? isSettled : isBack;
+  const status = await awaitSession(context, sessionId, enough);
+  if (status === undefined || !['running', 'finalized'].includes(status.state)) {
     throw new ClientError('SessionEnded', `session ${sessionId} ended before it ran`, {
       hint: `See its log with: rundirect show ${sessionId}`,
     });
   }
   report(context, status);
-  return exitCodeOf(status);
+  return input.autoMigrate !== undefined && status.state === 'running' ? ExitCode.failed : exitCodeOf(status);
 }
+
+/** It was to be migrated at once, and that did not succeed. */
+const isBack = ({ state, finalize }: SessionStatus): boolean => state === 'running' && finalize !== undefined;
 
 const examples = `
 Examples:
   $ rundirect start --vault /backups/vault --set nightly --vm web01 --target vcenter.example --user backup@vsphere.local
   $ rundirect start --vault /backups/vault --set nightly --vm web01 --name web01-test --network disconnected \\
       --target esx1.example --user root --passphrase-file set.key --password-file root.pw
+  $ rundirect start --vault /backups/vault --set nightly --vm web01 --target vcenter.example \\
+      --user backup@vsphere.local --auto-migrate --datastore vmfs01
   $ printf '%s\\n%s\\n' "$PASSPHRASE" "$PASSWORD" | rundirect start … --passphrase-stdin --password-stdin
 
 With both secrets on standard input, the first line is the passphrase and the second the password.
@@ -267,6 +296,10 @@ export function addStart(program: Command, act: Act): void {
     )
     .option('--session <id>', "the session's id (default: from the VM's name)", sessionIdArgument)
     .option('--detach', 'start, and do not follow')
+    .optionsGroup('And then:')
+    .option('--auto-migrate', 'take the VM to production storage as soon as it runs, as `finalize` does')
+    .option('--datastore <name>', 'where --auto-migrate takes it')
+    .addOption(vmotionOption())
     .addHelpText('after', examples)
     .action(act(start));
 }

@@ -71,7 +71,8 @@ func changeSettings(file *vmx.File, spec types.VirtualMachineConfigSpec) (change
 		set("displayName", spec.Name, spec.Name, "name", "config.name", "summary.config.name")
 	}
 	if spec.Annotation != "" {
-		set("annotation", spec.Annotation, spec.Annotation, "config.annotation", "summary.config.annotation")
+		annotation := strings.TrimPrefix(spec.Annotation, emptied)
+		set("annotation", annotation, annotation, "config.annotation", "summary.config.annotation")
 	}
 	if spec.MemoryMB != 0 {
 		set("memsize", fmt.Sprint(spec.MemoryMB), int32(spec.MemoryMB), "config.hardware.memoryMB", "summary.config.memorySizeMB")

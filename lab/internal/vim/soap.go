@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"regexp"
 	"strings"
 	"time"
 
@@ -62,6 +63,16 @@ func readRequest(body []byte) request {
 	}
 }
 
+// emptied stands for an annotation that a caller empties: govmomi's types know no difference between an element that
+// is empty and one that is not there, and a host does.
+const emptied = "\ue000"
+
+var emptyAnnotation = regexp.MustCompile(`<annotation>\s*</annotation>|<annotation\s*/>`)
+
+func markEmptied(body []byte) []byte {
+	return emptyAnnotation.ReplaceAll(body, []byte("<annotation>"+emptied+"</annotation>"))
+}
+
 // soap stands before the simulator: it logs every method, refuses what the licence forbids, and plays the faults that
 // a test has asked for.
 func (l *Lab) soap(next http.Handler) http.Handler {
@@ -75,6 +86,7 @@ func (l *Lab) soap(next http.Handler) http.Handler {
 			http.Error(w, "the request is too large or broke off", http.StatusBadRequest)
 			return
 		}
+		body = markEmptied(body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		l.answer(w, r, readRequest(withoutHeader(body)), next)
 	})

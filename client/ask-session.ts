@@ -1,0 +1,86 @@
+// Asks a session for something that takes a while, and shows what it does about it until it answers. Who stops
+// waiting leaves what was asked for under way.
+import { type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
+import type { LogEntry, SessionStatus } from '../contract/index.ts';
+import { ClientError } from './client-error.ts';
+import type { Context } from './context.ts';
+import { followSession } from './follow.ts';
+import { listedSession } from './session-list.ts';
+import { findSession } from './session-lookup.ts';
+import { requireWorkers, type Temporal } from './temporal.ts';
+
+export interface Question<Answer> {
+  /** What is asked for, as in "the stop that was asked for goes on". */
+  readonly what: string;
+  readonly ask: (handle: WorkflowHandle) => Promise<Answer>;
+  /** What the session does meanwhile; what it had said before is old news. */
+  readonly onStatus?: (status: SessionStatus, newEntries: readonly LogEntry[]) => void;
+}
+
+/** Throws ClientError SessionNotFound, SessionEnded, Interrupted, NoWorker; and what the session refuses with. */
+export async function askSession<Answer>(
+  context: Context,
+  sessionId: string,
+  question: Question<Answer>,
+): Promise<Answer> {
+  const temporal = await context.temporal();
+  const { description } = await findSession(temporal, sessionId);
+  const { site, state } = listedSession(description);
+  if (description.closeTime !== undefined) throw ended(sessionId, state);
+  await requireWorkers(temporal, site);
+  const answered = new AbortController();
+  const narration = narrate(context, sessionId, question, answered.signal);
+  try {
+    return await request(context, temporal, sessionId, question);
+  } finally {
+    answered.abort();
+    await narration;
+  }
+}
+
+async function request<Answer>(
+  context: Context,
+  temporal: Temporal,
+  sessionId: string,
+  { what, ask }: Question<Answer>,
+): Promise<Answer> {
+  const handle = temporal.client.workflow.getHandle(sessionId);
+  try {
+    return await temporal.client.withAbortSignal(context.interrupted, () => ask(handle));
+  } catch (error) {
+    if (context.interrupted.aborted) {
+      throw new ClientError(
+        'Interrupted',
+        `you no longer wait for ${sessionId}; the ${what} that was asked for goes on`,
+        { hint: `Watch it with: rundirect watch --follow ${sessionId}` },
+      );
+    }
+    // It ended between the look and the Update.
+    if (error instanceof WorkflowNotFoundError) throw ended(sessionId, 'meanwhile', error);
+    throw error;
+  }
+}
+
+async function narrate<Answer>(
+  context: Context,
+  sessionId: string,
+  { onStatus }: Question<Answer>,
+  answered: AbortSignal,
+): Promise<void> {
+  if (onStatus === undefined) return;
+  const until = AbortSignal.any([answered, context.interrupted]);
+  let sinceAsked = false;
+  for await (const event of followSession(await context.temporal(), sessionId, until)) {
+    if (event.kind === 'trouble') context.terminal.note(event.message);
+    if (event.kind !== 'status') continue;
+    onStatus(event.status, sinceAsked ? event.newEntries : []);
+    sinceAsked = true;
+  }
+}
+
+function ended(sessionId: string, state: string, cause?: unknown): ClientError {
+  return new ClientError('SessionEnded', `session ${sessionId} has already ended (${state})`, {
+    cause,
+    hint: `See its log with: rundirect show ${sessionId}`,
+  });
+}

@@ -1,0 +1,144 @@
+// `rundirect finalize`: takes a session's VM to production storage while it runs, and ends the session there. Shows
+// how far it is; `--cancel` calls it off for as long as the VM has not arrived.
+import { type Command, Option } from 'commander';
+import {
+  type CancelFinalizeResult,
+  type FinalizeRequest,
+  type FinalizeResult,
+  SessionMessage,
+  type Vmotion,
+  vmotionSchema,
+} from '../../contract/index.ts';
+import type { Act } from '../act.ts';
+import { sessionId as sessionIdArgument } from '../arguments.ts';
+import { askSession } from '../ask-session.ts';
+import { ClientError } from '../client-error.ts';
+import type { Context } from '../context.ts';
+import { formatBytes, formatDuration } from '../quantity.ts';
+import { finalizeModeWords, showChange } from '../session-view.ts';
+import { printable } from '../table.ts';
+
+interface Options {
+  readonly datastore?: string;
+  readonly vmotion: Vmotion;
+  readonly host?: string;
+  readonly folder?: string;
+  readonly resourcePool?: string;
+  readonly detach?: boolean;
+  readonly cancel?: boolean;
+}
+
+export const vmotionOption = (): Option =>
+  new Option('--vmotion <mode>', 'auto: live, or cold where the VM is powered off; live: no other way')
+    .choices(vmotionSchema.options)
+    .default('auto');
+
+async function finalize(context: Context, sessionId: string, options: Options): Promise<undefined> {
+  if (options.cancel === true) return cancel(context, sessionId);
+  const { datastore, vmotion, host, folder, resourcePool } = options;
+  if (datastore === undefined) {
+    throw new ClientError('Usage', 'say where the VM goes with --datastore, or call it off with --cancel');
+  }
+  const request: FinalizeRequest = {
+    datastore,
+    vmotion,
+    ...(host === undefined ? {} : { host }),
+    ...(folder === undefined ? {} : { folder }),
+    ...(resourcePool === undefined ? {} : { resourcePool }),
+  };
+  return options.detach === true ? begin(context, sessionId, request) : run(context, sessionId, request);
+}
+
+async function run(context: Context, sessionId: string, request: FinalizeRequest): Promise<undefined> {
+  const { terminal } = context;
+  const result = await askSession<FinalizeResult>(context, sessionId, {
+    what: 'finalize',
+    ask: (handle) =>
+      handle.executeUpdate<FinalizeResult, [FinalizeRequest]>(SessionMessage.finalize, { args: [request] }),
+    onStatus: (status, newEntries) => showChange(terminal, status, newEntries),
+  });
+  terminal.document({ event: 'result', ...result });
+  terminal.print(`Session ${sessionId} is finalized: ${finalizedWords(result)}.`);
+  return undefined;
+}
+
+/** `its VM is on datastore prod, migrated live, 12 GiB in 3 min 20 s; the guest was never away`. */
+export function finalizedWords(result: FinalizeResult): string {
+  const { datastore, mode, movedBytes, durationMs, guestAwayMs } = result;
+  const size = movedBytes === undefined ? '' : `${formatBytes(movedBytes)} `;
+  const away = guestAwayMs === 0 ? 'never away' : `away for ${formatDuration(guestAwayMs ?? 0)}`;
+  const guest = guestAwayMs === undefined ? '' : `; the guest was ${away}`;
+  const where = printable(datastore ?? 'production storage');
+  return `its VM is on ${where}, migrated ${finalizeModeWords[mode]}, ${size}in ${formatDuration(durationMs)}${guest}`;
+}
+
+async function begin(context: Context, sessionId: string, request: FinalizeRequest): Promise<undefined> {
+  const { terminal } = context;
+  await askSession(context, sessionId, {
+    what: 'finalize',
+    ask: (handle) =>
+      handle.startUpdate<FinalizeResult, [FinalizeRequest]>(SessionMessage.finalize, {
+        args: [request],
+        waitForStage: 'ACCEPTED',
+      }),
+  });
+  terminal.document({ event: 'result', sessionId, state: 'finalizing' });
+  terminal.print(
+    `Session ${sessionId} is being finalized. Watch it with: rundirect watch --follow ${sessionId}`,
+  );
+  return undefined;
+}
+
+async function cancel(context: Context, sessionId: string): Promise<undefined> {
+  const { terminal } = context;
+  const result = await askSession<CancelFinalizeResult>(context, sessionId, {
+    what: 'cancel',
+    ask: (handle) => handle.executeUpdate<CancelFinalizeResult, []>(SessionMessage.cancelFinalize),
+    onStatus: (status, newEntries) => showChange(terminal, status, newEntries),
+  });
+  terminal.document({ event: 'result', ...result });
+  terminal.print(
+    result.state === 'running'
+      ? `The finalize of ${sessionId} is called off: its VM runs from the backup as before.`
+      : `Too late: the VM of ${sessionId} had arrived in production already, and the session is finalized.`,
+  );
+  return undefined;
+}
+
+const examples = `
+What the target can't do, a full datastore and the like are said at once, before anything is touched. Until the VM
+has arrived, a failure or --cancel leaves it running from its backup with every change, to be finalized again. A verify
+that still runs is waited for; what it found damaged is not taken to production.
+
+Examples:
+  $ rundirect finalize web01-k3v9q2m4xa --datastore vmfs01
+  $ rundirect finalize web01-k3v9q2m4xa --datastore vmfs01 --vmotion live --host esx2.example --detach
+  $ rundirect finalize web01-k3v9q2m4xa --cancel`;
+
+export function addFinalize(program: Command, act: Act): void {
+  program
+    .command('finalize')
+    .summary('migrate a running session to production')
+    .description(
+      "Migrates a session's VM to production storage while it runs, and removes all else of the session. The target\n" +
+        'does it (Storage vMotion), so it must be a vCenter.',
+    )
+    .argument('<session>', "the session's id", sessionIdArgument)
+    .option('--datastore <name>', 'where the VM goes, every disk of it')
+    .addOption(vmotionOption())
+    .option('--host <name>', 'another host (default: where it runs)')
+    .option('--folder <path>', 'another inventory folder')
+    .option('--resource-pool <name>', 'another resource pool')
+    .option('--detach', 'begin, and do not follow')
+    .addOption(
+      new Option('--cancel', 'call off the finalize that is under way').conflicts([
+        'datastore',
+        'host',
+        'folder',
+        'resourcePool',
+        'detach',
+      ]),
+    )
+    .addHelpText('after', examples)
+    .action(act(finalize));
+}
