@@ -61,8 +61,47 @@ const scenarios: Record<string, Scenario> = {
       const { vm } = await session.untilState('running');
       world.change(vm?.moref ?? '', { standing: 'partlyMoved' });
       await session.stop().catch(() => undefined);
+      await eventually('the watch', () => (world.calls.includes('watchVm') ? true : undefined));
       world.change(vm?.moref ?? '', { standing: 'moved' });
+      await session.handle.result();
+    },
+  },
+  'finalized-live': {
+    input: { verify: 'beside' },
+    act: async (session) => {
+      await session.untilState('running');
+      await session.finalize();
+    },
+  },
+  'finalized-by-itself': {
+    input: { autoMigrate: { datastore: 'prod', vmotion: 'auto' } },
+    act: (session) => session.handle.result(),
+  },
+  'finalize-cancelled-then-finalized': {
+    act: async (session, world) => {
+      world.migrationEnds = false;
+      await session.untilState('running');
+      const first = session.finalize().catch(() => undefined);
+      await eventually('the migration', () => world.migrating);
+      await session.cancelFinalize();
+      await first;
+      world.migrationEnds = true;
+      await session.finalize();
+    },
+  },
+  'finalize-fails-then-stopped': {
+    fault: ['finalizePreflight', 'before'],
+    act: async (session) => {
+      await session.untilState('running');
+      await session.finalize().catch(() => undefined);
       await session.stop();
+    },
+  },
+  'finalize-loses-sight-of-its-migration': {
+    fault: ['migrateVm', 'after'],
+    act: async (session) => {
+      await session.untilState('running');
+      await session.finalize();
     },
   },
 };
