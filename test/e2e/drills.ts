@@ -4,8 +4,15 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { Client, Connection } from '@temporalio/client';
 import { expect } from 'vitest';
-import type { DrillResult, DrillVmReport } from '../../contract/index.ts';
+import {
+  type DrillResult,
+  type DrillVmReport,
+  drillSessionId,
+  drillWorkflowId,
+  type SessionStatus,
+} from '../../contract/index.ts';
 import type { House } from '../../demo/house.ts';
 import { leftovers } from '../../demo/leftovers.ts';
 import { until } from '../../demo/until.ts';
@@ -13,6 +20,7 @@ import { connect } from '../../vsphere/index.ts';
 
 const SET = 'nightly';
 const REPORTS_LIMIT_MS = 600_000;
+const VM_LIMIT_MS = 120_000;
 
 /** Backs up a VM that comes up and one that never does, and lets the first run: drills take place beside it. */
 export async function prepareDrills(house: House): Promise<void> {
@@ -35,6 +43,43 @@ export async function runDrill(
     throw new Error(`the drill ended with ${code}, without a report: ${stderr}`);
   await expectNothingLeft(house);
   return { code, result };
+}
+
+/** Starts one, and answers its id. */
+export async function beginDrill(
+  house: House,
+  vms: readonly string[],
+  ...flags: readonly string[]
+): Promise<string> {
+  const last = await house.succeed(['drill', 'run', '--detach', ...planFlags(house, vms), ...flags]);
+  return last['drillId'] as string;
+}
+
+export async function untilVmRuns(house: House, drillId: string): Promise<void> {
+  await until(`the VM of ${drillId} to run`, VM_LIMIT_MS, async () => {
+    const { documents } = await house.run(['show', drillSessionId(drillId, 1)]);
+    const session = documents.at(-1)?.['session'] as SessionStatus | null | undefined;
+    return session?.powerState === 'poweredOn' ? true : undefined;
+  });
+}
+
+export async function cancelDrill({ stack }: House, drillId: string): Promise<void> {
+  const connection = await Connection.connect({ address: stack.temporal.ready.address });
+  try {
+    await new Client({ connection }).workflow.getHandle(drillWorkflowId(drillId)).cancel();
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Waits for the report: it is written when nothing is left, which is looked for. */
+export async function reportOfDrill(house: House, drillId: string): Promise<DrillResult> {
+  const result = await until(`the report of ${drillId}`, REPORTS_LIMIT_MS, async () => {
+    const { code, documents } = await house.run(['drill', 'show', drillId]);
+    return code === 0 ? (documents.at(-1) as unknown as DrillResult) : undefined;
+  });
+  await expectNothingLeft(house);
+  return result;
 }
 
 /** Schedules one, lets it run so often, and deletes it. */
@@ -98,7 +143,7 @@ function planFlags(house: House, vms: readonly string[]): string[] {
   return [
     ...['--vault', house.vault, '--set', SET, '--vm', ...vms],
     ...house.targetFlags,
-    ...['--passphrase-file', house.passphraseFile, '--guest-timeout', '2m'],
+    ...['--passphrase-file', house.passphraseFile],
   ];
 }
 
