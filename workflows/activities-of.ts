@@ -6,6 +6,8 @@ import { type SiteActivities, siteTaskQueue } from '../contract/index.ts';
 
 /** A worker that died is noticed after this long, and its step goes to the next one. */
 const HEARTBEAT_TIMEOUT = '15s';
+/** A cancel arrives with a heartbeat, and somebody waits for it while the target moves on. */
+const MIGRATION_HEARTBEAT_TIMEOUT = '8s';
 /** Transient failures come back quickly at first: somebody waits. */
 const quickRetry = { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s' } as const;
 
@@ -61,7 +63,7 @@ export const longSteps = (site: string): Proxy =>
 export const migrationSteps = (site: string): Proxy =>
   proxyOf(site, {
     startToCloseTimeout: LONG_STEP,
-    heartbeatTimeout: HEARTBEAT_TIMEOUT,
+    heartbeatTimeout: MIGRATION_HEARTBEAT_TIMEOUT,
     retry: { ...quickRetry, maximumInterval: '1m' },
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   });

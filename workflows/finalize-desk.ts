@@ -30,6 +30,8 @@ interface SessionView {
   readonly state: () => SessionState;
   /** Somebody waits for a stop. */
   readonly stopAsked: () => boolean;
+  /** What is written in a drill's own network is not worth keeping. */
+  readonly isDrill: boolean;
 }
 
 export function openFinalizeDesk(session: SessionView): FinalizeDesk {
@@ -75,7 +77,7 @@ export function openFinalizeDesk(session: SessionView): FinalizeDesk {
 }
 
 function refusal(
-  { sessionId, state, stopAsked }: SessionView,
+  { sessionId, state, stopAsked, isDrill }: SessionView,
   request: FinalizeRequest,
   waiting: boolean,
 ): ApplicationFailure | undefined {
@@ -83,6 +85,12 @@ function refusal(
   if (!parsed.success) {
     const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
     return rejection('InvalidInput', issues.join('; '));
+  }
+  if (isDrill) {
+    return rejection(
+      'NotSupported',
+      `${sessionId} is a drill's: it is discarded, and never taken to production`,
+    );
   }
   const now = state();
   if (waiting || now === 'finalizing') {

@@ -375,6 +375,14 @@ describe.concurrent('what is asked at the wrong time is refused in words', () =>
     expect(world.leftovers).toEqual([]);
   });
 
+  it('of a session that belongs to a drill', async () => {
+    const world = new FakeWorld();
+    await withRunning(world, { placement: { network: 'isolated' } }, async (session) => {
+      expect(await failureOf(session.finalize())).toMatchObject({ type: 'NotSupported' });
+      await session.stop();
+    });
+  });
+
   it('by a name that stands for nothing', async () => {
     const world = new FakeWorld();
     await withRunning(world, {}, async (session) => {

@@ -54,6 +54,7 @@ export async function runDirect(argument: RunDirectInput): Promise<StopResult> {
     sessionId,
     state,
     stopAsked: () => stop.pending() !== undefined,
+    isDrill: input.placement.network === 'isolated',
   });
   const desks: Desks = { stop, finalize };
   setHandler(statusQuery, () => record.status());
