@@ -6,7 +6,7 @@ import type { Findings } from '../preflight/findings.ts';
 import { choosePlace } from '../preflight/placement.ts';
 
 /** Of the provisioned size: room for the VM's swap file, logs and what grows while it is copied. */
-export const SPACE_FACTOR = 1.1;
+const SPACE_FACTOR = 1.1;
 
 export interface Migrant {
   /** Where it runs now, or will. */

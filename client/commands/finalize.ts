@@ -63,7 +63,7 @@ async function run(context: Context, sessionId: string, request: FinalizeRequest
 }
 
 /** `its VM is on datastore prod, migrated live, 12 GiB in 3 min 20 s; the guest was never away`. */
-export function finalizedWords(result: FinalizeResult): string {
+function finalizedWords(result: FinalizeResult): string {
   const { datastore, mode, movedBytes, durationMs, guestAwayMs } = result;
   const size = movedBytes === undefined ? '' : `${formatBytes(movedBytes)} `;
   const away = guestAwayMs === 0 ? 'never away' : `away for ${formatDuration(guestAwayMs ?? 0)}`;
