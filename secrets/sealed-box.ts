@@ -46,7 +46,7 @@ function bindingBytes(binding: Binding): Buffer {
 }
 
 /** The raw 32 bytes of an X25519 public key. */
-export function rawPublicKey(key: KeyObject): Buffer {
+function rawPublicKey(key: KeyObject): Buffer {
   return Buffer.from(key.export({ format: 'jwk' }).x ?? '', 'base64url');
 }
 
