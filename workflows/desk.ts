@@ -31,6 +31,8 @@ export function openDesk<Request, Result>(
     if (refusal !== undefined) throw refusal;
   };
   const handle = async (request: Request): Promise<Result> => {
+    // Two that arrive at once may both have been let in.
+    check(request);
     const mine: NonNullable<typeof waiting> = { request, answer: undefined };
     waiting = mine;
     onRequest?.();

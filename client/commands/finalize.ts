@@ -120,8 +120,8 @@ export function addFinalize(program: Command, act: Act): void {
     .command('finalize')
     .summary('migrate a running session to production')
     .description(
-      "Migrates a session's VM to production storage while it runs, and removes all else of the session. The target\n" +
-        'does it (Storage vMotion), so it must be a vCenter.',
+      "Migrates a session's VM to production storage while it runs, and removes all else of the session.\n" +
+        'The target does it (Storage vMotion), so it must be a vCenter.',
     )
     .argument('<session>', "the session's id", sessionIdArgument)
     .option('--datastore <name>', 'where the VM goes, every disk of it')
