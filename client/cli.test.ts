@@ -293,40 +293,40 @@ describe('a session from the command line', () => {
 
   it('is finalized with its progress shown, and scripts get an event a line', async () => {
     await pin();
-    await rundirect(startArguments('--session', 'web01-f', '--detach'));
-    const without = await rundirect(['finalize', 'web01-f']);
+    await rundirect(startArguments('--session', 'web01-prod', '--detach'));
+    const without = await rundirect(['finalize', 'web01-prod']);
     expect(without).toMatchObject({ code: 2 });
     expect(without.stderr).toContain('--datastore');
-    const unknown = await rundirect(['finalize', 'web01-f', '--datastore', 'prod', '--vmotion', 'cold']);
+    const unknown = await rundirect(['finalize', 'web01-prod', '--datastore', 'prod', '--vmotion', 'cold']);
     expect(unknown.code).toBe(2);
 
     world.migrationEnds = false;
-    const detached = await rundirect(['finalize', 'web01-f', '--datastore', 'prod', '--detach']);
+    const detached = await rundirect(['finalize', 'web01-prod', '--datastore', 'prod', '--detach']);
     expect(detached).toMatchObject({ code: 0, stderr: '' });
     await eventually('the migration', () => world.migrating, 30_000);
-    const shown = await rundirect(['show', 'web01-f']);
+    const shown = await rundirect(['show', 'web01-prod']);
     expect(shown.stdout).toMatch(
       /finalize +under way to prod, live, 50 % +512 B of 1 KiB +100 B\/s +5\.0 s left/,
     );
-    const again = await rundirect(['finalize', 'web01-f', '--datastore', 'prod', '--json']);
+    const again = await rundirect(['finalize', 'web01-prod', '--datastore', 'prod', '--json']);
     expect(again.documents().at(-1)).toMatchObject({ event: 'error', error: { type: 'AlreadyFinalizing' } });
-    const cancelled = await rundirect(['finalize', 'web01-f', '--cancel']);
+    const cancelled = await rundirect(['finalize', 'web01-prod', '--cancel']);
     expect(cancelled.stdout).toContain('runs from the backup as before');
 
     world.migrationEnds = true;
-    const finalized = await rundirect(['finalize', 'web01-f', '--datastore', 'prod', '--json']);
+    const finalized = await rundirect(['finalize', 'web01-prod', '--datastore', 'prod', '--json']);
     expect(finalized).toMatchObject({ code: 0, stderr: '' });
     expect(finalized.documents().at(-1)).toMatchObject({
-      ...{ event: 'result', sessionId: 'web01-f', state: 'finalized', mode: 'live', datastore: 'prod' },
+      ...{ event: 'result', sessionId: 'web01-prod', state: 'finalized', mode: 'live', datastore: 'prod' },
     });
-    expect(world.leftovers).toEqual(['VM vm-web01-f']);
-    const late = await rundirect(['finalize', 'web01-f', '--cancel']);
+    expect(world.leftovers).toEqual(['VM vm-web01-prod']);
+    const late = await rundirect(['finalize', 'web01-prod', '--cancel']);
     expect(late.stderr).toContain('has already ended (finalized)');
   });
 
   it('goes to production by itself where start says so', async () => {
     await pin();
-    const flags = ['--session', 'web01-g', '--auto-migrate', '--datastore', 'prod'];
+    const flags = ['--session', 'web01-auto', '--auto-migrate', '--datastore', 'prod'];
     const start = await rundirect(startArguments(...flags));
     expect(start).toMatchObject({ code: 0, stderr: '' });
     expect(start.stdout).toContain('web01 is in production');
