@@ -37,5 +37,5 @@ it('refuses durations and factors that are none', () => {
   expect(duration('5m')).toBe(300_000);
   expect(() => duration('5')).toThrow(/90s, 5m or 1h30m/);
   expect(factor('1.5')).toBe(1.5);
-  for (const text of ['0', '-1', 'much', '']) expect(() => factor(text)).toThrow(InvalidArgumentError);
+  for (const text of ['0', '-1', '11', 'much', '']) expect(() => factor(text)).toThrow(InvalidArgumentError);
 });

@@ -7,6 +7,8 @@ import {
   drillIdSchema,
   drillNameSchema,
   fingerprintSchema,
+  MAX_RESERVE_FACTOR,
+  MIN_RESERVE_FACTOR,
   reportFolderSchema,
   sessionIdSchema,
   siteNameSchema,
@@ -66,7 +68,11 @@ export function duration(text: string): number {
 
 export function factor(text: string): number {
   const value = Number(text);
-  if (!(value > 0)) throw new InvalidArgumentError('a factor is a number above 0');
+  if (!(value >= MIN_RESERVE_FACTOR && value <= MAX_RESERVE_FACTOR)) {
+    throw new InvalidArgumentError(
+      `a factor is a number from ${MIN_RESERVE_FACTOR} to ${MAX_RESERVE_FACTOR}`,
+    );
+  }
   return value;
 }
 
@@ -75,6 +81,26 @@ export function count(text: string): number {
   if (!Number.isSafeInteger(value) || value < 1)
     throw new InvalidArgumentError('give a whole number above 0');
   return value;
+}
+
+/** The flags whose names are not those of the fields that they fill. */
+const flagOfField: Readonly<Record<string, string>> = {
+  backupSet: '--set',
+  jobId: '--job',
+  vmName: '--vm',
+  vmNames: '--vm',
+  sessionId: '--session',
+  guestTimeoutMs: '--guest-timeout',
+};
+
+/** What a schema has against the input that flags made, with the flag named: `--name: …`. */
+export function flagProblems({ issues }: z.ZodError): string {
+  const told = issues.map(({ path, message }) => {
+    const field = path.findLast((part) => typeof part === 'string') ?? '';
+    const flag = flagOfField[field] ?? `--${field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    return `${flag}: ${message}`;
+  });
+  return told.join('; ');
 }
 
 // Options that several commands share, made anew for each.

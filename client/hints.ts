@@ -6,14 +6,15 @@ export const hints = {
   InvalidInput: 'Correct the command and give it again; `--help` shows what it takes.',
   PreflightFailed: 'Nothing was touched. Settle each finding, then start again.',
   VaultNotFound: 'Check --vault (an absolute folder, as the site sees it) and --site.',
-  NotAVault: 'Check --vault, or make a vault there with: rundirect vault init',
+  NotAVault: 'Check --vault. A new vault is made in an empty folder with: rundirect vault init',
   VaultExists: 'Use the vault that is there, or name another folder.',
   BackupNotFound: 'See what the vault holds with: rundirect vault list',
   ChainBroken: 'Start from an older job (rundirect vault list), and make a new full: rundirect backup --full',
   BlockCorrupt:
     'Start from an older job (rundirect vault list), and make a new full: rundirect backup --full',
   KeyRejected: 'Check the passphrase; it belongs to the backup set, not to the vault or the VM.',
-  FormatUnsupported: 'It was written by a newer version, or is damaged: update the site.',
+  FormatUnsupported:
+    'A newer version wrote it, or it is damaged: update the site, or restore the file that the message names from a copy.',
   SourceInvalid: "Name the folder that holds the VM's .vmx and its disks, as the site sees it.",
   SourceInUse: 'Shut the VM down first; its disks must be closed.',
   SourceChanged: 'Something wrote to the disks during the backup. Shut the VM down and back it up again.',

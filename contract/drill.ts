@@ -6,7 +6,7 @@
 // NAME-20261123t030000z, names its report, its network and its sessions (`drill-ID-vm1`). So whoever sees a
 // Workflow Id knows which drill it belongs to, and a site needs to trust no input for that.
 import { z } from 'zod';
-import { backupSetNameSchema, siteNameSchema } from './names.ts';
+import { backupSetNameSchema, MAX_RESERVE_FACTOR, MIN_RESERVE_FACTOR, siteNameSchema } from './names.ts';
 import { sealedSecretSchema } from './secret.ts';
 import type { LogEntry, SessionStatus } from './session.ts';
 import { targetSchema } from './target.ts';
@@ -97,7 +97,7 @@ export const drillInputSchema = z.object({
   /** From a VM's start to its guest's heartbeat, milliseconds; without it every guest that comes up has passed. */
   rtoMs: z.number().int().min(1).max(3_600_000).optional(),
   guestTimeoutMs: z.number().int().min(1).max(3_600_000),
-  reserveFactor: z.number().min(0.01).max(10),
+  reserveFactor: z.number().min(MIN_RESERVE_FACTOR).max(MAX_RESERVE_FACTOR),
   /** Where the report goes, instead of the site's state folder: one folder per drill in it. */
   reportFolder: reportFolderSchema.optional(),
   stepTimeoutMs: z.number().int().min(100).max(3_600_000).optional(),

@@ -32,6 +32,12 @@ export const SearchAttribute = {
   backupSet: 'RunDirectBackupSet',
 } as const;
 
+/** vSphere's limit. */
+export const MAX_VM_NAME_CHARACTERS = 80;
+/** Space for changes, as a multiple of the provisioned size. */
+export const MIN_RESERVE_FACTOR = 0.01;
+export const MAX_RESERVE_FACTOR = 10;
+
 export const siteNameSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,30}$/, 'a site is named with up to 31 of a-z, 0-9 and -, not starting with -');

@@ -1,7 +1,14 @@
 // A session: what starts it, what it answers, and what can be asked of it. JSON-safe throughout.
 import { z } from 'zod';
 import { type FinalizeStatus, finalizeRequestSchema } from './finalize.ts';
-import { backupSetNameSchema, sessionIdSchema, siteNameSchema } from './names.ts';
+import {
+  backupSetNameSchema,
+  MAX_RESERVE_FACTOR,
+  MAX_VM_NAME_CHARACTERS,
+  MIN_RESERVE_FACTOR,
+  sessionIdSchema,
+  siteNameSchema,
+} from './names.ts';
 import { sealedSecretSchema } from './secret.ts';
 import { targetSchema } from './target.ts';
 import { vaultLocationSchema } from './vault.ts';
@@ -25,7 +32,7 @@ export const startInputSchema = z.object({
   target: targetSchema,
   placement: z.object({
     /** The VM's name on the target; the name in the backup when absent. */
-    name: z.string().min(1).max(80).optional(),
+    name: z.string().min(1).max(MAX_VM_NAME_CHARACTERS).optional(),
     host: z.string().min(1).optional(),
     folder: z.string().min(1).optional(),
     resourcePool: z.string().min(1).optional(),
@@ -40,7 +47,7 @@ export const startInputSchema = z.object({
   /** How long to wait for the guest's heartbeat before the session says that it did not come; it runs on. */
   guestTimeoutMs: z.number().int().min(0).max(3_600_000),
   /** Space kept for changes, as a multiple of the provisioned size. */
-  reserveFactor: z.number().min(0.01).max(10),
+  reserveFactor: z.number().min(MIN_RESERVE_FACTOR).max(MAX_RESERVE_FACTOR),
   /** How long one step of the start may take, retries and all, before the start is given up and undone. */
   stepTimeoutMs: z.number().int().min(100).max(3_600_000).optional(),
   /** Migrate the VM as soon as it runs. */

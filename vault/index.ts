@@ -3,5 +3,5 @@
 
 export { ImageCache } from './loading-cache.ts';
 export * from './ports.ts';
-export { initVault, type OpenVaultOptions, openVault } from './vault.ts';
+export { initVault, openVault } from './vault.ts';
 export { VaultError, type VaultErrorCode } from './vault-error.ts';

@@ -60,7 +60,9 @@ function deviceFindings(vmx: Vmx): HardwareFinding[] {
     findings.push({
       severity: 'error',
       code: 'VirtualTpm',
-      message: 'The VM has a virtual TPM: its secrets are bound to the key provider of its vCenter.',
+      message:
+        'The VM has a virtual TPM: its secrets are bound to the key provider of its vCenter. ' +
+        'Back it up again without the virtual TPM.',
     });
   }
   if (vmx.get('encryption.keySafe') !== undefined || vmx.get('encryption.data') !== undefined) {

@@ -5,6 +5,6 @@ export { openVmFolder } from './open-vm-folder.ts';
 export { publishedVmx, SESSION_KEY, withoutMark } from './published-vmx.ts';
 export * from './types.ts';
 export { VmFolderError, type VmFolderErrorCode } from './vm-folder-error.ts';
-export { parseDescriptor, publishedDescriptor, type VmdkDescriptor } from './vmdk-descriptor.ts';
-export { parseVmx, type Vmx } from './vmx.ts';
+export { parseDescriptor, publishedDescriptor } from './vmdk-descriptor.ts';
+export { parseVmx } from './vmx.ts';
 export { disksOf, macs, networks } from './vmx-devices.ts';

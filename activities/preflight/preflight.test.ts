@@ -167,6 +167,7 @@ it.each<[string, string, Changes | undefined, (() => void) | undefined]>([
   ['a gateway that is down', 'GatewayUnavailable', undefined, () => void (gateway.isDown = true)],
   ['too little space', 'StorageFull', undefined, () => void (gateway.availableBytes = 1000)],
   ['a name that is taken', 'NameTaken', undefined, () => void target.add({ name: 'web01' })],
+  ['a name longer than vSphere takes', 'PreflightFailed', { placement: { name: 'x'.repeat(81) } }, undefined],
   ['a licence that only reads', 'LicenceRestricted', undefined, () => void (target.allowsWrites = false)],
   ['an unknown host', 'NotFound', { placement: { host: 'esx99' } }, undefined],
   [

@@ -1,7 +1,7 @@
 // The target's part of preflight: login, licence, a place for the VM, its name free, the datastore's name free
 // or ours, the original not running beside it, its networks there.
 import { createHash } from 'node:crypto';
-import { datastoreName, type StartInput } from '../../contract/index.ts';
+import { datastoreName, MAX_VM_NAME_CHARACTERS, type StartInput } from '../../contract/index.ts';
 import type { Inventory, VmSummary, Vsphere } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { lookAtDestination } from '../finalize/destination.ts';
@@ -64,6 +64,12 @@ async function lookAtVms(
   found: Findings,
 ): Promise<void> {
   const name = placement.name ?? backup?.vmName ?? source.vmName;
+  if (name.length > MAX_VM_NAME_CHARACTERS) {
+    found.error(
+      'NameTooLong',
+      `The name ${name} has ${name.length} characters; vSphere takes ${MAX_VM_NAME_CHARACTERS}. Name this one with --name`,
+    );
+  }
   const macs = new Set(backup?.macs.map((mac) => mac.toLowerCase()));
   for await (const vm of vms) {
     if (vm.name === name) {

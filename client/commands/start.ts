@@ -4,7 +4,6 @@ import { performance } from 'node:perf_hooks';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { type Command, Option } from 'commander';
-import { z } from 'zod';
 import {
   LATEST_JOB,
   SearchAttribute,
@@ -26,6 +25,7 @@ import {
   certificateFingerprint,
   duration,
   factor,
+  flagProblems,
   passphraseOptions,
   sessionId as sessionIdArgument,
   siteOption,
@@ -115,7 +115,7 @@ export function startInput(options: StartOptions, facts: StartFacts): StartInput
     reserveFactor: options.reserveFactor,
     ...autoMigrate(options),
   });
-  if (!parsed.success) throw new ClientError('Usage', z.prettifyError(parsed.error), { cause: parsed.error });
+  if (!parsed.success) throw new ClientError('Usage', flagProblems(parsed.error), { cause: parsed.error });
   return parsed.data;
 }
 

@@ -1,7 +1,6 @@
 // What a drill is told, once or by a schedule: the flags, and the Workflow's input with its secrets sealed for the
 // drill's name.
 import { type Command, InvalidArgumentError } from 'commander';
-import { z } from 'zod';
 import {
   type DrillInput,
   drillInputSchema,
@@ -16,6 +15,7 @@ import {
   certificateFingerprint,
   duration,
   factor,
+  flagProblems,
   passphraseOptions,
   reportFolder,
   siteOption,
@@ -138,7 +138,7 @@ export async function planDrill(context: Context, name: string, options: PlanOpt
     reserveFactor: options.reserveFactor,
     reportFolder: options.reportDir,
   });
-  if (!parsed.success) throw new ClientError('Usage', z.prettifyError(parsed.error), { cause: parsed.error });
+  if (!parsed.success) throw new ClientError('Usage', flagProblems(parsed.error), { cause: parsed.error });
   return parsed.data;
 }
 
