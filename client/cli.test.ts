@@ -575,6 +575,18 @@ describe('vault and backup', () => {
     expect(listed.stdout).toMatch(/nightly +job-1 +full +2026-01-01 01:02 +web01 +1 +1 GiB +4 KiB/);
   });
 
+  it('says what cannot be reached as soon as the site knows it, and tries nothing again', async () => {
+    let asked = 0;
+    override.vaultList = async () => {
+      asked += 1;
+      throw ApplicationFailure.retryable('/vault: host is down', 'DestinationUnavailable');
+    };
+    const listed = await rundirect(['vault', 'list', '--vault', '/vault', '--json']);
+    expect(listed.code).toBe(1);
+    expect(listed.documents()).toMatchObject([{ error: { type: 'DestinationUnavailable' } }]);
+    expect(asked).toBe(1);
+  });
+
   it('backs up with the passphrase sealed for this backup alone', async () => {
     await pin();
     override.backup = async (input) => {

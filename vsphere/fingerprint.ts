@@ -6,6 +6,9 @@ import { isIP } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { VsphereError } from './errors.ts';
 
+/** Until TCP connects: nothing listens where it takes longer. Three SYNs are sent within it. */
+const CONNECT_TIMEOUT_MS = 5_000;
+/** A host that is busy takes its time for the handshake. */
 const HANDSHAKE_TIMEOUT_MS = 15_000;
 const FINGERPRINT = /^[0-9A-F]{64}$/;
 
@@ -73,6 +76,11 @@ function handshake(host: string, port: number, signal?: AbortSignal): Promise<TL
       reject(error);
     };
     signal?.addEventListener('abort', onAbort, { once: true });
+    const connecting = setTimeout(() => {
+      fail(unavailable(host, port, `nothing answers within ${CONNECT_TIMEOUT_MS / 1000} s`));
+    }, CONNECT_TIMEOUT_MS);
+    socket.once('close', () => clearTimeout(connecting));
+    socket.once('connect', () => clearTimeout(connecting));
     socket.setTimeout(HANDSHAKE_TIMEOUT_MS, () => {
       fail(unavailable(host, port, `no TLS handshake within ${HANDSHAKE_TIMEOUT_MS / 1000} s`));
     });

@@ -2,7 +2,7 @@
 // decided by the failure itself (contract/failure-type.ts); here is only how long and how often.
 
 import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
-import { type SiteActivities, siteTaskQueue } from '../contract/index.ts';
+import { failurePolicies, type SiteActivities, siteTaskQueue } from '../contract/index.ts';
 
 /** A worker that died is noticed after this long, and its step goes to the next one. */
 const HEARTBEAT_TIMEOUT = '15s';
@@ -76,12 +76,15 @@ export const watchSteps = (site: string): Proxy =>
     cancellationType: ActivityCancellationType.TRY_CANCEL,
   });
 
-/** A question that somebody waits for at a terminal. */
+/**
+ * A question that somebody waits for at a terminal. That something can't be reached is an answer, too, and who
+ * asked may ask again; only a worker that dies with the question in its hands has it asked again.
+ */
 export const shortSteps = (site: string): Proxy =>
   proxyOf(site, {
     scheduleToCloseTimeout: '30s',
     heartbeatTimeout: HEARTBEAT_TIMEOUT,
-    retry: quickRetry,
+    retry: { ...quickRetry, nonRetryableErrorTypes: Object.keys(failurePolicies) },
   });
 
 /** A backup writes its job at the very end: cancelled, it must have cleaned up before the Workflow ends. */
