@@ -5,6 +5,12 @@ export { openVmFolder } from './open-vm-folder.ts';
 export { publishedVmx, SESSION_KEY, withoutMark } from './published-vmx.ts';
 export * from './types.ts';
 export { VmFolderError, type VmFolderErrorCode } from './vm-folder-error.ts';
-export { parseDescriptor, publishedDescriptor } from './vmdk-descriptor.ts';
+export {
+  adapterTypeOf,
+  parseDescriptor,
+  publishedDescriptor,
+  type VmdkDescriptor,
+  withAdapterType,
+} from './vmdk-descriptor.ts';
 export { parseVmx } from './vmx.ts';
 export { disksOf, macs, networks } from './vmx-devices.ts';

@@ -116,3 +116,19 @@ function refuseBinary(bytes: Uint8Array, name: string): void {
     );
   }
 }
+
+const ADAPTER = /^\s*ddb\.adapterType\s*=.*$/im;
+/** What a disk has whose descriptor names none. */
+const DEFAULT_ADAPTER = 'lsilogic';
+
+/** `lsilogic`, `buslogic`, `ide`, `pvscsi`, …: lower case, as descriptors write it. */
+export function adapterTypeOf({ text }: VmdkDescriptor): string {
+  const [, value] = /^\s*ddb\.adapterType\s*=\s*"?([A-Za-z0-9]+)"?\s*$/im.exec(text) ?? [];
+  return value?.toLowerCase() ?? DEFAULT_ADAPTER;
+}
+
+/** The descriptor's text with another adapter; nothing else in it changes. */
+export function withAdapterType({ text }: VmdkDescriptor, adapterType: string): string {
+  const line = `ddb.adapterType = "${adapterType}"`;
+  return ADAPTER.test(text) ? text.replace(ADAPTER, line) : `${text.trimEnd()}\n${line}\n`;
+}

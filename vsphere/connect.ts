@@ -20,7 +20,7 @@ import type { AboutInfo } from './schema/vim25.ts';
 import { screenshot } from './screenshot.ts';
 import { openSession } from './session.ts';
 import { consolidateDisks, createSnapshot, removeAllSnapshots } from './snapshots.ts';
-import { attachTask } from './tasks.ts';
+import { attachTask, cancelTask } from './tasks.ts';
 import type { About, ConnectOptions, Vsphere } from './types.ts';
 import { copyVirtualDisk, deleteVirtualDisk } from './virtual-disks.ts';
 import {
@@ -66,6 +66,7 @@ export async function connect(options: ConnectOptions): Promise<Vsphere> {
     screenshot: (...rest) => screenshot(session, ...rest),
     waitForVm: (...rest) => waitForVm(session, ...rest),
     attachTask: (...rest) => attachTask(session, ...rest),
+    cancelTask: (...rest) => cancelTask(session, ...rest),
     relocateVm: (...rest) => relocateVm(session, ...rest),
     checkRelocate: (...rest) => checkRelocate(session, ...rest),
     createSnapshot: (...rest) => createSnapshot(session, ...rest),

@@ -78,7 +78,7 @@ export async function awaitCancellableTask(
   const stop = new AbortController();
   const refused = Promise.withResolvers<never>();
   const cancel = (): void => {
-    cancelTask(session, task).catch(refused.reject);
+    cancelTask(session, task.value).catch(refused.reject);
   };
   const stopSignal = detach === undefined ? stop.signal : AbortSignal.any([detach, stop.signal]);
   const waiting = awaitTask(session, task, what, { onProgress, onTask, signal: stopSignal });
@@ -94,9 +94,9 @@ export async function awaitCancellableTask(
 }
 
 /** Asks only: a task that has finished, or can't be cancelled, goes its way, and who waits for it sees how. */
-async function cancelTask(session: Session, task: ManagedObjectReference): Promise<void> {
+export async function cancelTask(session: Session, task: string, options: CallOptions = {}): Promise<void> {
   try {
-    await session.call('CancelTask', { type: 'Task', value: task.value }, {});
+    await session.call('CancelTask', { type: 'Task', value: task }, {}, options);
   } catch (error) {
     const isTooLate = error instanceof VsphereError && TOO_LATE.has(error.code);
     if (!isTooLate) throw error;

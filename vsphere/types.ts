@@ -389,6 +389,8 @@ export interface Vsphere extends AsyncDisposable {
 
   /** Waits for a task that `onTask` named. `NotFound` when the target has forgotten it, minutes after its end. */
   attachTask(task: string, options?: TaskOptions): Promise<void>;
+  /** Asks the target to give a task up, and does not wait: `attachTask` tells how it ends. Ended already is done. */
+  cancelTask(task: string, options?: CallOptions): Promise<void>;
   /** Through a vCenter (Storage vMotion, or cold); a task of an earlier try is attached to, there already is done.
    * When `signal` aborts, the target is asked to cancel: `Cancelled` with the fault `RequestCanceled` says that it
    * did and the VM is where it was; returning says that it was finished before, whatever the signal is. */
@@ -405,7 +407,7 @@ export interface Vsphere extends AsyncDisposable {
   /** Deletes the VM with all its files, for an original whose removal was asked for. Gone is done. */
   destroyVm(vm: string, options?: TaskOptions): Promise<void>;
 
-  /** `AlreadyExists` when the destination is there. Can't be cancelled: a signal stops the waiting alone. */
+  /** `AlreadyExists` when the destination is there. A signal stops the waiting alone; see `cancelTask`. */
   copyVirtualDisk(spec: CopyVirtualDiskSpec, options?: TaskOptions): Promise<void>;
   /** The descriptor with all its extents. Gone is done. */
   deleteVirtualDisk(path: string, options?: FileOptions): Promise<void>;
