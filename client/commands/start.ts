@@ -1,6 +1,5 @@
 // `rundirect start`: runs a VM straight from its backup. Starts the session's Workflow and follows it until the
 // VM runs and its guest is up.
-import { performance } from 'node:perf_hooks';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { type Command, Option } from 'commander';
@@ -10,22 +9,17 @@ import {
   type SessionStatus,
   type StartInput,
   sessionIdFor,
-  startInputSchema,
   targetSubject,
-  type VerifyMode,
-  type Vmotion,
   verifyModeSchema,
   WORKFLOW_TASK_QUEUE,
   WorkflowType,
 } from '../../contract/index.ts';
-import { seal } from '../../secrets/index.ts';
 import type { Act } from '../act.ts';
 import {
   backupSetName,
   certificateFingerprint,
   duration,
   factor,
-  flagProblems,
   passphraseOptions,
   sessionId as sessionIdArgument,
   siteOption,
@@ -38,99 +32,15 @@ import type { Context } from '../context.ts';
 import { ExitCode } from '../exit-code.ts';
 import { formatDuration } from '../quantity.ts';
 import { randomLetters } from '../random-id.ts';
-import { passwordOptions, readSessionSecrets, type SessionSecretOptions } from '../session-secrets.ts';
+import { passwordOptions } from '../session-secrets.ts';
 import { sessionFacts } from '../session-view.ts';
+import { gatherFacts, type StartOptions, startInput } from '../start-input.ts';
 import { printable } from '../table.ts';
-import { requireWorkers, type Temporal } from '../temporal.ts';
-import { siteKeyForSealing, targetFingerprint } from '../trust.ts';
+import type { Temporal } from '../temporal.ts';
 import { vmotionOption } from './finalize.ts';
-
-export interface StartOptions extends SessionSecretOptions {
-  readonly vault: string;
-  readonly job: string;
-  readonly vm: string;
-  readonly fingerprint?: string;
-  readonly name?: string;
-  readonly host?: string;
-  readonly folder?: string;
-  readonly resourcePool?: string;
-  readonly network: 'original' | 'disconnected';
-  readonly powerOn: boolean;
-  readonly verify: VerifyMode;
-  readonly guestTimeout: number;
-  readonly reserveFactor: number;
-  readonly autoMigrate?: boolean;
-  readonly datastore?: string;
-  readonly vmotion: Vmotion;
-  readonly detach?: boolean;
-  readonly site: string;
-  readonly session?: string;
-}
 
 const DEFAULT_GUEST_TIMEOUT = '5m';
 const DEFAULT_RESERVE_FACTOR = 1.5;
-
-/** What only the moment knows: who seals, with what, when. */
-export interface StartFacts {
-  readonly sessionId: string;
-  readonly commandedAtMs: number;
-  readonly fingerprint: string;
-  readonly siteKey: string;
-  readonly passphrase: Uint8Array;
-  readonly password: Uint8Array;
-}
-
-/** The Workflow's input from the command line. Throws ClientError Usage where they don't make one. */
-export function startInput(options: StartOptions, facts: StartFacts): StartInput {
-  const { sessionId, siteKey } = facts;
-  const address = { host: options.target.host, port: options.target.port, user: options.user };
-  const sealFor = (purpose: string, subject: string, secret: Uint8Array) =>
-    seal(siteKey, secret, { workflowId: sessionId, purpose, subject });
-  const parsed = startInputSchema.safeParse({
-    sessionId,
-    site: options.site,
-    commandedAtMs: facts.commandedAtMs,
-    source: {
-      vault: options.vault,
-      backupSet: options.set,
-      jobId: options.job,
-      vmName: options.vm,
-      passphrase: sealFor('set-passphrase', options.set, facts.passphrase),
-    },
-    target: {
-      ...address,
-      fingerprint: facts.fingerprint,
-      password: sealFor('target-password', targetSubject(address), facts.password),
-    },
-    placement: {
-      name: options.name,
-      host: options.host,
-      folder: options.folder,
-      resourcePool: options.resourcePool,
-      network: options.network,
-    },
-    powerOn: options.powerOn,
-    verify: options.verify,
-    guestTimeoutMs: options.guestTimeout,
-    reserveFactor: options.reserveFactor,
-    ...autoMigrate(options),
-  });
-  if (!parsed.success) throw new ClientError('Usage', flagProblems(parsed.error), { cause: parsed.error });
-  return parsed.data;
-}
-
-function autoMigrate({
-  autoMigrate: wanted,
-  datastore,
-  vmotion,
-}: StartOptions): Pick<StartInput, 'autoMigrate'> {
-  if (wanted !== true) {
-    if (datastore === undefined) return {};
-    throw new ClientError('Usage', '--datastore is where --auto-migrate takes the VM: give both, or neither');
-  }
-  if (datastore === undefined) throw new ClientError('Usage', '--auto-migrate needs --datastore');
-  return { autoMigrate: { datastore, vmotion } };
-}
 
 const keyword = (name: string, value: string): SearchAttributePair => ({
   key: defineSearchAttributeKey(name, 'KEYWORD'),
@@ -169,23 +79,6 @@ async function startWorkflow(temporal: Temporal, input: StartInput): Promise<voi
   }
 }
 
-async function prepare(context: Context, options: StartOptions): Promise<StartInput> {
-  const { site, target } = options;
-  await requireWorkers(await context.temporal(), site);
-  const key = await siteKeyForSealing(context, site);
-  const fingerprint = await targetFingerprint(context, site, target, options.fingerprint);
-  const { passphrase, password, typed } = await readSessionSecrets(options, context.terminal);
-  return startInput(options, {
-    sessionId: options.session ?? sessionIdFor(options.vm, randomLetters()),
-    // Typing is the person's time, so with prompts the clock starts at the last answer.
-    commandedAtMs: Math.floor(typed ? Date.now() : performance.timeOrigin),
-    fingerprint,
-    siteKey: key.publicKey,
-    passphrase,
-    password,
-  });
-}
-
 function report(context: Context, status: SessionStatus): void {
   const { terminal } = context;
   const { timings, vm, sessionId } = status;
@@ -206,8 +99,8 @@ function report(context: Context, status: SessionStatus): void {
 
 async function start(context: Context, options: StartOptions): Promise<ExitCode | undefined> {
   const { terminal } = context;
-  const input = await prepare(context, options);
-  const { sessionId } = input;
+  const sessionId = options.session ?? sessionIdFor(options.vm, randomLetters());
+  const input = startInput(options, await gatherFacts(context, options), sessionId);
   await startWorkflow(await context.temporal(), input);
   terminal.document({ event: 'started', sessionId });
   terminal.print(`Session ${sessionId}`);

@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { targetSubject } from '../../contract/index.ts';
-import { loadSiteKey, type SiteKey } from '../../secrets/index.ts';
-import { type StartOptions, startInput } from './start.ts';
+import { targetSubject } from '../contract/index.ts';
+import { loadSiteKey, type SiteKey } from '../secrets/index.ts';
+import { type StartOptions, startInput } from './start-input.ts';
 
 let directory: string;
 let siteKey: SiteKey;
@@ -27,12 +27,16 @@ const options: StartOptions = {
   },
 };
 const facts = () => ({
-  ...{ sessionId: 'web01-x', commandedAtMs: 1, fingerprint: 'ab'.repeat(32), siteKey: siteKey.publicKey },
+  ...{ commandedAtMs: 1, fingerprint: 'ab'.repeat(32), siteKey: siteKey.publicKey },
   ...{ passphrase: Buffer.from('open sesame'), password: Buffer.from('hunter2') },
 });
 
 it('carries every flag, and no secret that Temporal could read', () => {
-  const input = startInput({ ...options, name: 'copy', host: 'h', folder: 'f', resourcePool: 'r' }, facts());
+  const input = startInput(
+    { ...options, name: 'copy', host: 'h', folder: 'f', resourcePool: 'r' },
+    facts(),
+    'web01-x',
+  );
   expect(input).toMatchObject({
     sessionId: 'web01-x',
     source: { vault: '/vault', backupSet: 'nightly', jobId: 'latest', vmName: 'web01' },
@@ -44,7 +48,7 @@ it('carries every flag, and no secret that Temporal could read', () => {
 });
 
 it('seals each secret for this session, its purpose and its subject alone', () => {
-  const { source, target } = startInput(options, facts());
+  const { source, target } = startInput(options, facts(), 'web01-x');
   const binding = { workflowId: 'web01-x', purpose: 'set-passphrase', subject: 'nightly' };
   const opened = siteKey.open(source.passphrase, binding);
   expect(Buffer.from(opened).toString()).toBe('open sesame');
@@ -59,8 +63,8 @@ it('seals each secret for this session, its purpose and its subject alone', () =
 });
 
 it('asks for the migration at once only with a place to go to', () => {
-  expect(startInput(options, facts())).not.toHaveProperty('autoMigrate');
-  const input = startInput({ ...options, autoMigrate: true, datastore: 'vmfs01' }, facts());
+  expect(startInput(options, facts(), 'web01-x')).not.toHaveProperty('autoMigrate');
+  const input = startInput({ ...options, autoMigrate: true, datastore: 'vmfs01' }, facts(), 'web01-x');
   expect(input.autoMigrate).toEqual({ datastore: 'vmfs01', vmotion: 'auto' });
 });
 
@@ -71,7 +75,7 @@ it.each<[string, Partial<StartOptions>]>([
   ['a guest awaited for more than an hour', { guestTimeout: 3_600_001 }],
   ['room for changes beyond all measure', { reserveFactor: 11 }],
 ])('refuses %s', (_, changes) => {
-  expect(() => startInput({ ...options, ...changes }, facts())).toThrow(
+  expect(() => startInput({ ...options, ...changes }, facts(), 'web01-x')).toThrow(
     expect.objectContaining({ code: 'Usage' }) as Error,
   );
 });

@@ -1,0 +1,112 @@
+// What `start` is told: its flags, the facts of the moment, and the Workflow's input that both make, with its secrets
+// sealed for the one session that may open them.
+import { performance } from 'node:perf_hooks';
+import {
+  type StartInput,
+  startInputSchema,
+  targetSubject,
+  type VerifyMode,
+  type Vmotion,
+} from '../contract/index.ts';
+import { seal } from '../secrets/index.ts';
+import { flagProblems } from './arguments.ts';
+import { ClientError } from './client-error.ts';
+import type { Context } from './context.ts';
+import { readSessionSecrets, type SessionSecretOptions } from './session-secrets.ts';
+import { requireWorkers } from './temporal.ts';
+import { siteKeyForSealing, targetFingerprint } from './trust.ts';
+
+export interface StartOptions extends SessionSecretOptions {
+  readonly vault: string;
+  readonly job: string;
+  readonly vm: string;
+  readonly fingerprint?: string;
+  readonly name?: string;
+  readonly host?: string;
+  readonly folder?: string;
+  readonly resourcePool?: string;
+  readonly network: 'original' | 'disconnected';
+  readonly powerOn: boolean;
+  readonly verify: VerifyMode;
+  readonly guestTimeout: number;
+  readonly reserveFactor: number;
+  readonly autoMigrate?: boolean;
+  readonly datastore?: string;
+  readonly vmotion: Vmotion;
+  readonly detach?: boolean;
+  readonly site: string;
+  readonly session?: string;
+}
+
+/** What only the moment knows: who seals, with what, when. */
+export interface StartFacts {
+  readonly commandedAtMs: number;
+  readonly fingerprint: string;
+  readonly siteKey: string;
+  readonly passphrase: Uint8Array;
+  readonly password: Uint8Array;
+}
+
+/** A session's input from the command line. Throws ClientError Usage where they don't make one. */
+export function startInput(options: StartOptions, facts: StartFacts, sessionId: string): StartInput {
+  const { siteKey } = facts;
+  const address = { host: options.target.host, port: options.target.port, user: options.user };
+  const sealFor = (purpose: string, subject: string, secret: Uint8Array) =>
+    seal(siteKey, secret, { workflowId: sessionId, purpose, subject });
+  const parsed = startInputSchema.safeParse({
+    sessionId,
+    site: options.site,
+    commandedAtMs: facts.commandedAtMs,
+    source: {
+      vault: options.vault,
+      backupSet: options.set,
+      jobId: options.job,
+      vmName: options.vm,
+      passphrase: sealFor('set-passphrase', options.set, facts.passphrase),
+    },
+    target: {
+      ...address,
+      fingerprint: facts.fingerprint,
+      password: sealFor('target-password', targetSubject(address), facts.password),
+    },
+    placement: {
+      name: options.name,
+      host: options.host,
+      folder: options.folder,
+      resourcePool: options.resourcePool,
+      network: options.network,
+    },
+    powerOn: options.powerOn,
+    verify: options.verify,
+    guestTimeoutMs: options.guestTimeout,
+    reserveFactor: options.reserveFactor,
+    ...autoMigrate(options),
+  });
+  if (!parsed.success) throw new ClientError('Usage', flagProblems(parsed.error), { cause: parsed.error });
+  return parsed.data;
+}
+
+function autoMigrate({
+  autoMigrate: wanted,
+  datastore,
+  vmotion,
+}: StartOptions): Pick<StartInput, 'autoMigrate'> {
+  if (wanted !== true) {
+    if (datastore === undefined) return {};
+    throw new ClientError('Usage', '--datastore is where --auto-migrate takes the VM: give both, or neither');
+  }
+  if (datastore === undefined) throw new ClientError('Usage', '--auto-migrate needs --datastore');
+  return { autoMigrate: { datastore, vmotion } };
+}
+
+/** Makes sure that somebody is there to do it, and asks for what is missing. Throws ClientError. */
+export async function gatherFacts(context: Context, options: Omit<StartOptions, 'vm'>): Promise<StartFacts> {
+  const { site, target } = options;
+  await requireWorkers(await context.temporal(), site);
+  const key = await siteKeyForSealing(context, site);
+  const fingerprint = await targetFingerprint(context, site, target, options.fingerprint);
+  const { passphrase, password, typed } = await readSessionSecrets(options, context.terminal);
+  // Typing is the person's time, so with prompts the clock starts at the last answer.
+  const commandedAtMs = Math.floor(typed ? Date.now() : performance.timeOrigin);
+  return { commandedAtMs, fingerprint, siteKey: key.publicKey, passphrase, password };
+}
