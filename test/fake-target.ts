@@ -336,6 +336,11 @@ const emptyVm: Omit<Vm, 'moref' | 'name' | 'vmPathName'> = {
   consolidationNeeded: false,
 };
 
-function summary({ moref, name, powerState, host, vmPathName, macs, extraConfig }: Vm): VmSummary {
-  return { moref, name, powerState, host, vmPathName, macs, extraConfig };
+function summary(vm: Vm): VmSummary {
+  const { moref, name, powerState, host, folder, vmPathName, uuid, instanceUuid, macs, extraConfig } = vm;
+  const diskFiles = vm.disks.flatMap(({ fileName, parents }) => [fileName, ...parents]);
+  return {
+    ...{ moref, name, powerState, host, folder, vmPathName, uuid, instanceUuid, macs, extraConfig },
+    diskFiles,
+  };
 }

@@ -150,6 +150,20 @@ describe.each(['esx', 'vcenter'] as const)('%s', (model) => {
     await expect(missing).rejects.toMatchObject({ code: 'NotFound' });
   });
 
+  test('devices are called as a .vmx calls them, and a VM says where it stands in the tree', async () => {
+    const seen = (await vsphere.readVm(vm.moref))!;
+    expect(seen.disks.map(({ node }) => node)).toEqual(['scsi0:0', 'scsi0:1']);
+    expect(seen.nics.map(({ node }) => node)).toEqual(['ethernet0']);
+    const { hosts, resourcePools } = await vsphere.inventory();
+    expect(seen.folder).toBe(hosts[0]?.datacenter.vmFolder);
+    expect(resourcePools.map(({ moref }) => moref)).toContain(seen.resourcePool);
+    const [summary] = await vsphere.findVmsByName('web');
+    const { folder, uuid, instanceUuid } = seen;
+    expect(summary).toMatchObject({ folder, uuid, instanceUuid });
+    expect(summary?.diskFiles).toEqual(seen.disks.map(({ fileName }) => fileName));
+    expect(uuid).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+  });
+
   test.runIf(model === 'vcenter')('a card is put on a distributed switch and back', async () => {
     const [host] = (await vsphere.inventory()).hosts;
     const before = (await vsphere.readVm(vm.moref))!.nics[0]!;

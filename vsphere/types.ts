@@ -119,14 +119,28 @@ export interface VmSummary {
   readonly powerState: PowerState;
   /** Moref of its host; undefined while it has none. */
   readonly host: string | undefined;
+  /** Moref of its folder; undefined where it is in none (in a vApp) or the account can't see it. */
+  readonly folder: string | undefined;
   /** `[datastore] folder/name.vmx` */
   readonly vmPathName: string;
+  /** Its disks and what they stand on: `[datastore] folder/name.vmdk`. */
+  readonly diskFiles: readonly string[];
+  /** Of its BIOS, and of its instance, as the API writes them; empty where they can't be read. */
+  readonly uuid: string;
+  readonly instanceUuid: string;
   readonly macs: readonly string[];
   readonly extraConfig: Readonly<Record<string, string>>;
 }
 
+export interface ListVmsOptions extends CallOptions {
+  /** Templates, too: they own files as VMs do. */
+  readonly templates?: boolean;
+}
+
 export interface VirtualDisk {
   readonly key: number;
+  /** Where it hangs, as a .vmx writes it: `scsi0:1`. `readVm` says it wherever the controller is of a known kind. */
+  readonly node?: string | undefined;
   /** `[datastore] folder/name.vmdk`; empty for a disk that is not a file. */
   readonly fileName: string;
   readonly capacityBytes: number;
@@ -150,6 +164,8 @@ export interface Snapshot {
 
 export interface Nic {
   readonly key: number;
+  /** As a .vmx writes it: `ethernet0`. `readVm` says it for every card that a host has numbered. */
+  readonly node?: string | undefined;
   readonly label: string;
   readonly macAddress: string;
   readonly connected: boolean;
@@ -186,6 +202,9 @@ export interface VmState {
 export interface Vm extends VmState {
   readonly moref: string;
   readonly name: string;
+  /** Morefs; undefined in a vApp, or where the account can't see them. `readVm` says them otherwise. */
+  readonly folder?: string | undefined;
+  readonly resourcePool?: string | undefined;
   readonly vmPathName: string;
   readonly instanceUuid: string;
   readonly uuid: string;
@@ -354,8 +373,8 @@ export interface Vsphere extends AsyncDisposable {
   readonly isVirtualCenter: boolean;
 
   inventory(options?: CallOptions): Promise<Inventory>;
-  /** Every VM that the account can see, page by page; templates are left out. */
-  listVms(options?: CallOptions): AsyncIterable<VmSummary>;
+  /** Every VM that the account can see, page by page; templates only where they are asked for. */
+  listVms(options?: ListVmsOptions): AsyncIterable<VmSummary>;
   licence(options?: CallOptions): Promise<LicenceFinding>;
 
   /** Mounts an NFSv3 datastore on a host and returns its moref; one that already stands for the same is reused. */

@@ -9,6 +9,7 @@ import type { Session } from './session.ts';
 import { outwaitTasks, runningTasks, runTask } from './tasks.ts';
 import type {
   CallOptions,
+  ListVmsOptions,
   ReconfigureSpec,
   RegisterVmSpec,
   TaskOptions,
@@ -21,9 +22,10 @@ import { STATE_PATHS, SUMMARY_PATHS, stateOf, summaryOf, VM_PATHS, vmOf } from '
 
 export const vmRef = (moref: string) => ({ type: 'VirtualMachine', value: moref }) as const;
 
-export async function* listVms(session: Session, options: CallOptions = {}): AsyncGenerator<VmSummary> {
-  for await (const page of listObjects(session, 'VirtualMachine', SUMMARY_PATHS, options)) {
-    for (const vm of page) if (vm.read['config.template'] !== true) yield summaryOf(vm);
+export async function* listVms(session: Session, options: ListVmsOptions = {}): AsyncGenerator<VmSummary> {
+  const { templates = false, signal } = options;
+  for await (const page of listObjects(session, 'VirtualMachine', SUMMARY_PATHS, { signal })) {
+    for (const vm of page) if (templates || vm.read['config.template'] !== true) yield summaryOf(vm);
   }
 }
 

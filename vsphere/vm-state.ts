@@ -1,5 +1,7 @@
 // From the properties of a VirtualMachine to what callers see. A VM whose .vmx the host can't read has no
 // configuration at all; reading it as "no disks" would let a check of "every disk" pass, so it is an error.
+
+import { cardNode, diskNode } from './device-nodes.ts';
 import { VsphereError } from './errors.ts';
 import { decodeName } from './names.ts';
 import type { Found, Read } from './property-collector.ts';
@@ -28,8 +30,11 @@ export const SUMMARY_PATHS = [
   'name',
   'runtime.powerState',
   'runtime.host',
+  'parent',
   'summary.config.vmPathName',
   'config.template',
+  'config.uuid',
+  'config.instanceUuid',
   'config.extraConfig',
   'config.hardware.device',
 ] as const;
@@ -38,6 +43,8 @@ export const VM_PATHS = [
   ...STATE_PATHS,
   ...CONFIG_PATHS,
   'name',
+  'parent',
+  'resourcePool',
   'summary.config.vmPathName',
   'config.annotation',
   'config.instanceUuid',
@@ -65,13 +72,18 @@ export function stateOf(read: Read<'VirtualMachine', (typeof STATE_PATHS)[number
 
 export function summaryOf(found: Found<'VirtualMachine', (typeof SUMMARY_PATHS)[number]>): VmSummary {
   const { ref, read } = found;
+  const devices = read['config.hardware.device'] ?? [];
   return {
     moref: ref.value,
     name: decodeName(read.name ?? ref.value),
     powerState: read['runtime.powerState'] ?? 'poweredOff',
     host: read['runtime.host']?.value,
+    folder: read.parent?.value,
     vmPathName: read['summary.config.vmPathName'] ?? '',
-    macs: macsOf(read['config.hardware.device'] ?? []),
+    diskFiles: devices.filter(isDisk).flatMap(filesOf),
+    uuid: read['config.uuid'] ?? '',
+    instanceUuid: read['config.instanceUuid'] ?? '',
+    macs: macsOf(devices),
     extraConfig: extraConfigOf(read['config.extraConfig'] ?? []),
   };
 }
@@ -89,6 +101,8 @@ export function vmOf(found: Found<'VirtualMachine', (typeof VM_PATHS)[number]>):
     ...stateOf(read),
     moref: ref.value,
     name: decodeName(read.name ?? ref.value),
+    folder: read.parent?.value,
+    resourcePool: read.resourcePool?.value,
     vmPathName: read['summary.config.vmPathName'] ?? '',
     uuid,
     instanceUuid: read['config.instanceUuid'] ?? '',
@@ -141,16 +155,22 @@ function unreadable({
   );
 }
 
-function diskOf(disk: Disk): VirtualDisk {
+/** The nearest first. */
+function filesOf(disk: Disk): readonly string[] {
   const files: string[] = [];
   let backing: unknown = disk.backing;
   while (isFileBacking(backing) && files.length < MAX_BACKING_DEPTH) {
     files.push(backing.fileName);
     backing = backing.parent;
   }
-  const [fileName = '', ...parents] = files;
+  return files;
+}
+
+function diskOf(disk: Disk): VirtualDisk {
+  const [fileName = '', ...parents] = filesOf(disk);
   return {
     key: disk.key,
+    node: diskNode(disk),
     fileName,
     capacityBytes: disk.capacityInBytes ?? disk.capacityInKB * 1024,
     parents,
@@ -166,6 +186,7 @@ function isFileBacking(
 function nicOf(card: EthernetCard): Nic {
   return {
     key: card.key,
+    node: cardNode(card),
     label: card.deviceInfo?.label ?? '',
     macAddress: card.macAddress ?? '',
     connected: card.connectable?.connected ?? false,
