@@ -6,6 +6,10 @@
 
 import type { DrillActivities } from './drill-steps.ts';
 import type { FinalizeMode, FinalizeRequest } from './finalize.ts';
+import type { Placement, SessionExport, SessionSource, TargetStepInput } from './placement.ts';
+
+export type { Placement, SessionExport, SessionSource, TargetStepInput } from './placement.ts';
+
 import type {
   LogEntry,
   PreflightFinding,
@@ -14,7 +18,7 @@ import type {
   StartInput,
   VerifyStatus,
 } from './session.ts';
-import type { SiteInfo, SiteInfoInput, Target, TargetInfo, TargetInfoInput } from './target.ts';
+import type { SiteInfo, SiteInfoInput, TargetInfo, TargetInfoInput } from './target.ts';
 import type {
   BackupInput,
   BackupProgress,
@@ -25,22 +29,6 @@ import type {
   VaultListResult,
 } from './vault.ts';
 
-/** Where a session's VM goes on its target: found once by preflight, the same for every later step. */
-export interface Placement {
-  /** Names the mount path at the gateway: one per target. */
-  readonly targetId: string;
-  readonly host: { readonly moref: string; readonly name: string };
-  /** Morefs. */
-  readonly folder: string;
-  readonly resourcePool: string;
-  /** Name of the gateway's datastore on the host. */
-  readonly datastore: string;
-  /** The VM's name in the inventory. */
-  readonly vmName: string;
-  /** Addresses that may mount the export. */
-  readonly allow: readonly string[];
-}
-
 export interface PreflightResult {
   /** The job that `latest` stood for. */
   readonly jobId: string;
@@ -48,8 +36,6 @@ export interface PreflightResult {
   readonly placement: Placement;
   readonly warnings: readonly PreflightFinding[];
 }
-
-export type SessionSource = StartInput['source'];
 
 export interface VerifyChainInput {
   readonly sessionId: string;
@@ -68,24 +54,10 @@ export interface PublishInput {
   readonly network: StartInput['placement']['network'];
   readonly reserveFactor: number;
 }
-/** How hosts reach what was published; paths are relative to the datastore's root. */
-export interface SessionExport {
-  readonly remoteHost: string;
-  readonly remotePath: string;
-  readonly vmxPath: string;
-}
-
 export interface DropExportInput {
   readonly sessionId: string;
 }
 
-/** A step that touches the target. */
-export interface TargetStepInput {
-  readonly sessionId: string;
-  readonly target: Target;
-  readonly placement: Placement;
-  readonly exported: SessionExport;
-}
 /** A step that undoes a start may come before anybody knew the VM's moref. */
 export interface VmStepInput extends TargetStepInput {
   readonly moref: string | undefined;

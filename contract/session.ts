@@ -9,6 +9,7 @@ import {
   sessionIdSchema,
   siteNameSchema,
 } from './names.ts';
+import type { RestoreStatus } from './restore.ts';
 import { sealedSecretSchema } from './secret.ts';
 import { targetSchema } from './target.ts';
 import { vaultLocationSchema } from './vault.ts';
@@ -63,10 +64,14 @@ export type SessionState =
   | 'running'
   /** On its way to production storage; the guest runs as before. */
   | 'finalizing'
+  /** Of a restore: the VM is copied to production storage, and does not run. */
+  | 'restoring'
   | 'stopping'
   | 'stopped'
   /** The VM lives on production storage now: it was migrated, and nothing of the session is left. */
   | 'finalized'
+  /** The VM was copied to production storage, and nothing of the session is left. */
+  | 'restored'
   | 'failed'
   | 'cancelled';
 
@@ -118,6 +123,8 @@ export interface SessionStatus {
   readonly verify: VerifyStatus;
   /** The last finalize; undefined (and absent) before the first. */
   readonly finalize?: FinalizeStatus | undefined;
+  /** Of a restore alone. */
+  readonly restore?: RestoreStatus | undefined;
   /** The newest last; at most `MAX_LOG_ENTRIES`. */
   readonly log: readonly LogEntry[];
   /** Set when `state` is `failed`. */

@@ -21,9 +21,11 @@ const states = {
   starting: true,
   running: true,
   finalizing: true,
+  restoring: true,
   stopping: true,
   stopped: true,
   finalized: true,
+  restored: true,
   failed: true,
   cancelled: true,
 } as const satisfies Record<SessionState, true>;

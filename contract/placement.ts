@@ -1,0 +1,36 @@
+// What the steps of a session are told about it: where it comes from, where it goes, how hosts reach it.
+import type { StartInput } from './session.ts';
+import type { Target } from './target.ts';
+
+/** Where a session's VM goes on its target: found once by preflight, the same for every later step. */
+export interface Placement {
+  /** Names the mount path at the gateway: one per target. */
+  readonly targetId: string;
+  readonly host: { readonly moref: string; readonly name: string };
+  /** Morefs. */
+  readonly folder: string;
+  readonly resourcePool: string;
+  /** Name of the gateway's datastore on the host. */
+  readonly datastore: string;
+  /** The VM's name in the inventory. */
+  readonly vmName: string;
+  /** Addresses that may mount the export. */
+  readonly allow: readonly string[];
+}
+
+export type SessionSource = StartInput['source'];
+
+/** How hosts reach what was published; paths are relative to the datastore's root. */
+export interface SessionExport {
+  readonly remoteHost: string;
+  readonly remotePath: string;
+  readonly vmxPath: string;
+}
+
+/** A step that touches the target. */
+export interface TargetStepInput {
+  readonly sessionId: string;
+  readonly target: Target;
+  readonly placement: Placement;
+  readonly exported: SessionExport;
+}

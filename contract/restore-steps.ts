@@ -1,0 +1,86 @@
+// What a restore is asked, and what a site does for it beside the steps that it shares with a session's start.
+// Idempotent as all steps are.
+import { z } from 'zod';
+import type { Placement, SessionSource, TargetStepInput } from './placement.ts';
+import { type PreflightFinding, type RunningVm, startInputSchema } from './session.ts';
+
+/** As of a start; nothing runs from the export, so it keeps hardly any room for changes. */
+export const restoreInputSchema = startInputSchema.omit({ reserveFactor: true, autoMigrate: true }).extend({
+  placement: startInputSchema.shape.placement.extend({
+    /** `disconnected`: every NIC is there, and starts unplugged. */
+    network: z.enum(['original', 'disconnected']),
+  }),
+  /** Where every disk and the configuration go; its name as the target shows it. */
+  datastore: z.string().min(1).max(80),
+});
+export type RestoreInput = z.infer<typeof restoreInputSchema>;
+
+/** A folder at the top of a production datastore, made for one restored VM. */
+export interface ProductionFolder {
+  /** Name of the datastore. */
+  readonly datastore: string;
+  readonly folder: string;
+}
+
+export interface RestoreDisk {
+  /** In the backup and in the export, and in production: `web01.vmdk`. */
+  readonly name: string;
+  readonly sizeBytes: number;
+}
+
+/** Where a restore takes the VM, found once by its preflight. */
+export interface RestorePlan {
+  /** The job that `latest` stood for. */
+  readonly jobId: string;
+  readonly placement: Placement;
+  readonly production: ProductionFolder;
+  readonly disks: readonly RestoreDisk[];
+  readonly warnings: readonly PreflightFinding[];
+}
+
+/** A step that touches the restored VM's folder. */
+export interface RestoreStepInput extends TargetStepInput {
+  readonly production: ProductionFolder;
+}
+
+export interface CopyRestoreDiskInput extends RestoreStepInput {
+  readonly disk: RestoreDisk;
+}
+
+export interface WriteVmFilesInput extends RestoreStepInput {
+  readonly source: SessionSource;
+  readonly network: RestoreInput['placement']['network'];
+}
+
+export interface RemoveRestoreInput extends RestoreStepInput {
+  /** The target's copy that may still run. */
+  readonly task: string | undefined;
+}
+
+export interface RestoreActivities {
+  /** Everything that stands in the way of a restore, in one failure; touches nothing. */
+  restorePreflight(input: RestoreInput): Promise<RestorePlan>;
+  /** Makes the VM's folder this restore's own. NameTaken where it is somebody else's. */
+  claimRestoreFolder(input: RestoreStepInput): Promise<void>;
+  /** Returns when the disk is whole in production; goes on with a copy that runs already. */
+  copyRestoreDisk(input: CopyRestoreDiskInput): Promise<void>;
+  /** Writes the .vmx, .nvram and other small files, with the session's mark. */
+  writeVmFiles(input: WriteVmFilesInput): Promise<void>;
+  /** Registers the VM in production and reads it back: every file must lie in its folder. */
+  registerRestoredVm(input: RestoreStepInput): Promise<RunningVm>;
+  /** Ends a copy that runs, and deletes the folder with all that is in it, if it is this restore's. */
+  removeRestore(input: RemoveRestoreInput): Promise<void>;
+  /** From here on the folder is production's: takes away what said that it is this restore's. */
+  releaseRestoreFolder(input: RestoreStepInput): Promise<void>;
+}
+
+/** What a restore's steps tell its Workflow, by the Signal `REPORT_SIGNAL`. */
+export type RestoreReport =
+  /** The target's task that copies a disk: whoever undoes the restore has to end it. */
+  | { readonly kind: 'copyTask'; readonly task: string }
+  | {
+      readonly kind: 'copy';
+      readonly disk: string;
+      readonly copiedBytes: number;
+      readonly bytesPerSecond: number | undefined;
+    };
