@@ -6,6 +6,7 @@
 //   POST   /exports                        PublishRequest → PublishedExport     (reserves the space atomically)
 //   GET    /exports                        → ExportStatus[]
 //   GET    /exports/SESSION                → ExportStatus; 404 NotFound
+//   GET    /files/SESSION                  → ExportFile[]; 404 NotFound
 //   DELETE /exports/SESSION                drops export, overlay and key; a session once dropped stays dropped
 //   PUT    /leases                         Lease → Lease[] on that host and datastore
 //   DELETE /leases                         Lease → Lease[] that are left
@@ -69,6 +70,15 @@ export interface ExportStatus extends PublishedExport {
   readonly stalledSince: string | undefined;
   /** The last error of the data path, in words, if there was one. */
   readonly lastError: string | undefined;
+}
+
+/** A file in a session's directory, as it is now. */
+export interface ExportFile {
+  readonly name: string;
+  readonly kind: 'file' | 'directory';
+  readonly sizeBytes: number;
+  /** WRITEs since the gateway was started, by how stable the host asked them to be: FILE_SYNC and DATA_SYNC, UNSTABLE. */
+  readonly writes: { readonly stable: number; readonly unstable: number };
 }
 
 export const spaceRequestSchema = z.object({

@@ -36,6 +36,7 @@ const routes: Readonly<Record<string, Answer>> = {
   'POST /exports': ({ exports }, { body }) => exports.publish(parsed(publishRequestSchema, body)),
   'GET /exports': ({ exports }) => exports.statuses(),
   'GET /exports/': ({ exports }, { argument }) => exports.status(argument),
+  'GET /files/': ({ exports }, { argument }) => exports.files(argument),
   'DELETE /exports/': async ({ exports }, { argument }) => {
     await exports.drop(parsed(leaseSchema.shape.sessionId, argument));
     return {};

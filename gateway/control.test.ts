@@ -28,6 +28,17 @@ describe('the control socket', () => {
     expect(space.fits).toBe(false);
   });
 
+  it('tells what lies in a directory, and how stable a host asked its writes to be', async () => {
+    await using site = await testSite();
+    await using gateway = await testGateway(site);
+    const client = new GatewayClient(gateway.controlSocketPath);
+    await client.publish(publishRequest(site, 's1'));
+    const files = await client.files('s1');
+    expect(files.map(({ name }) => name)).toContain('web01-flat.vmdk');
+    expect(files.every(({ writes }) => writes.stable === 0 && writes.unstable === 0)).toBe(true);
+    await expect(client.files('s2')).rejects.toMatchObject({ code: 'NotFound' });
+  });
+
   it('says how to start a gateway that is not there', async () => {
     const client = new GatewayClient('/nowhere/control.sock');
     const error = await client.status().catch((thrown: unknown) => thrown);

@@ -52,9 +52,14 @@ describe('export file system', () => {
     const { bytes, eof } = await fs.read(flat, 0, DISK_BYTES + 10);
     expect(eof).toBe(true);
     expect(Buffer.compare(bytes, site.disk)).toBe(0);
-    await fs.write(flat, 1000, Buffer.from('changed'));
+    await fs.write(flat, 1000, Buffer.from('changed'), true);
     site.disk.write('changed', 1000);
     expect(Buffer.compare((await fs.read(flat, 0, DISK_BYTES)).bytes, site.disk)).toBe(0);
+    await fs.write(flat, 1000, Buffer.from('changed'), false);
+    expect(opened.exports.files('s1').find(({ name }) => name === 'web01-flat.vmdk')).toEqual({
+      ...{ name: 'web01-flat.vmdk', kind: 'file', sizeBytes: DISK_BYTES },
+      writes: { stable: 1, unstable: 1 },
+    });
     const vmx = Buffer.from((await fs.read(fs.lookup(directory, 'web01.vmx'), 0, 65536)).bytes).toString();
     expect(vmx).toContain('displayName = "web01-test"');
     expect(vmx).toContain('rundirect.session = "s1"');

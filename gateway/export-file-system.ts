@@ -132,7 +132,13 @@ export class ExportFileSystem implements FileSystem<ExportNode> {
     return result instanceof Promise ? answered(result) : result;
   }
 
-  write({ volume, inode }: ExportNode, offsetBytes: number, bytes: Uint8Array): Promise<void> {
+  write(
+    { volume, inode }: ExportNode,
+    offsetBytes: number,
+    bytes: Uint8Array,
+    stable: boolean,
+  ): Promise<void> {
+    volume.writes.observe(inode.id, stable);
     return answered(volume.overlay.write(inode, offsetBytes, bytes));
   }
 

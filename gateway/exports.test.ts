@@ -100,12 +100,13 @@ describe('dropping', () => {
     const fs = opened.fileSystem;
     const flat = flatOf(fs, 's1');
     const handle = fs.handle(flat);
-    await fs.write(flat, 0, Buffer.alloc(8192, 1));
+    await fs.write(flat, 0, Buffer.alloc(8192, 1), true);
     const root = fs.mount('/rundirect/esx1', LOOPBACK);
     await fs.write(
       await fs.create(root, '.dvsData', { how: 'guarded', attributes: {} }),
       0,
       Buffer.from('host'),
+      true,
     );
     await opened.exports.publish(publishRequest(site, 's2'));
     await opened.exports.drop('s1');
@@ -177,7 +178,7 @@ describe('restoring', () => {
     await opened.exports.publish(publishRequest(site, 's1'));
     const fs = opened.fileSystem;
     const flat = flatOf(fs, 's1');
-    await fs.write(flat, 4096, Buffer.alloc(4096, 7));
+    await fs.write(flat, 4096, Buffer.alloc(4096, 7), true);
     site.disk.fill(7, 4096, 8192);
     const handle = Buffer.from(fs.handle(flat));
     const attributes = fs.attributes(flat);

@@ -9,6 +9,7 @@ import { type FileSystemTotals, type Log } from '../nfs/index.ts';
 import { type VmAtJob } from '../vault/index.ts';
 import { AddressList } from './address-list.ts';
 import {
+  type ExportFile,
   type ExportStatus,
   type GatewayStatus,
   type PublishedExport,
@@ -25,6 +26,7 @@ import { type ExportEntry, type Registry, type StoredRequest } from './registry.
 import { type Share, Shares, type Volume } from './shares.ts';
 import { VaultImages } from './vault-images.ts';
 import { type VolumeStore } from './volume-store.ts';
+import { WriteCounts } from './write-counts.ts';
 
 /** What hosts may write at a share's root: heartbeats and markers, a few MiB. Not reserved. */
 const ROOT_QUOTA_BYTES = 1024 ** 3;
@@ -119,6 +121,21 @@ export class Exports {
       throw new GatewayError('NotFound', `There is no export of session ${sessionId} here.`);
     }
     return this.#statusOf(live);
+  }
+
+  /** What lies in a session's directory now, and how hosts wrote to it. Throws NotFound. */
+  files(sessionId: string): ExportFile[] {
+    const { entry, overlay } = this.#live.get(sessionId) ?? {};
+    const writes = entry === undefined ? undefined : this.shares.volume(entry.volume)?.writes;
+    if (overlay === undefined || writes === undefined) {
+      throw new GatewayError('NotFound', `There is no export of session ${sessionId} on view here.`);
+    }
+    return [...overlay.names.entriesAfter(overlay.root, 0)].map(({ name, inode }) => ({
+      name,
+      kind: inode.kind,
+      sizeBytes: inode.sizeBytes,
+      writes: writes.of(inode.id),
+    }));
   }
 
   statuses(): ExportStatus[] {
@@ -300,7 +317,8 @@ export class Exports {
   #show(share: Share, live: LiveExport & { overlay: Overlay }): void {
     const { entry, overlay } = live;
     const { sessionId, allow } = entry.request;
-    const volume: Volume = { number: entry.volume, overlay, share, sessionId };
+    const writes = new WriteCounts();
+    const volume: Volume = { number: entry.volume, overlay, share, sessionId, writes };
     this.#live.set(sessionId, live);
     this.shares.addVolume(volume);
     share.addSession(sessionId, { volume, volumeNumber: entry.volume, allow });
@@ -324,7 +342,8 @@ export class Exports {
         firstId: entry.firstId,
         onProblem: (error) => log.error({ targetId, reason: error.message }, 'the files at the share’s root'),
       });
-      const root: Volume = { number: entry.volume, overlay, share, sessionId: undefined };
+      const writes = new WriteCounts();
+      const root: Volume = { number: entry.volume, overlay, share, sessionId: undefined, writes };
       share.setRoot(root);
       this.shares.addVolume(root);
       return share;

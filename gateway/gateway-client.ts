@@ -2,6 +2,7 @@
 // when nobody answers. Nothing is tried again here.
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import {
+  type ExportFile,
   type ExportStatus,
   type GatewayErrorCode,
   type GatewayStatus,
@@ -43,6 +44,11 @@ export class GatewayClient {
   /** Throws NotFound. */
   exportStatus(sessionId: string): Promise<ExportStatus> {
     return this.#call('GET', `/exports/${encodeURIComponent(sessionId)}`);
+  }
+
+  /** What lies in the session's directory now. Throws NotFound. */
+  files(sessionId: string): Promise<ExportFile[]> {
+    return this.#call('GET', `/files/${encodeURIComponent(sessionId)}`);
   }
 
   /** Drops the export with its changes and keys, for good. One that never was is marked as dropped all the same. */

@@ -2,6 +2,7 @@
 // The export file system reads it on each call; exports.ts changes it.
 import { AddressList } from './address-list.ts';
 import { type Overlay } from './overlay/index.ts';
+import { type WriteCounts } from './write-counts.ts';
 
 /** Files under one root, with their own numbers: a session's directory, or a share's root. */
 export interface Volume {
@@ -10,6 +11,7 @@ export interface Volume {
   readonly share: Share;
   /** The session whose directory this is; undefined at a share's root. */
   readonly sessionId: string | undefined;
+  readonly writes: WriteCounts;
 }
 
 /** A session's directory in a share. What could not be restored has no volume, and answers I/O errors. */
