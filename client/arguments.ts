@@ -13,10 +13,10 @@ import {
   sessionIdSchema,
   siteNameSchema,
   stopRequestSchema,
+  type TargetAddress,
   vaultLocationSchema,
 } from '../contract/index.ts';
 import { parseDuration } from './quantity.ts';
-import type { TargetAddress } from './trust.ts';
 
 const DEFAULT_SITE = 'main';
 const HTTPS_PORT = 443;

@@ -1,22 +1,11 @@
 // Sizes, durations and times: as people read them, and as they type them.
 
-const BINARY_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
+export { formatBytes } from '../contract/index.ts';
+
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
-
-/** Bytes in IEC units: `0 B`, `512 B`, `1.5 GiB`, `120 GiB`. */
-export function formatBytes(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < BINARY_UNITS.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  const digits = unit === 0 || value >= 100 ? 0 : 1;
-  return `${value.toFixed(digits).replace(/\.0$/, '')} ${BINARY_UNITS[unit] ?? 'B'}`;
-}
 
 const twoDigits = (value: number): string => String(value).padStart(2, '0');
 

@@ -1,10 +1,9 @@
 // The two secrets that a session needs, however they come: the backup set's passphrase and the target's password.
 import { Option } from 'commander';
-import { targetSubject } from '../contract/index.ts';
+import { type TargetAddress, targetSubject } from '../contract/index.ts';
 import type { PassphraseOptions } from './arguments.ts';
 import { ClientError } from './client-error.ts';
 import type { Terminal } from './terminal.ts';
-import type { TargetAddress } from './trust.ts';
 import { readSecrets, type SecretSource } from './typed-secret.ts';
 
 export const passwordOptions = (): Option[] => [

@@ -2,6 +2,7 @@
 // passwords are sent to. Both are shown once, compared by a person with what the site or the host itself shows,
 // and remembered. What changed later is refused, never silently accepted.
 import * as prompts from '@clack/prompts';
+import { addressText, type TargetAddress } from '../contract/index.ts';
 import { fingerprintOf } from '../secrets/index.ts';
 import { ClientError } from './client-error.ts';
 import { readConfig, writeConfig } from './config.ts';
@@ -91,13 +92,6 @@ export async function siteKeyForSealing(context: Context, site: string): Promise
 export function colons(fingerprint: string): string {
   return (fingerprint.match(/../g) ?? []).join(':');
 }
-
-export interface TargetAddress {
-  readonly host: string;
-  readonly port: number;
-}
-export const addressText = ({ host, port }: TargetAddress): string =>
-  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
 export async function pinTarget(context: Context, target: TargetAddress, fingerprint: string): Promise<void> {
   const config = await readConfig(context.configPath);

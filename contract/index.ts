@@ -5,6 +5,7 @@ export * from './drill-steps.ts';
 export * from './failure-type.ts';
 export * from './finalize.ts';
 export * from './names.ts';
+export * from './quantity.ts';
 export * from './secret.ts';
 export * from './session.ts';
 export * from './target.ts';

@@ -23,9 +23,17 @@ export const targetSchema = z.object({
 });
 export type Target = z.infer<typeof targetSchema>;
 
+export interface TargetAddress {
+  readonly host: string;
+  readonly port: number;
+}
+/** `HOST:PORT`; an IPv6 address stands in brackets. */
+export const addressText = ({ host, port }: TargetAddress): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+
 /** What a secret for a target is bound to, and how a target is shown to people. */
-export const targetSubject = (target: { host: string; port: number; user: string }): string =>
-  `${target.host}:${target.port}/${target.user}`;
+export const targetSubject = (target: TargetAddress & { readonly user: string }): string =>
+  `${addressText(target)}/${target.user}`;
 
 export const siteInfoInputSchema = z.object({ site: siteNameSchema });
 export type SiteInfoInput = z.infer<typeof siteInfoInputSchema>;

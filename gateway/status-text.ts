@@ -8,14 +8,14 @@ export interface ShownStatus {
   readonly mounts: readonly MountObservation[];
 }
 
-const GIB = 1024 ** 3;
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 
 export function statusText({ gateway, exports, leases, mounts }: ShownStatus): string {
   const { pid, startedAt, version, advertise, ports, space } = gateway;
   return [
     `Gateway ${version}, process ${pid}, since ${startedAt}`,
     `Hosts mount ${advertise}: NFS ${ports.nfs}, MOUNT ${ports.mount}, portmap ${ports.portmap ?? 'off'}`,
-    `Space: ${gib(space.freeBytes)} of ${gib(space.totalBytes)} free, ${gib(space.reservedBytes)} reserved and not used yet`,
+    `Space: ${bytesText(space.freeBytes)} of ${bytesText(space.totalBytes)} free, ${bytesText(space.reservedBytes)} reserved and not used yet`,
     ...section('Exports', exports.map(exportLine)),
     ...section(
       'Leases',
@@ -32,11 +32,15 @@ function exportLine(status: ExportStatus): string {
   const { sessionId, remotePath, overlayBytes, reservedBytes, stalledSince, lastError } = status;
   const stalled = stalledSince === undefined ? '' : `; reads wait for the backup since ${stalledSince}`;
   const error = lastError === undefined ? '' : `; last error: ${lastError}`;
-  return `${remotePath}/${sessionId}: changes ${gib(overlayBytes)} of ${gib(reservedBytes)}${stalled}${error}`;
+  return `${remotePath}/${sessionId}: changes ${bytesText(overlayBytes)} of ${bytesText(reservedBytes)}${stalled}${error}`;
 }
 
 function section(title: string, lines: readonly string[]): string[] {
   return [`${title}: ${lines.length === 0 ? 'none' : ''}`.trimEnd(), ...lines.map((line) => `  ${line}`)];
 }
 
-const gib = (bytes: number): string => `${(bytes / GIB).toFixed(1)} GiB`;
+/** In the largest unit that leaves a whole part, so that little is not shown as nothing. */
+function bytesText(bytes: number): string {
+  const unit = Math.min(Math.floor(Math.log2(Math.max(bytes, 1)) / 10), UNITS.length - 1);
+  return `${(bytes / 1024 ** unit).toFixed(1).replace(/\.0$/, '')} ${UNITS[unit] ?? 'B'}`;
+}

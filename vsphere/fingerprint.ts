@@ -4,6 +4,7 @@
 // the host's own console show it.
 import { isIP } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { addressOf } from './address.ts';
 import { VsphereError } from './errors.ts';
 
 /** Until TCP connects: nothing listens where it takes longer. Three SYNs are sent within it. */
@@ -37,7 +38,7 @@ export async function connectPinned(
   if (!FINGERPRINT.test(fingerprint)) {
     throw new VsphereError(
       'InvalidInput',
-      `The fingerprint given for ${host}:${port} is not one: 64 upper-case hexadecimal digits are needed (SHA-256 of the certificate).`,
+      `The fingerprint given for ${addressOf(host, port)} is not one: 64 upper-case hexadecimal digits are needed (SHA-256 of the certificate).`,
     );
   }
   const socket = await handshake(host, port, signal);
@@ -46,7 +47,7 @@ export async function connectPinned(
   socket.destroy();
   throw new VsphereError(
     'CertificateMismatch',
-    `${host}:${port} shows a certificate with the fingerprint ${shown}, but ${fingerprint} is expected. ` +
+    `${addressOf(host, port)} shows a certificate with the fingerprint ${shown}, but ${fingerprint} is expected. ` +
       'Nothing was sent. If its certificate was renewed, compare the new fingerprint at its console and use that; if not, something else answers at this address.',
   );
 }
@@ -94,7 +95,7 @@ function handshake(host: string, port: number, signal?: AbortSignal): Promise<TL
 }
 
 function cancelled(host: string, port: number, signal: AbortSignal | undefined): VsphereError {
-  return new VsphereError('Cancelled', `Connecting to ${host}:${port} was cancelled.`, {
+  return new VsphereError('Cancelled', `Connecting to ${addressOf(host, port)} was cancelled.`, {
     cause: signal?.reason,
   });
 }
@@ -108,6 +109,6 @@ function reasonOf(cause: Error): string {
 }
 
 function unavailable(host: string, port: number, why: string, cause?: Error): VsphereError {
-  const message = `No TLS connection to ${host}:${port}: ${why}. Check address, port and firewall.`;
+  const message = `No TLS connection to ${addressOf(host, port)}: ${why}. Check address, port and firewall.`;
   return new VsphereError('TargetUnavailable', message, { cause });
 }

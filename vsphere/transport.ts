@@ -1,6 +1,7 @@
 // HTTPS to one target: every connection pinned, every answer limited in time and size, the session's cookie
 // kept. It knows HTTP; SOAP is soap/'s, logging in is session.ts's.
 import { Agent, type Dispatcher, errors } from 'undici';
+import { addressOf } from './address.ts';
 import { VsphereError } from './errors.ts';
 import { connectPinned } from './fingerprint.ts';
 
@@ -46,7 +47,7 @@ export interface Transport extends AsyncDisposable {
 }
 
 export function openTransport(endpoint: Endpoint): Transport {
-  const address = `${endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host}:${endpoint.port}`;
+  const address = addressOf(endpoint.host, endpoint.port);
   const agent = new Agent({
     connections: MAX_CONNECTIONS,
     pipelining: 1,

@@ -1,6 +1,6 @@
 // The gateway's part of preflight: it runs, and has the space for changes. Publishing reserves it for good; this
 // is the early word.
-import type { StartInput } from '../../contract/index.ts';
+import { formatBytes, type StartInput } from '../../contract/index.ts';
 import type { ActivityDeps } from '../deps.ts';
 import type { Findings } from './findings.ts';
 
@@ -11,7 +11,7 @@ export interface GatewayLook {
 
 export async function lookAtGateway(
   { gateway }: Pick<ActivityDeps, 'gateway'>,
-  { reserveFactor }: StartInput,
+  { reserveFactor }: Pick<StartInput, 'reserveFactor'>,
   provisionedBytes: number | undefined,
   found: Findings,
 ): Promise<GatewayLook | undefined> {
@@ -22,7 +22,7 @@ export async function lookAtGateway(
       if (!space.fits) {
         found.error(
           'StorageFull',
-          `The gateway has ${gib(space.availableBytes)} free for changes and ${gib(space.neededBytes)} are needed ` +
+          `The gateway has ${formatBytes(space.availableBytes)} free for changes and ${formatBytes(space.neededBytes)} are needed ` +
             `(${reserveFactor} × the provisioned size). Make room in its state folder, stop a session, or reserve less`,
         );
       }
@@ -30,5 +30,3 @@ export async function lookAtGateway(
     return { advertise };
   });
 }
-
-const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;

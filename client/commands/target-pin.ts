@@ -1,11 +1,12 @@
 // `rundirect target pin`: remembers a target's certificate, after it was compared with what the host itself shows.
 import type { Command } from 'commander';
+import { addressText, type TargetAddress } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
 import { certificateFingerprint, siteOption, targetAddress } from '../arguments.ts';
 import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
 import { askSite } from '../site-workflow.ts';
-import { addressText, colons, confirm, pinnedTarget, pinTarget, type TargetAddress } from '../trust.ts';
+import { colons, confirm, pinnedTarget, pinTarget } from '../trust.ts';
 
 interface Options {
   readonly site: string;

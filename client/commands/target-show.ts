@@ -1,10 +1,11 @@
 // `rundirect target show`: the certificate that a target shows to the site, before anybody logs in.
 import type { Command } from 'commander';
+import { addressText, type TargetAddress } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
 import { siteOption, targetAddress } from '../arguments.ts';
 import { askSite } from '../site-workflow.ts';
 import { facts } from '../table.ts';
-import { addressText, colons, pinnedTarget, type TargetAddress } from '../trust.ts';
+import { colons, pinnedTarget } from '../trust.ts';
 
 export function addTargetShow(target: Command, act: Act): void {
   target
