@@ -19,7 +19,7 @@ import { checkRelocate, relocateVm } from './relocate.ts';
 import type { AboutInfo } from './schema/vim25.ts';
 import { screenshot } from './screenshot.ts';
 import { openSession } from './session.ts';
-import { consolidateDisks, createSnapshot, removeAllSnapshots } from './snapshots.ts';
+import { consolidateDisks, createSnapshot, removeAllSnapshots, removeSnapshot } from './snapshots.ts';
 import { attachTask, cancelTask } from './tasks.ts';
 import type { About, ConnectOptions, Vsphere } from './types.ts';
 import { copyVirtualDisk, deleteVirtualDisk } from './virtual-disks.ts';
@@ -70,6 +70,7 @@ export async function connect(options: ConnectOptions): Promise<Vsphere> {
     relocateVm: (...rest) => relocateVm(session, ...rest),
     checkRelocate: (...rest) => checkRelocate(session, ...rest),
     createSnapshot: (...rest) => createSnapshot(session, ...rest),
+    removeSnapshot: (...rest) => removeSnapshot(session, ...rest),
     removeAllSnapshots: (...rest) => removeAllSnapshots(session, ...rest),
     consolidateDisks: (...rest) => consolidateDisks(session, ...rest),
     renameVm: (...rest) => renameVm(session, ...rest),

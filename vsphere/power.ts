@@ -3,12 +3,13 @@
 import { VsphereError } from './errors.ts';
 import { readObject } from './property-collector.ts';
 import type { Session } from './session.ts';
-import { awaitTask, outwaitTasks, runningTasks, runTask } from './tasks.ts';
+import { awaitTask, outwaitTasks, runningTaskOfVm, runningTasks, runTask } from './tasks.ts';
 import type { CallOptions, PowerOnOptions, TaskOptions, VmQuestion, VmState } from './types.ts';
 import { answerVm, vmRef, waitForVm } from './virtual-machines.ts';
 
 /** The question whether the VM was moved or copied. */
 const MOVED_OR_COPIED = 'msg.uuid.altered';
+const SUSPEND = ['VirtualMachine.suspend'];
 const CHOICES = { moved: /moved/i, copied: /copied/i } as const;
 
 export async function powerOnVm(session: Session, vm: string, options: PowerOnOptions): Promise<void> {
@@ -47,6 +48,12 @@ export async function resetVm(session: Session, vm: string, options: TaskOptions
 }
 
 export async function suspendVm(session: Session, vm: string, options: TaskOptions = {}): Promise<void> {
+  const what = `Suspending VM ${vm} at ${session.address}`;
+  const running = await runningTaskOfVm(session, vm, SUSPEND, what, options);
+  if (running !== undefined) {
+    await awaitTask(session, running, what, options);
+    return;
+  }
   try {
     await runTask(session, 'SuspendVM_Task', vmRef(vm), {}, options);
   } catch (error) {
@@ -56,6 +63,9 @@ export async function suspendVm(session: Session, vm: string, options: TaskOptio
 
 async function powerOn(session: Session, vm: string, options: TaskOptions): Promise<void> {
   const what = `Powering on VM ${vm} at ${session.address}`;
+  // A VM on its way down still shows as powered on, and would be suspended a moment later.
+  const suspending = await runningTaskOfVm(session, vm, SUSPEND, what, options);
+  if (suspending !== undefined) await outwaitTasks(session, [suspending], what, options);
   const found = await readObject(session, vmRef(vm), ['runtime.powerState', 'recentTask'], options);
   const recent = found?.read.recentTask ?? [];
   const running = await runningTasks(session, recent, ['VirtualMachine.powerOn'], options.signal);

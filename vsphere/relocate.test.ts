@@ -278,6 +278,55 @@ test('no snapshot is nothing to remove', async () => {
   expect(at.server.count('RemoveAllSnapshots_Task')).toBe(1);
 });
 
+test('one snapshot is removed by its name, and the others stay', async () => {
+  await using at = await scene((asked, objects) => {
+    if (asked.method !== 'RemoveSnapshot_Task') return undefined;
+    taskEnds(objects);
+    return taskAnswer(asked);
+  });
+  hasSnapshot(at.objects);
+  await at.vsphere.removeSnapshot(VM, SNAPSHOT.name);
+  await at.vsphere.removeSnapshot(VM, 'of another day');
+  const removals = at.server.asked.filter(({ method }) => method === 'RemoveSnapshot_Task');
+  expect(removals).toHaveLength(1);
+  expect(removals[0]?.body).toContain('snapshot-2');
+  expect(removals[0]?.body).toContain(
+    '<removeChildren>false</removeChildren><consolidate>true</consolidate>',
+  );
+});
+
+test('a suspend that runs is waited for, before a second one and before a power-on', async () => {
+  await using at = await scene((asked, objects) => {
+    if (asked.method !== 'PowerOnVM_Task') return undefined;
+    expect(isOver).toBe(true);
+    taskEnds(objects);
+    return taskAnswer(asked);
+  });
+  let isOver = false;
+  taskRuns(at.objects, 'VirtualMachine.suspend');
+  const onProgress = (): void => {
+    isOver = true;
+    taskEnds(at.objects);
+  };
+  await at.vsphere.suspendVm(VM, { onProgress });
+  expect(at.server.count('SuspendVM_Task')).toBe(0);
+  isOver = false;
+  taskRuns(at.objects, 'VirtualMachine.suspend');
+  const poweringOn = at.vsphere.powerOnVm(VM, { movedOrCopied: 'moved' });
+  await expect.poll(() => at.server.count('WaitForUpdatesEx')).toBeGreaterThan(1);
+  onProgress();
+  await poweringOn;
+  expect(at.server.count('PowerOnVM_Task')).toBe(1);
+});
+
+test('a task that has ended, or is forgotten, needs no cancelling', async () => {
+  await using at = await scene((asked) =>
+    asked.method === 'CancelTask' ? faultAnswer('InvalidState', 'it has ended') : undefined,
+  );
+  await at.vsphere.cancelTask('task-1');
+  expect(at.server.count('CancelTask')).toBe(1);
+});
+
 test("a question that is not ours is shown, once, and waits for a person's answer", async () => {
   await using at = await scene((asked, objects) => {
     if (asked.method !== 'PowerOnVM_Task') return undefined;

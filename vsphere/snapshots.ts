@@ -10,6 +10,7 @@ import { snapshotsOf } from './vm-state.ts';
 
 /** As the tasks of CreateSnapshotEx_Task and of the older CreateSnapshot_Task are called. */
 const CREATE = ['VirtualMachine.createSnapshotEx', 'VirtualMachine.createSnapshot'];
+const REMOVE = ['VirtualMachineSnapshot.remove', 'VirtualMachine.removeSnapshot'];
 const REMOVE_ALL = ['VirtualMachine.removeAllSnapshots'];
 const CONSOLIDATE = ['VirtualMachine.consolidateDisks'];
 
@@ -37,6 +38,20 @@ export async function createSnapshot(
     'Unexpected',
     `Making snapshot ${spec.name} of VM ${vm} at ${session.address} succeeded, but there is none.`,
   );
+}
+
+export async function removeSnapshot(
+  session: Session,
+  vm: string,
+  name: string,
+  options: TaskOptions = {},
+): Promise<void> {
+  await attachToEarlier(session, vm, REMOVE, options);
+  const snapshot = await findSnapshot(session, vm, name, options);
+  if (snapshot === undefined) return;
+  const self = { type: 'VirtualMachineSnapshot', value: snapshot };
+  const parameters = { removeChildren: false, consolidate: true };
+  await runTask(session, 'RemoveSnapshot_Task', self, parameters, options);
 }
 
 export async function removeAllSnapshots(

@@ -395,13 +395,14 @@ export interface Vsphere extends AsyncDisposable {
 
   reconfigureVm(vm: string, spec: ReconfigureSpec, options?: TaskOptions): Promise<void>;
   answerVm(vm: string, questionId: string, choiceKey: string, options?: CallOptions): Promise<void>;
-  /** Re-attaches to a power-on that runs; powered on already is done. */
+  /** Re-attaches to a power-on that runs, and lets a suspend come to its end first; powered on already is done. */
   powerOnVm(vm: string, options: PowerOnOptions): Promise<void>;
   /** Powered off already is done. */
   powerOffVm(vm: string, options?: TaskOptions): Promise<void>;
   /** Asks the guest; returns when it was asked, not when it is down. `InvalidState` without running Tools. */
   shutdownGuest(vm: string, options?: CallOptions): Promise<void>;
   resetVm(vm: string, options?: TaskOptions): Promise<void>;
+  /** Re-attaches to a suspend that runs; suspended already is done. */
   suspendVm(vm: string, options?: TaskOptions): Promise<void>;
   /** PNG of a powered-on VM's console. */
   screenshot(vm: string, options?: CallOptions): Promise<Uint8Array>;
@@ -418,6 +419,8 @@ export interface Vsphere extends AsyncDisposable {
   checkRelocate(vm: string, spec: RelocateSpec, options?: TaskOptions): Promise<RelocateCheck>;
   /** Returns the snapshot's moref; one of that name that stands, or is being made, is returned. */
   createSnapshot(vm: string, spec: SnapshotSpec, options?: TaskOptions): Promise<string>;
+  /** The one of that name, merged into what it froze; later ones stay. None is done. */
+  removeSnapshot(vm: string, name: string, options?: TaskOptions): Promise<void>;
   /** None is done. */
   removeAllSnapshots(vm: string, options?: TaskOptions & { readonly consolidate?: boolean }): Promise<void>;
   consolidateDisks(vm: string, options?: TaskOptions): Promise<void>;

@@ -1852,6 +1852,7 @@ export interface Arguments {
     readonly memory: boolean;
     readonly quiesceSpec?: VirtualMachineGuestQuiesceSpec;
   };
+  RemoveSnapshot_Task: { readonly removeChildren: boolean; readonly consolidate?: boolean };
   RemoveAllSnapshots_Task: { readonly consolidate?: boolean };
   ConsolidateVMDisks_Task: Record<string, never>;
   CopyVirtualDisk_Task: {
@@ -1934,6 +1935,7 @@ export interface Results {
   RelocateVM_Task: ManagedObjectReference | undefined;
   CheckRelocate_Task: ManagedObjectReference | undefined;
   CreateSnapshotEx_Task: ManagedObjectReference | undefined;
+  RemoveSnapshot_Task: ManagedObjectReference | undefined;
   RemoveAllSnapshots_Task: ManagedObjectReference | undefined;
   ConsolidateVMDisks_Task: ManagedObjectReference | undefined;
   CopyVirtualDisk_Task: ManagedObjectReference | undefined;
@@ -2105,6 +2107,14 @@ export const methods: {
       { name: 'description', type: 'string', optional: true },
       { name: 'memory', type: 'boolean' },
       { name: 'quiesceSpec', type: 'VirtualMachineGuestQuiesceSpec', optional: true },
+    ],
+    returns: { type: 'ManagedObjectReference' },
+  },
+  RemoveSnapshot_Task: {
+    on: 'VirtualMachineSnapshot',
+    parameters: [
+      { name: 'removeChildren', type: 'boolean' },
+      { name: 'consolidate', type: 'boolean', optional: true },
     ],
     returns: { type: 'ManagedObjectReference' },
   },

@@ -190,6 +190,7 @@ export const samples: { readonly [M in keyof Arguments]: Arguments[M] } = {
     memory: false,
     quiesceSpec: { timeout: 5 },
   },
+  RemoveSnapshot_Task: { removeChildren: false, consolidate: true },
   RemoveAllSnapshots_Task: { consolidate: true },
   ConsolidateVMDisks_Task: {},
   CopyVirtualDisk_Task: {
