@@ -47,6 +47,8 @@ export interface MaintenanceOptions {
     pages: number,
     from: (location: number) => boolean,
   ) => Promise<void>;
+  /** Ends what holds segments for longer than they live. False when nothing does. */
+  readonly unpin: () => boolean;
   readonly onProblem: (error: Error) => void;
 }
 
@@ -68,9 +70,9 @@ export class Maintenance {
     return this.#checkpointBytes;
   }
 
-  /** Bytes of the log that are no file's content any more. */
+  /** Bytes of the log that are no file's content any more, and that a compaction can reach. */
   get #garbageBytes(): number {
-    const { logBytes, livePages } = this.#options.segments;
+    const { logBytes, livePages } = this.#options.segments.removable();
     return logBytes - livePages * PAGE_COST_BYTES;
   }
 
@@ -84,7 +86,10 @@ export class Maintenance {
     return this.#usedBytes + Math.ceil(bytes / PAGE_BYTES) * PAGE_COST_BYTES <= this.#options.quotaBytes;
   }
 
-  /** Resolves when so many bytes fit, after a compaction where that helps. Throws OverlayError NoSpace. */
+  /**
+   * Resolves when so many bytes fit, after a compaction where that helps. What a view of an earlier moment holds
+   * counts as used; it is given up before a write is refused. Throws OverlayError NoSpace.
+   */
   async makeRoom(bytes: number): Promise<void> {
     const worthwhile = Math.min(MIN_COMPACTION_BYTES, this.#options.quotaBytes / QUOTA_GARBAGE_SHARE);
     while (!this.fits(bytes)) {
@@ -92,9 +97,8 @@ export class Maintenance {
         await this.#running.catch(() => undefined);
         continue;
       }
-      if (this.#garbageBytes < worthwhile) throw this.#noSpace();
-      await this.compact();
-      if (!this.fits(bytes)) throw this.#noSpace();
+      if (this.#garbageBytes >= worthwhile) await this.compact();
+      if (!this.fits(bytes) && !this.#options.unpin()) throw this.#noSpace();
     }
   }
 
@@ -113,6 +117,12 @@ export class Maintenance {
       await this.#checkpoint();
       if (this.#compactionDue()) await this.#compact();
     });
+  }
+
+  /** After segments were let go: removes what that made garbage, if it is much. */
+  afterUnpin(): void {
+    if (this.#running !== undefined || this.#closed || !this.#compactionDue()) return;
+    this.#inTheBackground(() => this.#compact());
   }
 
   checkpoint(): Promise<void> {
@@ -202,7 +212,7 @@ export class Maintenance {
     await Promise.all(moving);
   }
 
-  #inTheBackground(task: () => Promise<void>): void {
+  #inTheBackground(task: () => Promise<unknown>): void {
     this.#exclusively(task).catch((error: unknown) => {
       // Where the disk is full or the log gave up, writers are told; both are no news from here.
       const known = error instanceof OverlayError && error.code !== 'Corrupt';

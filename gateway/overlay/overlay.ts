@@ -7,6 +7,7 @@
 import { type Awaitable, type NfsTime } from '../../nfs/index.ts';
 import { loadCheckpoint } from './checkpoint.ts';
 import { nextTime } from './clock.ts';
+import { FrozenView } from './frozen-view.ts';
 import { MAX_QUEUED_BYTES, MAX_RECORD_PAGES, PAGE_BYTES } from './limits.ts';
 import { ABSENT, ZERO } from './location.ts';
 import { Log } from './log.ts';
@@ -43,6 +44,7 @@ export class Overlay {
   readonly #segments: Segments;
   readonly #log: Log;
   readonly #maintenance: Maintenance;
+  #frozen: FrozenView | undefined;
 
   private constructor(
     options: OverlayOptions,
@@ -74,6 +76,7 @@ export class Overlay {
       checkpointBytes: state.checkpointBytes,
       replayedBytes: state.replayedBytes,
       movePages: (inode, firstPage, pages, from) => this.#movePages(inode, firstPage, pages, from),
+      unpin: () => this.#giveUpView(),
       onProblem: options.onProblem,
     });
     this.names = new Names(tree, {
@@ -166,6 +169,22 @@ export class Overlay {
     return this.#log.barrier();
   }
 
+  /** The files of the root directory as they are now, to be read while writes go on. Undefined while there is one already. */
+  freeze(): FrozenView | undefined {
+    if (this.#frozen !== undefined) return undefined;
+    this.#frozen = new FrozenView({
+      tree: this.#tree,
+      directory: this.root,
+      segments: this.#segments,
+      base: this.#options.base,
+      onRelease: () => {
+        this.#frozen = undefined;
+        this.#maintenance.afterUnpin();
+      },
+    });
+    return this.#frozen;
+  }
+
   /** Writes a checkpoint now, so that the next start is quick. */
   checkpoint(): Promise<void> {
     return this.#maintenance.checkpoint();
@@ -179,6 +198,7 @@ export class Overlay {
   /** Writes what was begun, and a checkpoint where one is of use; then closes every file. */
   async close(): Promise<void> {
     await this.#maintenance.close();
+    this.#frozen?.release();
     await this.#maintenance.leaveCheckpoint();
     await this.#closeFiles();
   }
@@ -186,7 +206,14 @@ export class Overlay {
   /** Closes every file of an overlay that is to be deleted. */
   async discard(): Promise<void> {
     await this.#maintenance.close();
+    this.#frozen?.release();
     await this.#closeFiles();
+  }
+
+  #giveUpView(): boolean {
+    const view = this.#frozen;
+    view?.giveUp();
+    return view !== undefined;
   }
 
   async #closeFiles(): Promise<void> {

@@ -4,14 +4,21 @@ import { type Awaitable } from '../../nfs/index.ts';
 import { PAGE_BYTES } from './limits.ts';
 import { ABSENT, pageIndexOf, recordOf, ZERO } from './location.ts';
 import { type Segments } from './segments.ts';
-import { type Inode } from './tree.ts';
+import { type BaseReference } from './tree.ts';
 
 /** Reads the image under a file: fills `into` from `offsetBytes` of the disk `diskName`. */
 export type BaseReader = (diskName: string, offsetBytes: number, into: Uint8Array) => Promise<void>;
 
+/** What there is to know of a file to read it: as it is, or as it was at some moment. */
+export interface FileContent {
+  readonly sizeBytes: number;
+  readonly base: BaseReference | undefined;
+  readonly pages: { get(page: number): number };
+}
+
 /** At most `countBytes` from `offsetBytes`; fewer only at the end of the file. */
 export function readContent(
-  inode: Inode,
+  inode: FileContent,
   offsetBytes: number,
   countBytes: number,
   segments: Segments,
@@ -36,7 +43,7 @@ export function readContent(
 }
 
 /** Where the bytes end that come from the same place as those at `at`: one record, the image, or zeros. */
-function endOfRun(inode: Inode, at: number, endBytes: number, location: number): number {
+function endOfRun(inode: FileContent, at: number, endBytes: number, location: number): number {
   let page = Math.floor(at / PAGE_BYTES) + 1;
   let expected = location;
   while (page * PAGE_BYTES < endBytes) {
@@ -49,7 +56,7 @@ function endOfRun(inode: Inode, at: number, endBytes: number, location: number):
 }
 
 function fill(
-  inode: Inode,
+  inode: FileContent,
   location: number,
   at: number,
   into: Buffer,

@@ -124,6 +124,8 @@ export class Segments {
   #openCount = 0;
   #logBytes = 0;
   #livePages = 0;
+  /** Segments up to this number are kept whole, whatever lives in them. */
+  #pinnedUpTo = 0;
   #closed = false;
 
   constructor(storage: Storage, overlayKey: Uint8Array) {
@@ -183,18 +185,42 @@ export class Segments {
     this.#livePages -= 1;
   }
 
+  /** Keeps every segment that is there now, with what lives in it now, until `unpin`. */
+  pin(): void {
+    this.#pinnedUpTo = Math.max(0, ...this.#segments.keys());
+  }
+
+  unpin(): void {
+    this.#pinnedUpTo = 0;
+  }
+
   /** Segments older than `before` in which nothing lives. */
   dead(before: number): number[] {
-    return [...this.#segments.values()]
-      .filter((segment) => segment.number < before && segment.livePages === 0)
+    return this.#removable(before)
+      .filter((segment) => segment.livePages === 0)
       .map((segment) => segment.number);
   }
 
   /** Segments older than `before`, those with the least content for their size first. */
   sparsest(before: number): { number: number; lengthBytes: number; livePages: number }[] {
-    return [...this.#segments.values()]
-      .filter((segment) => segment.number < before)
-      .sort((a, b) => a.livePages / a.lengthBytes - b.livePages / b.lengthBytes);
+    return this.#removable(before).sort((a, b) => a.livePages / a.lengthBytes - b.livePages / b.lengthBytes);
+  }
+
+  /** What those hold that may be removed: bytes of log, and pages that live. */
+  removable(): { logBytes: number; livePages: number } {
+    if (this.#pinnedUpTo === 0) return { logBytes: this.#logBytes, livePages: this.#livePages };
+    let logBytes = 0;
+    let livePages = 0;
+    for (const segment of this.#removable(Infinity)) {
+      logBytes += segment.lengthBytes;
+      livePages += segment.livePages;
+    }
+    return { logBytes, livePages };
+  }
+
+  #removable(before: number): Segment[] {
+    const pinnedUpTo = this.#pinnedUpTo;
+    return [...this.#segments.values()].filter(({ number }) => number > pinnedUpTo && number < before);
   }
 
   async remove(number: number): Promise<void> {
