@@ -24,16 +24,16 @@ import {
   type StopResult,
   startInputSchema,
 } from '../contract/index.ts';
-import { type Compensations, compensations } from './compensation.ts';
-import { cancelled, failureFrom, type Reason, reasonOf, sentence } from './failure.ts';
+import { compensations } from './compensation.ts';
+import { failureFrom, reasonOf } from './failure.ts';
 import { openFinalizeDesk } from './finalize-desk.ts';
-import { withLeftBehind } from './left-behind.ts';
 import { type OrderableStopDesk, withOrders } from './ordered-stop.ts';
 import { type Desks, whileRunning } from './running.ts';
 import type { RunDirectInput, RunningSession, Session } from './session.ts';
 import { sessionRecord } from './session-record.ts';
 import { startSession } from './start-session.ts';
 import { openStopDesk } from './stop-desk.ts';
+import { undoBegun } from './undo-begun.ts';
 
 const statusQuery = defineQuery<SessionStatus>(SessionMessage.status);
 const reportSignal = defineSignal<[SessionReport]>(REPORT_SIGNAL);
@@ -87,7 +87,7 @@ async function live(
       running = await starting.run(() => startSession(session, undo));
       enterRunning(session, running);
     } catch (error) {
-      const result = await undoStart(session, undo, error, desks.stop.pending() !== undefined);
+      const result = await undoBegun(session, 'start', undo, error, desks.stop.pending() !== undefined);
       desks.stop.answer({ result });
       return result;
     }
@@ -127,52 +127,6 @@ function closeRunning({ record }: Session, { state }: StopResult): void {
       ? 'Finalized: the VM is in production; datastore lease, export and overlay are gone. Status OK'
       : 'Stopped: VM, datastore lease, export and changes are gone',
   );
-}
-
-/** Undoes what was begun. Ends with `cancelled` where a stop asked for it; else throws what ended the start. */
-async function undoStart(
-  session: Session,
-  undo: Compensations,
-  error: unknown,
-  stopped: boolean,
-): Promise<StopResult> {
-  const { input, record } = session;
-  const reason = reasonOf(error, record.status().step);
-  const wasCancelled = cancelled(error);
-  record.update({
-    state: 'stopping',
-    status: wasCancelled ? 'Warning' : 'Error',
-    failure: wasCancelled ? undefined : { type: reason.type, message: reason.message },
-  });
-  const next = undo.isEmpty() ? 'Nothing was touched' : 'The start is undone';
-  if (wasCancelled) record.say(`The start was cancelled. ${next}`, 'warning');
-  else record.say(`${sentence(reason.message)} ${next}`, 'error');
-  const { left, reason: stuck } = await undo.undo({
-    onWaiting: (name, why, waitMs) =>
-      record.say(
-        `Could not ${name}: ${sentence(why.message)} Tries again in ${Math.round(waitMs / 1000)} s`,
-        'warning',
-      ),
-    onDone: (name) => {
-      record.update({ step: name });
-      record.say(`Undone: ${name}`);
-    },
-  });
-  if (stuck !== undefined) throw leftBehind(session, reason, left, stuck);
-  const state = wasCancelled ? 'cancelled' : 'failed';
-  record.timed('stoppedMs', Date.now());
-  record.update({ state, step: state, vm: undefined, powerState: undefined });
-  record.say('Nothing of the session is left');
-  if (!wasCancelled) throw failureFrom(reason);
-  if (stopped) return { sessionId: input.sessionId, state };
-  throw error;
-}
-
-function leftBehind({ record }: Session, first: Reason, left: readonly string[], stuck: Reason): Error {
-  const message = `${sentence(first.message)} Left to do by hand: ${left.join(', ')}, because ${stuck.message}`;
-  record.update({ state: 'failed', status: 'Error', step: 'failed', failure: { type: first.type, message } });
-  record.say(message, 'error');
-  return failureFrom(withLeftBehind({ ...first, message }, left));
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   LATEST_JOB,
   type LogEntry,
   MAX_LOG_ENTRIES,
+  type RestoreStatus,
   SearchAttribute,
   type SessionReport,
   type SessionState,
@@ -15,7 +16,7 @@ import {
   type StartInput,
   targetSubject,
 } from '../contract/index.ts';
-import { migrationPercent, percentAt } from './progress.ts';
+import { migrationPercent, percentAt, startWeights, type Weights } from './progress.ts';
 import { newsTeller } from './session-news.ts';
 
 /** Lines of the log in the web page's current details. */
@@ -37,6 +38,7 @@ type Changes = Partial<
     | 'verify'
     | 'failure'
     | 'finalize'
+    | 'restore'
   >
 >;
 
@@ -44,6 +46,8 @@ export interface SessionRecord {
   status(): SessionStatus;
   update(changes: Changes): void;
   say(message: string, level?: LogEntry['level']): void;
+  /** A step, and how much of it is done (0 to 1). */
+  step(name: string, fraction?: number): void;
   /** Milliseconds since 1970, as the site measured it; kept as milliseconds from the command. */
   timed(what: keyof SessionStatus['timings'], atMs: number): void;
   /** Of the finalize that is under way. */
@@ -54,8 +58,15 @@ export interface SessionRecord {
 const keyword = (name: string) => defineSearchAttributeKey(name, 'KEYWORD');
 const stateKey = keyword(SearchAttribute.state);
 
-/** Opens the record of a new session, or goes on with the one that an earlier run of the Workflow left. */
-export function sessionRecord(input: StartInput, earlier: SessionStatus | undefined): SessionRecord {
+/**
+ * Opens the record of a new session, or goes on with the one that an earlier run of the Workflow left.
+ * @param weights are of the steps that `step` is told.
+ */
+export function sessionRecord(
+  input: StartInput,
+  earlier: SessionStatus | undefined,
+  weights: Weights = startWeights(input),
+): SessionRecord {
   let current: SessionStatus = earlier ?? firstStatus(input);
   const tellNews = newsTeller();
   upsertSearchAttributes([
@@ -85,6 +96,7 @@ export function sessionRecord(input: StartInput, earlier: SessionStatus | undefi
     status: () => current,
     update,
     say,
+    step: (name, fraction = 0) => update({ step: name, progressPercent: percentAt(weights, name, fraction) }),
     migration,
     timed: (what, atMs) =>
       update({
@@ -108,7 +120,7 @@ export function sessionRecord(input: StartInput, earlier: SessionStatus | undefi
       const findings = report.findings.slice(0, MAX_FINDINGS);
       update({ verify: { state: 'running', checkedBytes, totalBytes, findings } });
       if (current.step === 'verifyChain' && totalBytes > 0) {
-        update({ progressPercent: percentAt(input, 'verifyChain', checkedBytes / totalBytes) });
+        update({ progressPercent: percentAt(weights, 'verifyChain', checkedBytes / totalBytes) });
       }
       for (const finding of findings.filter((each) => !known.has(each))) {
         update({ status: 'Error' });
@@ -157,6 +169,7 @@ function detailsOf(status: SessionStatus): string {
       (verify.state === 'off' ? '' : ` · verify ${verify.state} ${bytesOf(verify)}`),
   ];
   if (status.finalize !== undefined) rows.push(finalizeRow(status.finalize));
+  if (status.restore !== undefined) rows.push(restoreRow(status.restore));
   if (status.failure !== undefined) rows.push(`**${status.failure.type}**: ${code(status.failure.message)}`);
   const lines = status.log
     .slice(-DETAILS_LOG_LINES)
@@ -170,6 +183,12 @@ function detailsOf(status: SessionStatus): string {
 function finalizeRow({ outcome, mode, datastore, percent }: FinalizeStatus): string {
   const to = datastore === undefined ? '' : ` to ${code(datastore)}`;
   return `Finalize${to}: ${outcome}${mode === undefined ? '' : ` · ${mode}`} · ${percent} %`;
+}
+
+function restoreRow({ datastore, location, copiedBytes, totalBytes, disk }: RestoreStatus): string {
+  const share = totalBytes === undefined || totalBytes === 0 ? 0 : copiedBytes / totalBytes;
+  const what = disk === undefined ? '' : ` · ${code(disk)}`;
+  return `Restore to ${code(location ?? datastore)}: ${Math.floor(100 * share)} % copied${what}`;
 }
 
 function bytesOf({ checkedBytes, totalBytes }: SessionStatus['verify']): string {

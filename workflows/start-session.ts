@@ -8,16 +8,15 @@ import {
 } from '../contract/index.ts';
 import { startSteps, undoSteps } from './activities-of.ts';
 import type { Compensations } from './compensation.ts';
-import { percentAt, type StartStep } from './progress.ts';
 import { type RunningSession, type Session, targetStep } from './session.ts';
 import { verifyBefore } from './verify.ts';
 
 /** Fails with the failure of the step that failed, or with a cancellation; undoes nothing by itself. */
 export async function startSession(session: Session, undo: Compensations): Promise<RunningSession> {
-  const { input } = session;
+  const { input, record } = session;
   const found = await preflight(session);
   if (input.verify === 'before') {
-    begin(session, 'verifyChain');
+    record.step('verifyChain');
     await verifyBefore(session, found.jobId);
   }
   const exported = await publish(session, found, undo);
@@ -34,13 +33,9 @@ type Place = Pick<RunningSession, 'placement' | 'exported'>;
 const stepsFor = ({ input }: Session) =>
   startSteps(input.site, input.stepTimeoutMs ?? DEFAULT_STEP_TIMEOUT_MS);
 
-function begin({ input, record }: Session, step: StartStep): void {
-  record.update({ step, progressPercent: percentAt(input, step, 0) });
-}
-
 async function preflight(session: Session): Promise<PreflightResult> {
   const { input, record } = session;
-  begin(session, 'preflight');
+  record.step('preflight');
   record.say(`Preflight: looks at backup, gateway and target ${record.status().target}`);
   const found = await stepsFor(session).preflight(input);
   for (const warning of found.warnings) record.say(warning.message, 'warning');
@@ -49,14 +44,15 @@ async function preflight(session: Session): Promise<PreflightResult> {
   return found;
 }
 
-async function publish(
+/** The same for a restore. */
+export async function publish(
   session: Session,
-  { jobId, placement }: PreflightResult,
+  { jobId, placement }: Pick<PreflightResult, 'jobId' | 'placement'>,
   undo: Compensations,
 ): Promise<SessionExport> {
   const { input, record } = session;
   const { sessionId, reserveFactor } = input;
-  begin(session, 'publish');
+  record.step('publish');
   undo.push({
     name: 'drop the export',
     run: () => undoSteps(input.site).dropExport({ sessionId }),
@@ -73,10 +69,11 @@ async function publish(
   return exported;
 }
 
-async function mount(session: Session, place: Place, undo: Compensations): Promise<void> {
+/** The same for a restore. */
+export async function mount(session: Session, place: Place, undo: Compensations): Promise<void> {
   const { input, record } = session;
   const step = targetStep(session, place);
-  begin(session, 'mount');
+  record.step('mount');
   undo.push({ name: 'unmount the datastore', run: () => undoSteps(input.site).unmount(step) });
   await stepsFor(session).mount(step);
   record.say(`Datastore ${place.placement.datastore} is mounted on host ${place.placement.host.name}`);
@@ -85,7 +82,7 @@ async function mount(session: Session, place: Place, undo: Compensations): Promi
 async function register(session: Session, place: Place, undo: Compensations): Promise<RunningVm> {
   const { input, record } = session;
   const step = targetStep(session, place);
-  begin(session, 'registerVm');
+  record.step('registerVm');
   undo.push({
     name: 'unregister the VM',
     run: () => undoSteps(input.site).unregisterVm({ ...step, moref: record.status().vm?.moref }),
@@ -99,7 +96,7 @@ async function register(session: Session, place: Place, undo: Compensations): Pr
 async function powerOn(session: Session, running: RunningSession, undo: Compensations): Promise<void> {
   const { input, record } = session;
   const step = { ...targetStep(session, running), moref: running.vm.moref };
-  begin(session, 'powerOnVm');
+  record.step('powerOnVm');
   undo.push({ name: 'power the VM off', run: () => undoSteps(input.site).powerOffVm(step) });
   const { poweredOnAtMs } = await stepsFor(session).powerOnVm(step);
   record.timed('poweredOnMs', poweredOnAtMs);
