@@ -9,7 +9,7 @@ import { assertOwnSession } from './target.ts';
 
 export async function publish(
   deps: Pick<ActivityDeps, 'vaults' | 'siteKey' | 'gateway'>,
-  { sessionId, source, placement, network, reserveFactor }: PublishInput,
+  { sessionId, source, placement, network, mac, uuid, reserveFactor }: PublishInput,
   step: Step,
 ): Promise<SessionExport> {
   assertOwnSession(step, sessionId);
@@ -20,7 +20,7 @@ export async function publish(
     targetId: placement.targetId,
     allow: [...placement.allow],
     source: { vault, backupSet, jobId, vmName, setKey: Buffer.from(set.key).toString('base64') },
-    vmx: { displayName: placement.vmName, network: publishedNetwork(sessionId, network) },
+    vmx: { displayName: placement.vmName, network: publishedNetwork(sessionId, network), mac, uuid },
     reserveFactor,
   });
   return { remoteHost, remotePath, vmxPath };

@@ -3,6 +3,7 @@
 // (host-mount.ts says why).
 import type { RunningVm, TargetStepInput } from '../contract/index.ts';
 import { type Vsphere, VsphereError } from '../vsphere/index.ts';
+import { connectCards } from './connect-cards.ts';
 import type { ActivityDeps } from './deps.ts';
 import { failureFor } from './failures.ts';
 import { ensureMounted, withHostLock } from './host-mount.ts';
@@ -44,7 +45,7 @@ async function rethrow(
   throw failureFor('TaskInProgress', `Datastore ${datastore} was unmounted from host ${host.name} meanwhile`);
 }
 
-async function readBack(
+export async function readBack(
   vsphere: Vsphere,
   input: TargetStepInput,
   moref: string,
@@ -54,7 +55,10 @@ async function readBack(
   if (vm === undefined)
     throw failureFor('TaskInProgress', `${moref} was registered and is not to be read yet`);
   const { standing, detail } = standingOf(vm, input);
-  if (standing === 'ours') return vm.name;
+  if (standing === 'ours') {
+    await connectCards(vsphere, vm, input.placement.cards ?? [], step);
+    return vm.name;
+  }
   await vsphere.unregisterVm(moref, { signal: step.signal });
   throw failureFor('NotOurs', `${vm.name} is not powered on, its files are not all the session's: ${detail}`);
 }

@@ -6,6 +6,7 @@
 
 import type { DrillActivities } from './drill-steps.ts';
 import type { FinalizeMode, FinalizeRequest } from './finalize.ts';
+import type { Identity } from './location.ts';
 import type { Placement, SessionExport, SessionSource, TargetStepInput } from './placement.ts';
 
 export type { Placement, SessionExport, SessionSource, TargetStepInput } from './placement.ts';
@@ -52,6 +53,8 @@ export interface PublishInput {
   readonly source: SessionSource;
   readonly placement: Placement;
   readonly network: StartInput['placement']['network'];
+  readonly mac?: Identity | undefined;
+  readonly uuid?: Identity | undefined;
   readonly reserveFactor: number;
 }
 export interface DropExportInput {

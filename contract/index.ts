@@ -4,6 +4,7 @@ export * from './drill.ts';
 export * from './drill-steps.ts';
 export * from './failure-type.ts';
 export * from './finalize.ts';
+export * from './location.ts';
 export * from './names.ts';
 export * from './placement.ts';
 export * from './quantity.ts';

@@ -1,4 +1,5 @@
 // What the steps of a session are told about it: where it comes from, where it goes, how hosts reach it.
+import type { CardPlan, OriginMark } from './location.ts';
 import type { StartInput } from './session.ts';
 import type { Target } from './target.ts';
 
@@ -16,6 +17,10 @@ export interface Placement {
   readonly vmName: string;
   /** Addresses that may mount the export. */
   readonly allow: readonly string[];
+  /** Cards that are to be elsewhere than the backup says. */
+  readonly cards?: readonly CardPlan[] | undefined;
+  /** What the original is recognised by; absent in sessions that were started before it was kept. */
+  readonly origin?: OriginMark | undefined;
 }
 
 export type SessionSource = StartInput['source'];

@@ -1,6 +1,7 @@
 // A session: what starts it, what it answers, and what can be asked of it. JSON-safe throughout.
 import { z } from 'zod';
 import { type FinalizeStatus, finalizeRequestSchema } from './finalize.ts';
+import { cardPlacesSchema, identitySchema } from './location.ts';
 import {
   backupSetNameSchema,
   MAX_RESERVE_FACTOR,
@@ -42,6 +43,11 @@ export const startInputSchema = z.object({
      * drill that the session belongs to; only a drill's session may be so, and it must be.
      */
     network: z.enum(['original', 'disconnected', 'isolated']),
+    /** Cards for which `network` does not hold; none where it is `isolated`. */
+    cards: cardPlacesSchema.optional(),
+    /** Kept where they are absent. */
+    mac: identitySchema.optional(),
+    uuid: identitySchema.optional(),
   }),
   powerOn: z.boolean(),
   verify: verifyModeSchema,

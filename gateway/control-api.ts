@@ -44,6 +44,9 @@ export const publishRequestSchema = z.object({
       z.enum(['original', 'disconnected']),
       z.object({ portGroup: z.string().min(1).max(80) }),
     ]),
+    /** MAC addresses and UUIDs; kept unless said. */
+    mac: z.enum(['keep', 'renew']).optional(),
+    uuid: z.enum(['keep', 'renew']).optional(),
   }),
   reserveFactor: z.number().positive(),
 });

@@ -13,4 +13,4 @@ export {
   withAdapterType,
 } from './vmdk-descriptor.ts';
 export { parseVmx } from './vmx.ts';
-export { disksOf, macs, networks } from './vmx-devices.ts';
+export { cardsOf, disksOf, uuidsOf } from './vmx-devices.ts';

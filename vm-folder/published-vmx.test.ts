@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { hardwareFindings } from './hardware-findings.ts';
+import { renewedMac } from './mac-addresses.ts';
 import { publishedVmx } from './published-vmx.ts';
 import type { PublishOptions } from './types.ts';
 import { parseVmx } from './vmx.ts';
-import { disksOf, macs, networks } from './vmx-devices.ts';
+import { cardsOf, disksOf, uuidsOf } from './vmx-devices.ts';
 
 const ORIGINAL = `.encoding = "UTF-8"
 config.version = "8"
@@ -12,6 +13,7 @@ displayName = "ledger"
 nvram = "ledger.nvram"
 annotation = "books|0Aof 2026"
 uuid.bios = "56 4d 11 22 33 44 55 66-77 88 99 aa bb cc dd ee"
+vc.uuid = "50 11 22 33 44 55 66 77-88 99 aa bb cc dd ee ff"
 scsi0.virtualDev = "pvscsi"
 scsi0.present = "TRUE"
 scsi0:0.present = "TRUE"
@@ -48,16 +50,20 @@ checkpoint.vmState = ""
 guestinfo.path = "/vmfs/volumes/is/prose"
 `;
 const vmx = parseVmx(Buffer.from(ORIGINAL));
-const published = (network: PublishOptions['network']) =>
-  parseVmx(Buffer.from(publishedVmx(vmx, { sessionId: 'ledger-x1', displayName: 'ledger (test)', network })));
+const published = (network: PublishOptions['network'], identity: Pick<PublishOptions, 'mac' | 'uuid'> = {}) =>
+  parseVmx(
+    Buffer.from(
+      publishedVmx(vmx, { sessionId: 'ledger-x1', displayName: 'ledger (test)', network, ...identity }),
+    ),
+  );
 
 describe('the published .vmx', () => {
   it('has every NIC on the port group that is asked for, and no tie to another switch', () => {
     const isolated = published({ portGroup: 'alone' });
-    expect(networks(isolated)).toEqual(['alone']);
+    expect(cardsOf(isolated).map(({ network }) => network)).toEqual(['alone', 'alone']);
     expect(isolated.get('ethernet1.networkName')).toBe('alone');
     expect([...isolated.entries()].filter(([key]) => key.includes('dvs'))).toEqual([]);
-    expect(macs(isolated)).toEqual(macs(vmx));
+    expect(cardsOf(isolated).map(({ mac }) => mac)).toEqual(cardsOf(vmx).map(({ mac }) => mac));
     expect(published('original').get('ethernet1.dvs.portId')).toBe('12');
   });
 
@@ -100,6 +106,38 @@ describe('the published .vmx', () => {
     expect(result.get('serial0.fileName')).toBe('console.log');
   });
 
+  it('gets new MAC addresses where that is asked for, the same each time, of the range for static ones', () => {
+    const renewed = published('original', { mac: 'renew' });
+    const addresses = cardsOf(renewed).map(({ mac }) => mac);
+    expect(addresses).toEqual([renewedMac('ledger-x1', 'ethernet0'), renewedMac('ledger-x1', 'ethernet1')]);
+    expect(addresses[0]).toMatch(/^00:50:56:[0-3][0-9a-f](:[0-9a-f]{2}){2}$/);
+    expect(new Set([...addresses, renewedMac('ledger-x2', 'ethernet0')]).size).toBe(3);
+    expect(renewed.get('ethernet0.addressType')).toBe('static');
+    expect(renewed.get('ethernet0.generatedAddress')).toBeUndefined();
+    expect(renewed.get('uuid.action')).toBe('keep');
+  });
+
+  it('has the host make new UUIDs where that is asked for, and keeps its MAC addresses all the same', () => {
+    const renewed = published('original', { uuid: 'renew' });
+    expect(renewed.get('uuid.action')).toBe('create');
+    expect(renewed.get('vc.uuid')).toBeUndefined();
+    expect(cardsOf(renewed).map(({ mac }) => mac)).toEqual(cardsOf(vmx).map(({ mac }) => mac));
+    // Outside the range that a host takes for static ones, so the host is told not to mind.
+    expect(renewed.get('ethernet0.checkMACAddress')).toBe('FALSE');
+    expect(renewed.get('ethernet1.checkMACAddress')).toBeUndefined();
+  });
+
+  it('knows what the VM is known by, as the API writes it', () => {
+    expect(uuidsOf(vmx)).toEqual({
+      uuid: '564d1122-3344-5566-7788-99aabbccddee',
+      instanceUuid: '50112233-4455-6677-8899-aabbccddeeff',
+    });
+    expect(uuidsOf(vmx.with({ 'uuid.bios': undefined, 'vc.uuid': 'none' }))).toEqual({
+      uuid: undefined,
+      instanceUuid: undefined,
+    });
+  });
+
   it('leaves every other line as it was, in its order', () => {
     const changed = /displayName|annotation|fileName|deviceType|workingDir|swap|extended|checkpoint/;
     const kept = ORIGINAL.split('\n').filter((line) => !changed.test(line));
@@ -108,8 +146,10 @@ describe('the published .vmx', () => {
   });
 
   it('knows the addresses and networks of its cards', () => {
-    expect(networks(vmx)).toEqual(['VM Network']);
-    expect(macs(vmx)).toEqual(['00:50:56:ab:01:02', '00:50:56:00:00:09']);
+    expect(cardsOf(vmx)).toEqual([
+      { node: 'ethernet0', mac: '00:50:56:ab:01:02', network: 'VM Network' },
+      { node: 'ethernet1', mac: '00:50:56:00:00:09', network: undefined },
+    ]);
   });
 });
 

@@ -1,6 +1,7 @@
 // The .vmx that a gateway publishes: the backed-up one with only what must differ changed. Every path is a plain
 // name inside its own directory, so that nothing it does can reach the original's files; it carries the
 // session's mark; it answers "moved" when the host asks whether it was moved or copied.
+import { publishedAddresses } from './mac-addresses.ts';
 import type { PublishOptions } from './types.ts';
 import type { Vmx } from './vmx.ts';
 import { baseName, disksOf, mediaOf, networkCardsOf } from './vmx-devices.ts';
@@ -37,12 +38,16 @@ export function publishedVmx(vmx: Vmx, options: PublishOptions): string {
     ...disconnectedMedia(vmx),
     ...diskNames(vmx),
     ...networkOf(vmx, options.network),
+    ...publishedAddresses(vmx, options),
     ...identity(vmx, options),
   };
   return vmx.with(changes).serialize();
 }
 
-function identity(vmx: Vmx, { sessionId, displayName }: PublishOptions): Record<string, string> {
+function identity(
+  vmx: Vmx,
+  { sessionId, displayName, uuid }: PublishOptions,
+): Record<string, string | undefined> {
   const nvram = vmx.get('nvram');
   const note = vmx.get('annotation') ?? '';
   const mark = noteOf(sessionId);
@@ -50,7 +55,9 @@ function identity(vmx: Vmx, { sessionId, displayName }: PublishOptions): Record<
     displayName,
     ...(nvram === undefined ? {} : { nvram: baseName(nvram) }),
     annotation: note === '' ? mark : `${note}\n${mark}`,
-    'uuid.action': 'keep',
+    'uuid.action': uuid === 'renew' ? 'create' : 'keep',
+    // The instance's is made anew wherever there is none.
+    ...(uuid === 'renew' ? { 'vc.uuid': undefined } : {}),
     [SESSION_KEY]: sessionId,
   };
 }

@@ -64,6 +64,15 @@ export interface PublishedDisk {
   readonly flatName: string;
 }
 
+/** A network card of a .vmx. */
+export interface NetworkCard {
+  /** `ethernet0` */
+  readonly node: string;
+  /** Lower case with colons. */
+  readonly mac: string | undefined;
+  readonly network: string | undefined;
+}
+
 export interface PublishOptions {
   readonly sessionId: string;
   readonly displayName: string;
@@ -72,4 +81,8 @@ export interface PublishOptions {
    * was on before.
    */
   readonly network: 'original' | 'disconnected' | { readonly portGroup: string };
+  /** MAC addresses; kept unless said. */
+  readonly mac?: 'keep' | 'renew' | undefined;
+  /** UUIDs of BIOS and instance; kept unless said. The host makes the new ones at the first power-on. */
+  readonly uuid?: 'keep' | 'renew' | undefined;
 }

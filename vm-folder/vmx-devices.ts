@@ -1,7 +1,7 @@
 // Which disks, removable media and network cards a .vmx has, and what its disks are called in a backup and where
 // that is published. The names are decided here alone: a backup takes a disk's name from `disksOf`, and so do
 // the published .vmx and the directory that is served beside it.
-import type { PublishedDisk } from './types.ts';
+import type { NetworkCard, PublishedDisk } from './types.ts';
 import type { Vmx } from './vmx.ts';
 
 const DISK_FILE = /^((?:scsi|sata|ide|nvme)\d+:\d+)\.filename$/;
@@ -51,19 +51,30 @@ export function networkCardsOf(vmx: Vmx): string[] {
   return cards;
 }
 
-/** MAC addresses of the VM's cards, lower case with colons, where the file knows them. */
-export function macs(vmx: Vmx): string[] {
-  return networkCardsOf(vmx).flatMap((card) => {
-    const isStatic = vmx.get(`${card}.addressType`)?.toLowerCase() === 'static';
-    const address = vmx.get(isStatic ? `${card}.address` : `${card}.generatedAddress`);
-    return address === undefined || address === '' ? [] : [address.toLowerCase().replaceAll('-', ':')];
+/** Its cards with what the file knows of each; a card on a distributed switch names no network. */
+export function cardsOf(vmx: Vmx): NetworkCard[] {
+  return networkCardsOf(vmx).map((node) => {
+    const isStatic = vmx.get(`${node}.addressType`)?.toLowerCase() === 'static';
+    const address = vmx.get(isStatic ? `${node}.address` : `${node}.generatedAddress`);
+    const network = vmx.get(`${node}.networkName`);
+    return {
+      node,
+      mac: address === undefined || address === '' ? undefined : address.toLowerCase().replaceAll('-', ':'),
+      network: network === '' ? undefined : network,
+    };
   });
 }
 
-/** Names of the networks that its cards are on, each once; a card on a distributed switch names none. */
-export function networks(vmx: Vmx): string[] {
-  const names = networkCardsOf(vmx).map((card) => vmx.get(`${card}.networkName`) ?? '');
-  return [...new Set(names.filter((name) => name !== ''))];
+/** What the VM is known by, as the API writes UUIDs; undefined where the file has none. */
+export function uuidsOf(vmx: Vmx): { uuid: string | undefined; instanceUuid: string | undefined } {
+  return { uuid: apiUuid(vmx.get('uuid.bios')), instanceUuid: apiUuid(vmx.get('vc.uuid')) };
+}
+
+/** `56 4d 00 01 … 06 07-08 09 …` is 564d0001-0203-0405-0607-0809… */
+function apiUuid(text: string | undefined): string | undefined {
+  const digits = text?.replaceAll(/[\s-]/g, '').toLowerCase() ?? '';
+  const parts = /^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$/.exec(digits);
+  return parts === null ? undefined : parts.slice(1).join('-');
 }
 
 /** The last part of a path; of `[datastore] x.vmdk` too. */

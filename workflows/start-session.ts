@@ -64,6 +64,8 @@ export async function publish(
     placement,
     reserveFactor,
     network: input.placement.network,
+    mac: input.placement.mac,
+    uuid: input.placement.uuid,
   });
   record.say(`Published the backup at the gateway (${exported.remoteHost}:${exported.remotePath})`);
   return exported;

@@ -1,8 +1,16 @@
 // The backup's part of preflight: key, job and VM are there, the chain is whole in size, and the VM asks for no
 // hardware that can't come along.
-import type { StartInput } from '../../contract/index.ts';
-import type { VmAtJob } from '../../vault/index.ts';
-import { hardwareFindings, macs, networks, parseDescriptor, parseVmx } from '../../vm-folder/index.ts';
+import type { OriginMark, StartInput } from '../../contract/index.ts';
+import type { BackupSet, VmAtJob } from '../../vault/index.ts';
+import {
+  cardsOf,
+  disksOf,
+  hardwareFindings,
+  type NetworkCard,
+  parseDescriptor,
+  parseVmx,
+  uuidsOf,
+} from '../../vm-folder/index.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { unlockSource } from '../source.ts';
 import type { Step } from '../step.ts';
@@ -12,24 +20,30 @@ export interface BackupLook {
   readonly jobId: string;
   readonly vmName: string;
   readonly provisionedBytes: number;
-  readonly macs: readonly string[];
-  readonly networks: readonly string[];
+  readonly disks: readonly { readonly name: string; readonly sizeBytes: number }[];
+  readonly cards: readonly NetworkCard[];
+  /** Where its disks hang: `scsi0:0`. */
+  readonly nodes: readonly { readonly node: string; readonly sizeBytes: number }[];
+  readonly origin: OriginMark;
 }
 
+/** @param unlocked is the backup set, where it is open already. */
 export async function lookAtBackup(
   deps: Pick<ActivityDeps, 'vaults' | 'siteKey'>,
-  { source }: StartInput,
+  { source }: Pick<StartInput, 'source'>,
   step: Step,
   found: Findings,
+  unlocked?: BackupSet,
 ): Promise<BackupLook | undefined> {
   return found.look(async () => {
-    const set = await unlockSource(deps, source, step);
+    const set = unlocked ?? (await unlockSource(deps, source, step));
     const vm = await set.openVm(source.jobId, source.vmName);
     try {
       return {
         jobId: vm.jobId,
         vmName: vm.vmName,
         provisionedBytes: vm.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+        disks: vm.disks,
         ...lookAtFiles(vm, found),
       };
     } finally {
@@ -39,13 +53,13 @@ export async function lookAtBackup(
 }
 
 function lookAtFiles(
-  { files, jobId, vmName }: Pick<VmAtJob, 'files' | 'jobId' | 'vmName'>,
+  { files, jobId, vmName, disks }: Pick<VmAtJob, 'files' | 'jobId' | 'vmName' | 'disks'>,
   found: Findings,
-): Pick<BackupLook, 'macs' | 'networks'> {
+): Pick<BackupLook, 'cards' | 'nodes' | 'origin'> {
   const vmxFile = files.find(({ name }) => name.toLowerCase().endsWith('.vmx'));
   if (vmxFile === undefined) {
     found.error('ChainBroken', `Job ${jobId} holds no .vmx of ${vmName}. Start from another job`);
-    return { macs: [], networks: [] };
+    return { cards: [], nodes: [], origin: { name: vmName, uuid: undefined, instanceUuid: undefined } };
   }
   const vmx = parseVmx(vmxFile.bytes, vmxFile.name);
   const descriptors = new Map(
@@ -55,5 +69,13 @@ function lookAtFiles(
   );
   for (const { severity, code, message } of hardwareFindings(vmx, descriptors))
     found[severity](code, message);
-  return { macs: macs(vmx), networks: networks(vmx) };
+  const sizes = new Map(disks.map(({ name, sizeBytes }) => [name, sizeBytes]));
+  return {
+    cards: cardsOf(vmx),
+    nodes: disksOf(vmx).map(({ device, diskName }) => ({
+      node: device,
+      sizeBytes: sizes.get(diskName) ?? 0,
+    })),
+    origin: { name: vmName, ...uuidsOf(vmx) },
+  };
 }

@@ -26,7 +26,7 @@ export function choosePlace(
   return { host, folder, resourcePool };
 }
 
-/** As named; else the one that has our datastore already; else the first by name. */
+/** As named, alone or by its cluster; else the one that has our datastore already; else the first by name. */
 function chooseHost(
   { hosts, datastores }: Inventory,
   wanted: string | undefined,
@@ -36,16 +36,28 @@ function chooseHost(
   const usable = hosts
     .filter((host) => unusable(host) === undefined)
     .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const mounted = datastores.find(({ name }) => name === datastore)?.hosts ?? [];
+  const best = (among: readonly Host[]): Host | undefined =>
+    among.find(({ moref }) => mounted.includes(moref)) ?? among[0];
   if (wanted === undefined) {
-    const mounted = datastores.find(({ name }) => name === datastore)?.hosts ?? [];
-    const host = usable.find(({ moref }) => mounted.includes(moref)) ?? usable[0];
+    const host = best(usable);
     if (host === undefined)
       found.error('NotFound', `The target has no host that can take a VM: ${listOf(hosts)}`);
     return host;
   }
   const host = hosts.find(({ name, moref }) => name === wanted || moref === wanted);
   if (host === undefined) {
-    found.error('NotFound', `The target has no host ${wanted}; it has ${listOf(hosts)}`);
+    const members = hosts.filter((each) => isIn(each, wanted));
+    const member = best(usable.filter((each) => isIn(each, wanted)));
+    if (member !== undefined) return member;
+    if (members.length > 0) {
+      found.error('HostUnusable', `Cluster ${wanted} has no host that can take a VM: ${listOf(members)}`);
+    } else {
+      found.error(
+        'NotFound',
+        `The target has no host ${wanted}; it has ${listOf(hosts)}${clustersOf(hosts)}`,
+      );
+    }
     return undefined;
   }
   const why = unusable(host);
@@ -58,6 +70,16 @@ function chooseHost(
 function unusable(host: Host): string | undefined {
   if (host.connectionState !== 'connected') return host.connectionState;
   return host.inMaintenanceMode ? 'in maintenance mode' : undefined;
+}
+
+/** Whether the host belongs to the cluster of that name or moref. */
+export const isIn = ({ computeResource: { isCluster, name, moref } }: Host, cluster: string): boolean =>
+  isCluster && (name === cluster || moref === cluster);
+
+function clustersOf(hosts: readonly Host[]): string {
+  const clusters = hosts.map(({ computeResource }) => computeResource).filter(({ isCluster }) => isCluster);
+  const names = [...new Set(clusters.map(({ name }) => name))];
+  return names.length === 0 ? '' : `, and the clusters ${names.join(', ')}`;
 }
 
 const listOf = (hosts: readonly Host[]): string =>

@@ -25,7 +25,8 @@ const vmx = (more = ''): Uint8Array =>
   new TextEncoder().encode(
     `.encoding = "UTF-8"\ndisplayName = "web01"\nscsi0:0.present = "TRUE"\nscsi0:0.fileName = "web01.vmdk"\n` +
       `ethernet0.present = "TRUE"\nethernet0.networkName = "VM Network"\nethernet0.addressType = "generated"\n` +
-      `ethernet0.generatedAddress = "00:0C:29:11:22:33"\n${more}`,
+      `ethernet0.generatedAddress = "00:0C:29:11:22:33"\n` +
+      `uuid.bios = "56 4d 11 22 33 44 55 66-77 88 99 aa bb cc dd ee"\n${more}`,
   );
 const passthrough = 'pciPassthru0.present = "TRUE"\npciPassthru0.id = "00000:003:00.0"\n';
 
@@ -213,6 +214,62 @@ it('tells all findings in one answer', async () => {
   const [{ findings }] = failure.details as [{ findings: PreflightFinding[] }];
   expect(findings.map(({ code }) => code).sort()).toEqual(['NameTaken', 'OriginalRunning', 'StorageFull']);
   expect(failure.message).toContain('3 findings');
+});
+
+it('takes a cluster for a host: the best that is usable in it', async () => {
+  const computeResource = { ...fakeHost.computeResource, moref: 'cl-1', name: 'blue', isCluster: true };
+  const inCluster = (moref: string, more: object = {}) => ({
+    ...{ ...fakeHost, moref, name: moref, computeResource },
+    ...more,
+  });
+  target.hosts = [
+    { ...fakeHost, name: 'alone' },
+    inCluster('esx02', { inMaintenanceMode: true }),
+    inCluster('esx03'),
+  ];
+  const { host } = (await preflight({ placement: { host: 'blue' } })).placement;
+  expect(host.name).toBe('esx03');
+  target.hosts = [inCluster('esx02', { inMaintenanceMode: true })];
+  const refused = await refusal({ placement: { host: 'blue' } });
+  expect(refused).toMatchObject({ type: 'PreflightFailed' });
+  expect(refused.message).toContain(
+    'Cluster blue has no host that can take a VM: esx02 (in maintenance mode)',
+  );
+  expect((await refusal({ placement: { host: 'green' } })).message).toContain('and the clusters blue');
+});
+
+it("takes a name that is another folder's on a vCenter, and on no host alone", async () => {
+  target.add({ name: 'web01', folder: 'folder-2' });
+  expect((await refusal()).type).toBe('NameTaken');
+  target.isVirtualCenter = true;
+  expect((await preflight()).placement.vmName).toBe('web01');
+  target.add({ name: 'web01', folder: 'folder-1' });
+  expect((await refusal()).type).toBe('NameTaken');
+});
+
+it('puts single cards elsewhere, or unplugs them', async () => {
+  target.add(vmWithMac);
+  const cards = [{ node: 'ethernet0', network: 'VM Network' }];
+  expect((await refusal({ placement: { cards } })).message).toContain('runs with the same MAC address');
+  expect((await preflight({ placement: { cards, mac: 'renew' } })).placement.cards).toEqual([
+    { node: 'ethernet0', network: { moref: 'net-1', name: 'VM Network' } },
+  ]);
+  expect((await preflight({ placement: { cards: [{ node: 'ethernet0' }] } })).placement.cards).toEqual([
+    { node: 'ethernet0', network: undefined },
+  ]);
+  const wrong = await refusal({
+    placement: { cards: [{ node: 'ethernet0', network: 'DMZ' }, { node: 'ethernet7' }] },
+  });
+  expect(wrong.message).toContain('Host esx01 has no network DMZ; it has VM Network');
+  expect(wrong.message).toContain('The VM has no network card ethernet7; it has ethernet0');
+});
+
+it('keeps what the original is recognised by', async () => {
+  expect((await preflight()).placement.origin).toEqual({
+    name: 'web01',
+    uuid: '564d1122-3344-5566-7788-99aabbccddee',
+    instanceUuid: undefined,
+  });
 });
 
 it('lets the original run beside one that is disconnected', async () => {

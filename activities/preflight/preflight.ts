@@ -37,6 +37,8 @@ export async function preflight(deps: ActivityDeps, raw: StartInput, step: Step)
       datastore: target.datastore,
       vmName: input.placement.name ?? backup.vmName,
       allow: [...new Set([...host.vmknicAddresses, ...deps.allow])],
+      cards: target.cards,
+      origin: backup.origin,
     },
     warnings: found.all.filter(({ severity }) => severity === 'warning'),
   };

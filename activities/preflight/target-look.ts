@@ -1,13 +1,19 @@
 // The target's part of preflight: login, licence, a place for the VM, its name free, the datastore's name free
 // or ours, the original not running beside it, its networks there.
 import { createHash } from 'node:crypto';
-import { datastoreName, MAX_VM_NAME_CHARACTERS, type StartInput } from '../../contract/index.ts';
+import {
+  type CardPlan,
+  datastoreName,
+  MAX_VM_NAME_CHARACTERS,
+  type StartInput,
+} from '../../contract/index.ts';
 import type { Inventory, VmSummary, Vsphere } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { lookAtDestination } from '../finalize/destination.ts';
 import type { Step } from '../step.ts';
 import { withTarget } from '../target.ts';
 import type { BackupLook } from './backup-look.ts';
+import { connectedCards, connectedMacs, planCards } from './cards.ts';
 import type { Findings } from './findings.ts';
 import type { GatewayLook } from './gateway-look.ts';
 import { type ChosenPlace, choosePlace } from './placement.ts';
@@ -16,6 +22,7 @@ export interface TargetLook {
   readonly targetId: string;
   readonly place: ChosenPlace;
   readonly datastore: string;
+  readonly cards: readonly CardPlan[] | undefined;
 }
 
 export interface Others {
@@ -37,17 +44,19 @@ export async function lookAtTarget(
       const inventory = await vsphere.inventory({ signal });
       const datastore = datastoreName(deps.site);
       const place = choosePlace(inventory, input.placement, datastore, found);
-      await lookAtVms(vsphere.listVms({ signal }), input, others.backup, found);
+      const scope = nameScope(vsphere, place);
+      await lookAtVms(vsphere.listVms({ signal }), input, others.backup, found, scope);
       if (place === undefined) return undefined;
-      lookAtDatastore(inventory, place, datastore, others.gateway, found);
+      lookAtGatewayDatastore(inventory, place, datastore, others.gateway, found);
       lookAtNetworks(place, input, others.backup, found);
+      const cards = planCards(place.host, input.placement, others.backup, found);
       lookAtAutoMigrate(vsphere, inventory, input, { place, datastore, others }, found);
-      return { targetId: targetIdOf(vsphere, input), place, datastore };
+      return { targetId: targetIdOf(vsphere, input), place, datastore, cards };
     }),
   );
 }
 
-async function lookAtLicence(vsphere: Vsphere, { signal }: Step, found: Findings): Promise<void> {
+export async function lookAtLicence(vsphere: Vsphere, { signal }: Step, found: Findings): Promise<void> {
   const { allowsWrites, edition } = await vsphere.licence({ signal });
   if (allowsWrites) return;
   found.error(
@@ -57,11 +66,12 @@ async function lookAtLicence(vsphere: Vsphere, { signal }: Step, found: Findings
   );
 }
 
-async function lookAtVms(
+export async function lookAtVms(
   vms: AsyncIterable<VmSummary>,
-  { placement, source }: StartInput,
+  { placement, source }: Pick<StartInput, 'placement' | 'source'>,
   backup: BackupLook | undefined,
   found: Findings,
+  hasNameToSpare: (vm: VmSummary) => boolean = () => false,
 ): Promise<void> {
   const name = placement.name ?? backup?.vmName ?? source.vmName;
   if (name.length > MAX_VM_NAME_CHARACTERS) {
@@ -70,22 +80,33 @@ async function lookAtVms(
       `The name ${name} has ${name.length} characters; vSphere takes ${MAX_VM_NAME_CHARACTERS}. Name this one with --name`,
     );
   }
-  const macs = new Set(backup?.macs.map((mac) => mac.toLowerCase()));
+  const macs = connectedMacs(placement, backup);
   for await (const vm of vms) {
-    if (vm.name === name) {
+    if (vm.name === name && !hasNameToSpare(vm)) {
       found.error('NameTaken', `The target has a VM named ${name} (${vm.moref}). Name this one with --name`);
     }
     const shared = vm.macs.filter((mac) => macs.has(mac.toLowerCase()));
-    if (vm.powerState !== 'poweredOn' || shared.length === 0 || placement.network !== 'original') continue;
+    if (vm.powerState !== 'poweredOn' || shared.length === 0) continue;
     found.error(
       'OriginalRunning',
       `${vm.name} (${vm.moref}) runs with the same MAC address (${shared.join(', ')}). ` +
-        'Shut it down, or start with --network disconnected',
+        'Shut it down, or start with --network disconnected or --mac renew',
     );
   }
 }
 
-function lookAtDatastore(
+/**
+ * A vCenter's VMs share a name as long as they are in different folders; a host's never do. Where the place is not
+ * known, no name is said to be taken.
+ */
+export function nameScope(
+  { isVirtualCenter }: Pick<Vsphere, 'isVirtualCenter'>,
+  place: ChosenPlace | undefined,
+): (vm: VmSummary) => boolean {
+  return (vm) => isVirtualCenter && vm.folder !== place?.folder;
+}
+
+export function lookAtGatewayDatastore(
   { datastores, hosts }: Inventory,
   { host }: ChosenPlace,
   name: string,
@@ -123,22 +144,22 @@ function lookAtAutoMigrate(
   lookAtDestination(inventory, isVirtualCenter, autoMigrate, migrant, found);
 }
 
-function lookAtNetworks(
+export function lookAtNetworks(
   { host }: ChosenPlace,
-  { placement }: StartInput,
+  { placement }: Pick<StartInput, 'placement'>,
   backup: BackupLook | undefined,
   found: Findings,
 ): void {
-  if (placement.network !== 'original') return;
   const known = new Set(host.networks.map(({ name }) => name));
-  const missing = [...new Set(backup?.networks)].filter((name) => !known.has(name));
+  const wanted = connectedCards(placement, backup).flatMap(({ network }) => network ?? []);
+  const missing = [...new Set(wanted)].filter((name) => !known.has(name));
   if (missing.length === 0) return;
   const names = missing.join(', ');
   found.warning('NetworkMissing', `Host ${host.name} has no network ${names}: those NICs will have no link`);
 }
 
 /** One per target, whatever it is called: a vCenter's own id, else the address. At most 40 of a-z, 0-9 and -. */
-function targetIdOf({ about }: Vsphere, { target }: StartInput): string {
+export function targetIdOf({ about }: Vsphere, { target }: Pick<StartInput, 'target'>): string {
   const identity = about.instanceUuid ?? `${target.host}:${target.port}`;
   const slug = target.host
     .toLowerCase()

@@ -1,0 +1,68 @@
+// Where a VM comes to stand, disk by disk and card by card, and whose place it takes. Devices are called as a .vmx
+// calls them (`scsi0:0`, `ethernet0`), networks and datastores as the target shows them. JSON-safe throughout.
+import { z } from 'zod';
+
+/** As many as vSphere lets a VM have, and more than any has. */
+const MAX_DISKS = 256;
+const MAX_CARDS = 10;
+
+export const diskNodeSchema = z
+  .string()
+  .regex(/^(?:scsi|sata|ide|nvme)\d{1,2}:\d{1,3}$/, 'a disk as scsi0:0');
+export const cardNodeSchema = z.string().regex(/^ethernet\d{1,2}$/, 'a network card as ethernet0');
+
+export const diskPlaceSchema = z.object({
+  node: diskNodeSchema,
+  datastore: z.string().min(1).max(80),
+});
+export type DiskPlace = z.infer<typeof diskPlaceSchema>;
+export const diskPlacesSchema = z.array(diskPlaceSchema).max(MAX_DISKS);
+
+export const cardPlaceSchema = z.object({
+  node: cardNodeSchema,
+  /** Unplugged where there is none. */
+  network: z.string().min(1).max(80).optional(),
+});
+export type CardPlace = z.infer<typeof cardPlaceSchema>;
+export const cardPlacesSchema = z.array(cardPlaceSchema).max(MAX_CARDS);
+
+/** `keep`: as in the backup. `renew`: a new one, so that the VM can run beside its original. */
+export const identitySchema = z.enum(['keep', 'renew']);
+export type Identity = z.infer<typeof identitySchema>;
+
+/** What a backup knows its VM by; UUIDs as the API writes them, undefined where the .vmx has none. */
+export interface OriginMark {
+  readonly name: string;
+  readonly uuid: string | undefined;
+  readonly instanceUuid: string | undefined;
+}
+
+/** A card of a VM and the network that it is to be on; found by preflight. */
+export interface CardPlan {
+  readonly node: string;
+  /** Unplugged where there is none. */
+  readonly network: { readonly moref: string; readonly name: string } | undefined;
+}
+
+export interface DiskPlan {
+  readonly node: string;
+  /** The device's key at the target. */
+  readonly key: number;
+  readonly datastore: { readonly moref: string; readonly name: string };
+}
+
+/** The VM whose place the session's VM takes: set aside under another name, and given back when that fails. */
+export interface OriginalPlan {
+  readonly moref: string;
+  readonly name: string;
+  /** Its name for as long as it is set aside. */
+  readonly asideName: string;
+  /** Of its BIOS: it is the same machine for as long as this is. */
+  readonly uuid: string;
+  /** It is powered on again when it is given back. */
+  readonly wasPoweredOn: boolean;
+  /** It is deleted once the new one is proven. */
+  readonly remove: boolean;
+  /** How it was recognised, in words. */
+  readonly recognised: string;
+}
