@@ -42,6 +42,7 @@ const gateway: Record<GatewayErrorCode, FailureType> = {
   NotFound: 'NotFound',
   ExportDropped: 'ExportDropped',
   ExportConflict: 'InvalidInput',
+  FenceFinal: 'VmMoved',
   StorageFull: 'StorageFull',
   NotAVault: 'NotAVault',
   BackupNotFound: 'BackupNotFound',

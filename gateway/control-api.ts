@@ -8,6 +8,9 @@
 //   GET    /exports/SESSION                → ExportStatus; 404 NotFound
 //   GET    /files/SESSION                  → ExportFile[]; 404 NotFound
 //   DELETE /exports/SESSION                drops export, overlay and key; a session once dropped stays dropped
+//   PUT    /fences/SESSION                 FenceRequest; only what it keeps is served from then on
+//   DELETE /fences/SESSION                 all is served again; 409 FenceFinal after the seal
+//   PUT    /seals/SESSION                  the fence is never lifted again
 //   PUT    /leases                         Lease → Lease[] on that host and datastore
 //   DELETE /leases                         Lease → Lease[] that are left
 //   GET    /leases                         → Lease[]
@@ -69,6 +72,8 @@ export interface ExportStatus extends PublishedExport {
   readonly reservedBytes: number;
   /** Bytes that the overlay takes on the gateway's disk. */
   readonly overlayBytes: number;
+  /** The VM is on its way to production: its old files are not served. `final`: nobody lifts that any more. */
+  readonly fence: 'raised' | 'final' | undefined;
   /** Set while reads of the destination are failing and being retried. */
   readonly stalledSince: string | undefined;
   /** The last error of the data path, in words, if there was one. */
@@ -83,6 +88,12 @@ export interface ExportFile {
   /** WRITEs since the gateway was started, by how stable the host asked them to be: FILE_SYNC and DATA_SYNC, UNSTABLE. */
   readonly writes: { readonly stable: number; readonly unstable: number };
 }
+
+export const fenceRequestSchema = z.object({
+  /** Plain names in the session's directory: what is served on. */
+  keep: z.array(plainName).max(1024),
+});
+export type FenceRequest = z.infer<typeof fenceRequestSchema>;
 
 export const spaceRequestSchema = z.object({
   provisionedBytes: z.number().int().nonnegative(),
@@ -132,6 +143,7 @@ export type GatewayErrorCode =
   | 'NotFound'
   | 'ExportDropped'
   | 'ExportConflict'
+  | 'FenceFinal'
   | 'StorageFull'
   | 'NotAVault'
   | 'BackupNotFound'

@@ -3,6 +3,7 @@ import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { z } from 'zod';
 import {
+  fenceRequestSchema,
   type GatewayErrorCode,
   type GatewayStatus,
   leaseSchema,
@@ -41,6 +42,18 @@ const routes: Readonly<Record<string, Answer>> = {
     await exports.drop(parsed(leaseSchema.shape.sessionId, argument));
     return {};
   },
+  'PUT /fences/': async ({ exports }, { body, argument }) => {
+    await exports.fence(argument, parsed(fenceRequestSchema, body).keep);
+    return {};
+  },
+  'DELETE /fences/': async ({ exports }, { argument }) => {
+    await exports.liftFence(argument);
+    return {};
+  },
+  'PUT /seals/': async ({ exports }, { argument }) => {
+    await exports.sealFence(argument);
+    return {};
+  },
   'PUT /leases': ({ leases }, { body }) => leases.take(parsed(leaseSchema, body)),
   'DELETE /leases': ({ leases }, { body }) => leases.release(parsed(leaseSchema, body)),
   'GET /leases': ({ leases }) => leases.all(),
@@ -52,6 +65,7 @@ const httpStatus: Record<GatewayErrorCode, number> = {
   NotFound: 404,
   ExportDropped: 410,
   ExportConflict: 409,
+  FenceFinal: 409,
   StorageFull: 507,
   NotAVault: 422,
   BackupNotFound: 422,

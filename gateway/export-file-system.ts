@@ -80,6 +80,7 @@ export class ExportFileSystem implements FileSystem<ExportNode> {
     if (!volume.share.allows(caller.address)) throw notAllowed(volume.share, caller);
     const inode = volume.overlay.inode(file);
     if (inode === undefined) throw new Nfs3Error(Nfs3Status.STALE, 'The file was removed.');
+    volume.fence.refuse(inode);
     return { volume, inode };
   }
 
@@ -116,7 +117,9 @@ export class ExportFileSystem implements FileSystem<ExportNode> {
       const found = name === '..' ? parentOfRoot(volume) : sessionNode(volume, name);
       if (found !== undefined) return found;
     }
-    return { volume, inode: volume.overlay.names.lookup(directory.inode, name) };
+    const inode = volume.overlay.names.lookup(directory.inode, name);
+    volume.fence.refuse(inode);
+    return { volume, inode };
   }
 
   readlink(): never {
@@ -148,6 +151,7 @@ export class ExportFileSystem implements FileSystem<ExportNode> {
 
   create(directory: ExportNode, name: string, mode: CreateMode): Promise<ExportNode> {
     refuseSessionName(directory, name, Nfs3Status.EXIST);
+    refuseFenced(directory, name);
     return this.#made(directory, directory.volume.overlay.names.create(directory.inode, name, mode));
   }
 
@@ -158,17 +162,21 @@ export class ExportFileSystem implements FileSystem<ExportNode> {
 
   remove(directory: ExportNode, name: string): Promise<void> {
     refuseSessionName(directory, name, Nfs3Status.ISDIR);
+    refuseFenced(directory, name);
     return answered(directory.volume.overlay.names.remove(directory.inode, name));
   }
 
   rmdir(directory: ExportNode, name: string): Promise<void> {
     refuseSessionName(directory, name, Nfs3Status.ACCES);
+    refuseFenced(directory, name);
     return answered(directory.volume.overlay.names.rmdir(directory.inode, name));
   }
 
   rename(from: ExportNode, fromName: string, to: ExportNode, toName: string): Promise<void> {
     refuseSessionName(from, fromName, Nfs3Status.ACCES);
     refuseSessionName(to, toName, Nfs3Status.ACCES);
+    refuseFenced(from, fromName);
+    refuseFenced(to, toName);
     if (from.volume !== to.volume) {
       throw new Nfs3Error(Nfs3Status.XDEV, 'A file can’t move from one session’s directory to another.');
     }
@@ -214,6 +222,7 @@ function* entriesAfter(
   if (cookie < DOT_COOKIE) yield { name: '.', node: directory, cookie: DOT_COOKIE };
   if (cookie < DOT_DOT_COOKIE) yield { name: '..', node: lookup('..'), cookie: DOT_DOT_COOKIE };
   for (const entry of volume.overlay.names.entriesAfter(inode, cookie)) {
+    if (volume.fence.has(entry.inode)) continue;
     yield { name: entry.name, node: { volume, inode: entry.inode }, cookie: entry.cookie };
   }
   if (!isShareRoot(directory)) return;
@@ -246,6 +255,11 @@ function sessionNode(volume: Volume, name: string): ExportNode | undefined {
 function refuseSessionName(directory: ExportNode, name: string, status: Exclude<Nfs3Status, 0>): void {
   if (!isShareRoot(directory) || directory.volume.share.session(name) === undefined) return;
   throw new Nfs3Error(status, `'${name}' is a session’s directory: it goes when the session is stopped.`);
+}
+
+/** What is behind the fence keeps its name: nothing else takes its place. */
+function refuseFenced({ volume, inode }: ExportNode, name: string): void {
+  volume.fence.refuse(volume.overlay.names.find(inode, name));
 }
 
 function usedBytes(inode: Inode): number {

@@ -17,6 +17,7 @@ import {
   type SpaceAnswer,
   type SpaceRequest,
 } from './control-api.ts';
+import { filesBehind, VolumeFence } from './fence.ts';
 import { asGatewayError, GatewayError, messageOf } from './gateway-error.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 
@@ -112,6 +113,61 @@ export class Exports {
       const entry = registry.export(sessionId);
       if (entry !== undefined) await this.#remove(entry);
     });
+  }
+
+  /**
+   * From the answer on, and through every crash, only the files named in `keep` (plain names in the session's
+   * directory) and those made later are served. Repeatable. Throws NotFound, InvalidInput, ExportConflict.
+   */
+  fence(sessionId: string, keep: readonly string[]): Promise<void> {
+    return this.#perSession.run(sessionId, async () => {
+      const { entry, volume } = this.#onView(sessionId);
+      if (entry.fence !== undefined) {
+        if (isDeepStrictEqual([...entry.fence.keep].sort(), [...keep].sort())) return;
+        const kept = entry.fence.keep.join(', ');
+        throw new GatewayError('ExportConflict', `Session ${sessionId} is fenced already, but for ${kept}.`);
+      }
+      const fileIds = filesBehind(volume.overlay, keep);
+      await this.#options.registry.setFence(entry.volume, { keep: [...keep], fileIds, isFinal: false });
+      volume.fence.raise(fileIds);
+      // What was let in before has its answer before who fenced has.
+      await volume.overlay.commit();
+    });
+  }
+
+  /** Nobody lifts the fence any more: the new VM has run. Repeatable. Throws NotFound where there is no fence. */
+  sealFence(sessionId: string): Promise<void> {
+    return this.#perSession.run(sessionId, async () => {
+      const { entry } = this.#onView(sessionId);
+      const { fence } = entry;
+      if (fence === undefined) throw new GatewayError('NotFound', `Session ${sessionId} is not fenced.`);
+      if (!fence.isFinal) {
+        await this.#options.registry.setFence(entry.volume, { ...fence, isFinal: true });
+      }
+    });
+  }
+
+  /** All is served as before. None is done. Throws NotFound; FenceFinal after `sealFence`. */
+  liftFence(sessionId: string): Promise<void> {
+    return this.#perSession.run(sessionId, async () => {
+      const { entry, volume } = this.#onView(sessionId);
+      if (entry.fence === undefined) return;
+      if (entry.fence.isFinal) {
+        throw new GatewayError(
+          'FenceFinal',
+          `The VM of session ${sessionId} has run from production: its old files are never served again.`,
+        );
+      }
+      await this.#options.registry.setFence(entry.volume, undefined);
+      volume.fence.lift();
+    });
+  }
+
+  #onView(sessionId: string): { entry: ExportEntry; volume: Volume } {
+    const entry = this.#options.registry.export(sessionId);
+    const volume = entry === undefined ? undefined : this.shares.volume(entry.volume);
+    if (entry !== undefined && volume !== undefined) return { entry, volume };
+    throw new GatewayError('NotFound', `There is no export of session ${sessionId} on view here.`);
   }
 
   /** Throws NotFound. */
@@ -318,7 +374,8 @@ export class Exports {
     const { entry, overlay } = live;
     const { sessionId, allow } = entry.request;
     const writes = new WriteCounts();
-    const volume: Volume = { number: entry.volume, overlay, share, sessionId, writes };
+    const fence = new VolumeFence(entry.fence?.fileIds);
+    const volume: Volume = { number: entry.volume, overlay, share, sessionId, writes, fence };
     this.#live.set(sessionId, live);
     this.shares.addVolume(volume);
     share.addSession(sessionId, { volume, volumeNumber: entry.volume, allow });
@@ -343,7 +400,8 @@ export class Exports {
         onProblem: (error) => log.error({ targetId, reason: error.message }, 'the files at the share’s root'),
       });
       const writes = new WriteCounts();
-      const root: Volume = { number: entry.volume, overlay, share, sessionId: undefined, writes };
+      const fence = new VolumeFence();
+      const root: Volume = { number: entry.volume, overlay, share, sessionId: undefined, writes, fence };
       share.setRoot(root);
       this.shares.addVolume(root);
       return share;
@@ -397,6 +455,7 @@ export class Exports {
 
   #statusOf({ entry, images, overlay, problem }: LiveExport): ExportStatus {
     const faults = images?.faults();
+    const fence = this.#options.registry.export(entry.request.sessionId)?.fence;
     return {
       ...this.#published(entry),
       targetId: entry.request.targetId,
@@ -404,6 +463,7 @@ export class Exports {
       provisionedBytes: entry.provisionedBytes,
       reservedBytes: entry.reservedBytes,
       overlayBytes: overlay?.diskBytes ?? 0,
+      fence: fence && (fence.isFinal ? 'final' : 'raised'),
       stalledSince: faults?.stalledSince,
       lastError: problem ?? faults?.lastError,
     };

@@ -4,6 +4,7 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import {
   type ExportFile,
   type ExportStatus,
+  type FenceRequest,
   type GatewayErrorCode,
   type GatewayStatus,
   type Lease,
@@ -49,6 +50,22 @@ export class GatewayClient {
   /** What lies in the session's directory now. Throws NotFound. */
   files(sessionId: string): Promise<ExportFile[]> {
     return this.#call('GET', `/files/${encodeURIComponent(sessionId)}`);
+  }
+
+  /** Serves nothing but what is kept, and what hosts make later. Throws NotFound, InvalidInput, ExportConflict. */
+  async fence(sessionId: string, keep: readonly string[]): Promise<void> {
+    const request: FenceRequest = { keep: [...keep] };
+    await this.#call('PUT', `/fences/${encodeURIComponent(sessionId)}`, request);
+  }
+
+  /** Throws NotFound, FenceFinal. */
+  async liftFence(sessionId: string): Promise<void> {
+    await this.#call('DELETE', `/fences/${encodeURIComponent(sessionId)}`);
+  }
+
+  /** The fence stays for good. Throws NotFound. */
+  async sealFence(sessionId: string): Promise<void> {
+    await this.#call('PUT', `/seals/${encodeURIComponent(sessionId)}`);
   }
 
   /** Drops the export with its changes and keys, for good. One that never was is marked as dropped all the same. */

@@ -23,6 +23,15 @@ const storedRequestSchema = publishRequestSchema.extend({
 });
 export type StoredRequest = z.infer<typeof storedRequestSchema>;
 
+/** See fence.ts. */
+const fenceSchema = z.object({
+  keep: z.array(z.string()),
+  fileIds: z.array(z.number().int()),
+  /** The new VM has run: it is never lifted. */
+  isFinal: z.boolean(),
+});
+export type FenceEntry = z.infer<typeof fenceSchema>;
+
 const exportSchema = z.object({
   request: storedRequestSchema,
   volume: z.number().int(),
@@ -35,6 +44,7 @@ const exportSchema = z.object({
   disks: z.array(z.object({ name: z.string(), sizeBytes: z.number().int() })),
   provisionedBytes: z.number().int(),
   reservedBytes: z.number().int(),
+  fence: fenceSchema.optional(),
 });
 export type ExportEntry = z.infer<typeof exportSchema>;
 
@@ -128,6 +138,13 @@ export class Registry {
       exports: state.exports.map((entry) =>
         entry.volume === volume ? { ...entry, state: 'published' } : entry,
       ),
+    }));
+  }
+
+  async setFence(volume: number, fence: FenceEntry | undefined): Promise<void> {
+    await this.#file.update((state) => ({
+      ...state,
+      exports: state.exports.map((entry) => (entry.volume === volume ? { ...entry, fence } : entry)),
     }));
   }
 

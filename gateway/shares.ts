@@ -1,6 +1,7 @@
 // What is on view: per target one share, in it the files that hosts write at its root and a directory per session.
 // The export file system reads it on each call; exports.ts changes it.
 import { AddressList } from './address-list.ts';
+import { type VolumeFence } from './fence.ts';
 import { type Overlay } from './overlay/index.ts';
 import { type WriteCounts } from './write-counts.ts';
 
@@ -12,6 +13,7 @@ export interface Volume {
   /** The session whose directory this is; undefined at a share's root. */
   readonly sessionId: string | undefined;
   readonly writes: WriteCounts;
+  readonly fence: VolumeFence;
 }
 
 /** A session's directory in a share. What could not be restored has no volume, and answers I/O errors. */
