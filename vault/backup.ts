@@ -1,13 +1,24 @@
 // One backup job: every disk into a block file of its own, then the manifest, which makes all of it exist at
 // once. Under the set's lock it first removes what a killed backup left: block files that no manifest names.
+//
+// A delta builds on the newest job that has the disk, or on the one that the source names. Either is right: each
+// job says for itself which files make its disks, so a chain may branch, and what a delta takes over is decided by
+// digests, or by the source's word on what changed since exactly that job.
 import { DEFAULT_BLOCK_SIZE_BYTES } from './block-file-format.ts';
 import { backupDisk } from './disk-backup.ts';
 import { DiskChain } from './disk-chain.ts';
 import { encodeManifest, type JobContent, type ManifestDisk, summaryOf } from './job-manifest.ts';
-import { blockFileSizes, type Job, listSequences, loadJobs, type SetContext } from './job-store.ts';
+import { blockFileSizes, type Job, listSequences, loadJob, loadJobs, type SetContext } from './job-store.ts';
 import { ImageCache } from './loading-cache.ts';
 import { blockFileName, jobIdFor, jobObjectName, setPrefix } from './object-names.ts';
-import type { BackupOptions, BackupSource, JobSummary, SourceDisk } from './ports.ts';
+import type {
+  BackupOptions,
+  BackupSource,
+  DiskChanges,
+  JobSummary,
+  KeptFrom,
+  SourceDisk,
+} from './ports.ts';
 import { SetLock } from './set-lock.ts';
 import { VaultError } from './vault-error.ts';
 import { assertChainsWhole, diskContext } from './vm-at-job.ts';
@@ -40,7 +51,7 @@ class BackupRun {
   readonly #options: BackupOptions;
   readonly #lock: SetLock;
   readonly #startedAt = new Date();
-  readonly #totalBytes: number;
+  #totalBytes: number;
   readonly #written: string[] = [];
   #committing = false;
   #doneBytes = 0;
@@ -51,11 +62,15 @@ class BackupRun {
     this.#sources = sources;
     this.#options = options;
     this.#lock = lock;
-    this.#totalBytes = sources.flatMap(({ disks }) => disks).reduce((sum, disk) => sum + disk.sizeBytes, 0);
+    this.#totalBytes = sources
+      .flatMap((source) => source.disks.map((disk) => changesOf(source, disk)?.totalBytes ?? disk.sizeBytes))
+      .reduce((sum, bytes) => sum + bytes, 0);
   }
 
   async run(): Promise<JobSummary> {
     const { jobs, damaged } = await loadJobs(this.#set);
+    const done = jobs.find(({ content }) => isOf(content, this.#options.keptFrom));
+    if (done !== undefined) return summaryOf(done);
     // A damaged manifest may name files that are whole: nothing is removed that it could be needed for.
     if (damaged.length === 0) await this.#removeLeftovers(jobs);
     try {
@@ -82,19 +97,23 @@ class BackupRun {
   async #backupDisk(source: BackupSource, disk: SourceDisk, jobs: readonly Job[]): Promise<ManifestDisk> {
     const { vmName } = source;
     const context = diskContext(this.#set, vmName, disk.name);
-    const earlier = this.#options.full === true ? undefined : await this.#earlierDisk(vmName, disk, jobs);
+    const earlier = this.#options.full === true ? undefined : await this.#earlierDisk(source, disk, jobs);
     const cache = new ImageCache(0, PREVIOUS_PAGES_BYTES);
     const previous = earlier === undefined ? undefined : await DiskChain.open(context, earlier.chain, cache);
     try {
       const fits = previous?.footer.blockSizeBytes === DEFAULT_BLOCK_SIZE_BYTES;
+      const known = changesOf(source, disk);
+      const changes = fits ? known : undefined;
+      if (known !== changes) this.#totalBytes += disk.sizeBytes - (known?.totalBytes ?? 0);
       const file = await backupDisk(context, disk, {
         previous: fits ? previous : undefined,
+        changes,
         signal: this.#options.signal,
         onProgress: ({ doneBytes, storedBytes }) =>
           this.#report('reading', vmName, disk.name, doneBytes, storedBytes),
       });
       this.#written.push(blockFileName(this.#set.setName, file.fileId));
-      this.#doneBytes += disk.sizeBytes;
+      this.#doneBytes += changes?.totalBytes ?? disk.sizeBytes;
       this.#storedBytes += file.sizeBytes;
       return {
         name: disk.name,
@@ -106,13 +125,14 @@ class BackupRun {
     }
   }
 
-  /** The disk at the newest job that has it, if a delta can be built on it. Throws when its chain is not whole. */
+  /** The disk at the job that it is based on, if a delta can be built on it. Throws when its chain is not whole. */
   async #earlierDisk(
-    vmName: string,
+    { vmName, baseJobId }: BackupSource,
     disk: SourceDisk,
     jobs: readonly Job[],
   ): Promise<ManifestDisk | undefined> {
-    const earlier = jobs
+    const candidates = baseJobId === undefined ? jobs : [await this.#base(baseJobId, jobs)];
+    const earlier = candidates
       .map(({ content }) => findDisk(content, vmName, disk.name))
       .findLast((found) => found !== undefined);
     if (
@@ -133,6 +153,11 @@ class BackupRun {
     return earlier;
   }
 
+  /** Throws BackupNotFound and BlockCorrupt. */
+  async #base(jobId: string, jobs: readonly Job[]): Promise<Job> {
+    return jobs.find(({ content }) => content.jobId === jobId) ?? loadJob(this.#set, jobId);
+  }
+
   async #nextSequence(): Promise<number> {
     return ((await listSequences(this.#set.destination, this.#set.setName)).at(-1) ?? 0) + 1;
   }
@@ -143,6 +168,7 @@ class BackupRun {
       jobId: jobIdFor(sequence, this.#startedAt),
       sequence,
       createdAt: new Date().toISOString(),
+      ...(this.#options.keptFrom === undefined ? {} : { keptFrom: this.#options.keptFrom }),
       vms,
     };
     const manifest = encodeManifest(content, this.#sources, this.#set.setKey);
@@ -187,6 +213,15 @@ class BackupRun {
       storedBytes: this.#storedBytes + diskStoredBytes,
     });
   }
+}
+
+/** What is known to have changed says something only about the job that it is known for. */
+function changesOf({ baseJobId }: BackupSource, { changes }: SourceDisk): DiskChanges | undefined {
+  return baseJobId === undefined ? undefined : changes;
+}
+
+function isOf({ keptFrom }: JobContent, wanted: KeptFrom | undefined): boolean {
+  return wanted !== undefined && keptFrom?.keepId === wanted.keepId;
 }
 
 function findDisk(content: JobContent, vmName: string, diskName: string): ManifestDisk | undefined {

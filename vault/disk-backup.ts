@@ -1,6 +1,7 @@
 // Backs up one disk into one block file, in one pass from front to back. Memory: two read buffers, one write
 // buffer and one page per index level, whatever the disk's size. While one buffer is compressed and sealed, the
-// next is being read.
+// next is being read. Where the disk's changes since the earlier job are known, the rest is not read: its leaves,
+// and the blocks beside changed ones, are taken over from there.
 import { hash, randomBytes } from 'node:crypto';
 import type { DiskContext } from './block-file.ts';
 import {
@@ -23,7 +24,7 @@ import type { DiskChain } from './disk-chain.ts';
 import { blockIn, IndexWriter, setBlock } from './index-writer.ts';
 import type { ChainFile } from './job-manifest.ts';
 import { blockFileName } from './object-names.ts';
-import type { DestinationWriter, SourceDisk } from './ports.ts';
+import type { ByteRange, DestinationWriter, DiskChanges, SourceDisk } from './ports.ts';
 import { Encoding, RecordKind, RecordSealer, TAG_BYTES } from './sealing.ts';
 import { VaultError } from './vault-error.ts';
 
@@ -33,6 +34,7 @@ const WRITE_BUFFER_BYTES = 1024 * 1024;
 const ZEROS = Buffer.alloc(CHUNK_BYTES);
 
 export interface DiskBackupProgress {
+  /** Of the disk, or of its changes. */
   readonly doneBytes: number;
   readonly storedBytes: number;
 }
@@ -40,6 +42,8 @@ export interface DiskBackupProgress {
 export interface DiskBackupOptions {
   /** The disk at the job before, of which this one stores the difference; absent for a full. */
   readonly previous: DiskChain | undefined;
+  /** Where the disk may differ from that; undefined: anywhere. */
+  readonly changes: DiskChanges | undefined;
   readonly onProgress: (progress: DiskBackupProgress) => void;
   readonly signal: AbortSignal | undefined;
 }
@@ -87,50 +91,72 @@ class DiskBackup {
   readonly #disk: SourceDisk;
   readonly #file: BlockFileWriter;
   readonly #options: DiskBackupOptions;
-  readonly #blocks: number;
+  readonly #leaves: number;
   readonly #index: IndexWriter;
   readonly #leaf = Buffer.alloc(PAGE_BYTES);
   readonly #digests = Buffer.alloc(PAGE_FANOUT * DIGEST_BYTES);
   #earlier: EarlierLeaf | undefined;
+  /** Leaves that are in the index, or being filled as the last one of them. */
+  #begun = 0;
 
   constructor(disk: SourceDisk, file: BlockFileWriter, options: DiskBackupOptions) {
     this.#disk = disk;
     this.#file = file;
     this.#options = options;
-    this.#blocks = blockCount(disk.sizeBytes, BLOCK);
+    const blocks = blockCount(disk.sizeBytes, BLOCK);
+    this.#leaves = Math.ceil(blocks / PAGE_FANOUT);
     this.#index = new IndexWriter(
-      rootLevelFor(this.#blocks),
+      rootLevelFor(blocks),
       (kind, number, plain, compress) => file.append(kind, number, plain, compress),
       options.previous,
     );
   }
 
   async run(): Promise<Pointer> {
-    for await (const { offsetBytes, bytes } of chunks(this.#disk, this.#options.signal)) {
+    const { changes, signal, onProgress } = this.#options;
+    let doneBytes = 0;
+    let open: number | undefined;
+    for await (const { offsetBytes, lengthBytes, bytes } of chunks(this.#disk, changes, signal)) {
       const firstBlock = offsetBytes / BLOCK;
-      if (firstBlock % PAGE_FANOUT === 0) await this.#openLeaf(firstBlock / PAGE_FANOUT);
+      const leaf = Math.floor(firstBlock / PAGE_FANOUT);
+      if (leaf !== open) {
+        if (open !== undefined) await this.#closeLeaf();
+        await this.#openLeaf(leaf);
+        open = leaf;
+      }
       await this.#addChunk(firstBlock, bytes);
-      const nextBlock = firstBlock + bytes.byteLength / BLOCK;
-      if (nextBlock % PAGE_FANOUT === 0 || nextBlock === this.#blocks) await this.#closeLeaf();
-      this.#options.onProgress({
-        doneBytes: Math.min(nextBlock * BLOCK, this.#disk.sizeBytes),
-        storedBytes: this.#file.sizeBytes,
-      });
+      doneBytes += lengthBytes;
+      onProgress({ doneBytes, storedBytes: this.#file.sizeBytes });
     }
+    if (open !== undefined) await this.#closeLeaf();
+    await this.#keepLeavesTo(this.#leaves);
     return this.#index.finish();
   }
 
   async #openLeaf(leafIndex: number): Promise<void> {
-    this.#leaf.fill(0);
-    const { previous } = this.#options;
+    await this.#keepLeavesTo(leafIndex);
+    this.#begun += 1;
+    const { previous, changes } = this.#options;
     this.#earlier = previous === undefined ? undefined : await loadEarlierLeaf(previous, leafIndex);
+    this.#leaf.fill(0);
+    if (changes === undefined) return;
+    this.#earlier?.leaf.copy(this.#leaf);
+    this.#earlier?.digests.copy(this.#digests);
+  }
+
+  /** What is not read is the earlier job's. */
+  async #keepLeavesTo(end: number): Promise<void> {
+    for (; this.#begun < end; this.#begun += 1) {
+      this.#options.signal?.throwIfAborted();
+      await this.#index.keepLeaf();
+    }
   }
 
   async #addChunk(firstBlock: number, bytes: Buffer): Promise<void> {
-    if (isZero(bytes)) return;
+    const allZero = isZero(bytes);
     for (let at = 0; at < bytes.byteLength; at += BLOCK) {
       const blockNumber = firstBlock + at / BLOCK;
-      const pointer = await this.#store(blockNumber, bytes.subarray(at, at + BLOCK));
+      const pointer = allZero ? ABSENT : await this.#store(blockNumber, bytes.subarray(at, at + BLOCK));
       setBlock(this.#leaf, blockNumber, pointer);
     }
   }
@@ -194,35 +220,70 @@ function isZero(bytes: Buffer): boolean {
   return bytes.compare(ZEROS, 0, bytes.byteLength) === 0;
 }
 
-/** The disk in order; its last block is filled up with zeros. The bytes are valid until the next step. */
+interface Chunk {
+  readonly offsetBytes: number;
+  /** Of the disk: `bytes` may be longer. */
+  readonly lengthBytes: number;
+  readonly bytes: Buffer;
+}
+
+/** The disk, or its changes, in order, in whole blocks; the last one is filled up with zeros. The bytes are valid until the next step. */
 async function* chunks(
   disk: SourceDisk,
+  changes: DiskChanges | undefined,
   signal: AbortSignal | undefined,
-): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }> {
+): AsyncGenerator<Chunk> {
   const buffers = [Buffer.alloc(CHUNK_BYTES), Buffer.alloc(CHUNK_BYTES)] as const;
   let turn: 0 | 1 = 0;
-  let next: Promise<Buffer> | undefined = readChunk(disk, 0, buffers[turn]);
+  let reading: Promise<Chunk> | undefined;
   try {
-    for (let offsetBytes = 0; offsetBytes < disk.sizeBytes; offsetBytes += CHUNK_BYTES) {
+    for await (const piece of pieces(disk, changes)) {
       signal?.throwIfAborted();
-      const bytes: Buffer = await (next ?? readChunk(disk, offsetBytes, buffers[turn]));
+      const ready: Chunk | undefined = await reading;
+      // The buffer that is not handed out just now.
+      reading = readChunk(disk, piece, buffers[turn]);
+      reading.catch(() => undefined);
       turn = turn === 0 ? 1 : 0;
-      const following = offsetBytes + CHUNK_BYTES;
-      next = following < disk.sizeBytes ? readChunk(disk, following, buffers[turn]) : undefined;
-      next?.catch(() => undefined);
-      yield { offsetBytes, bytes };
+      if (ready !== undefined) yield ready;
     }
+    if (reading !== undefined) yield await reading;
   } finally {
-    await next?.catch(() => undefined);
+    await reading?.catch(() => undefined);
   }
 }
 
-async function readChunk(disk: SourceDisk, offsetBytes: number, buffer: Buffer): Promise<Buffer> {
-  const length = Math.min(CHUNK_BYTES, disk.sizeBytes - offsetBytes);
-  await disk.read(offsetBytes, buffer.subarray(0, length));
-  const padded = Math.ceil(length / BLOCK) * BLOCK;
-  buffer.fill(0, length, padded);
-  return buffer.subarray(0, padded);
+/** What is read at once: whole blocks, none twice, within CHUNK_BYTES of the disk and so within a leaf. */
+async function* pieces(disk: SourceDisk, changes: DiskChanges | undefined): AsyncGenerator<ByteRange> {
+  const { name, sizeBytes } = disk;
+  let done = 0;
+  let before = 0;
+  for await (const { offsetBytes, lengthBytes } of changes?.ranges() ?? [whole(disk)]) {
+    if (offsetBytes < before) throw outOfOrder(name, offsetBytes, before);
+    before = offsetBytes + lengthBytes;
+    const end = Math.min(Math.ceil((offsetBytes + lengthBytes) / BLOCK) * BLOCK, sizeBytes);
+    let at = Math.max(done, Math.floor(offsetBytes / BLOCK) * BLOCK);
+    while (at < end) {
+      const pieceEnd = Math.min(end, (Math.floor(at / CHUNK_BYTES) + 1) * CHUNK_BYTES);
+      yield { offsetBytes: at, lengthBytes: pieceEnd - at };
+      at = pieceEnd;
+    }
+    done = Math.max(done, end);
+  }
+}
+
+function outOfOrder(name: string, offsetBytes: number, before: number): VaultError {
+  const what = `The changes of disk ${name} are not in order: one at byte ${offsetBytes} follows one up to ${before}.`;
+  return new VaultError('InvalidInput', what);
+}
+
+const whole = ({ sizeBytes }: SourceDisk): ByteRange => ({ offsetBytes: 0, lengthBytes: sizeBytes });
+
+async function readChunk(disk: SourceDisk, piece: ByteRange, buffer: Buffer): Promise<Chunk> {
+  const { offsetBytes, lengthBytes } = piece;
+  await disk.read(offsetBytes, buffer.subarray(0, lengthBytes));
+  const padded = Math.ceil(lengthBytes / BLOCK) * BLOCK;
+  buffer.fill(0, lengthBytes, padded);
+  return { offsetBytes, lengthBytes, bytes: buffer.subarray(0, padded) };
 }
 
 /** Gathers sealed records into large writes and knows where each lies. */

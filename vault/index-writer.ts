@@ -53,6 +53,14 @@ export class IndexWriter {
     await this.#raise(0, pointer);
   }
 
+  /** The next leaf, in order, is the earlier job's. */
+  async keepLeaf(): Promise<void> {
+    const open = this.#level(0);
+    const pointer = await this.#previous?.pagePointer(0, open.index);
+    open.index += 1;
+    await this.#raise(0, pointer ?? ABSENT);
+  }
+
   /** The pointer to the root page, once every leaf was added. */
   async finish(): Promise<Pointer> {
     for (let level = 1; level < this.#levels.length; level += 1) {

@@ -37,11 +37,19 @@ const diskSchema = z.object({
 });
 export type ManifestDisk = z.infer<typeof diskSchema>;
 
+const keptFromSchema = z.object({
+  sessionId: z.string(),
+  baseJobId: z.string(),
+  at: z.string(),
+  keepId: z.string(),
+});
+
 const publicPartSchema = z.object({
   setId: z.string(),
   jobId: z.string(),
   sequence: z.number().int().positive(),
   createdAt: z.string(),
+  keptFrom: keptFromSchema.optional(),
   salt: z.string().regex(/^[0-9a-f]{32}$/),
   vms: z.array(z.object({ name: z.string().min(1), disks: z.array(diskSchema) })),
 });
@@ -135,6 +143,7 @@ export function summaryOf({ content, manifestBytes }: ListedJob): JobSummary {
     jobId: content.jobId,
     kind: isDelta ? 'delta' : 'full',
     createdAt: content.createdAt,
+    ...(content.keptFrom === undefined ? {} : { keptFrom: content.keptFrom }),
     vms,
     storedBytes: diskBytes + manifestBytes,
   };

@@ -8,6 +8,23 @@ export interface SourceDisk {
   readonly sizeBytes: number;
   /** Fills `into` from `offsetBytes`; is never asked to read beyond `sizeBytes`. */
   read(offsetBytes: number, into: Uint8Array): Promise<void>;
+  /**
+   * Where it may differ from the same disk at the source's `baseJobId`: nothing else is read where a delta can be
+   * built on that. Absent: anywhere.
+   */
+  readonly changes?: DiskChanges;
+}
+
+export interface ByteRange {
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+}
+
+export interface DiskChanges {
+  /** Of all ranges together, for the progress. */
+  readonly totalBytes: number;
+  /** In order, apart from each other, none beyond the disk's end. */
+  ranges(): AsyncIterable<ByteRange>;
 }
 
 /** A VM's small file (.vmx, .nvram, disk descriptors), kept byte for byte. */
@@ -23,6 +40,8 @@ export interface BackupSource {
   readonly vmName: string;
   readonly disks: readonly SourceDisk[];
   readonly files: readonly SmallFile[];
+  /** The job that deltas are built on; absent: for each disk the newest that has it. */
+  readonly baseJobId?: string;
   /** Throws if anything changed since the source was opened; called after the last read, before the job is committed. */
   assertUnchanged(): Promise<void>;
 }
@@ -41,6 +60,17 @@ export interface Image {
 }
 
 export type JobKind = 'full' | 'delta';
+
+/** Where the contents of a job come from that was kept from a session, and no backup of a VM at rest. */
+export interface KeptFrom {
+  readonly sessionId: string;
+  /** The job that the session runs from. */
+  readonly baseJobId: string;
+  /** The moment that the disks show, ISO 8601, UTC. */
+  readonly at: string;
+  /** Of this one keep: a set has at most one job of it. */
+  readonly keepId: string;
+}
 
 export interface DiskSummary {
   readonly name: string;
@@ -61,6 +91,8 @@ export interface JobSummary {
   readonly kind: JobKind;
   /** When the job was committed. */
   readonly createdAt: string;
+  /** Undefined for a backup. */
+  readonly keptFrom?: KeptFrom | undefined;
   readonly vms: readonly VmSummary[];
   /** Bytes that this job added to the vault: block files and the manifest. */
   readonly storedBytes: number;
@@ -80,7 +112,7 @@ export interface BackupProgress {
   readonly phase: 'reading' | 'committing';
   readonly vmName: string;
   readonly diskName: string;
-  /** Of all disks of the job. */
+  /** Of all disks of the job; where a disk's changes are known, of these. */
   readonly doneBytes: number;
   readonly totalBytes: number;
   /** Bytes written to the vault so far. */
@@ -90,6 +122,8 @@ export interface BackupProgress {
 export interface BackupOptions {
   /** Start a new chain for every disk although a delta would do. */
   readonly full?: boolean;
+  /** Marks the job. When the set has a job of the same `keepId`, that is answered and nothing is written. */
+  readonly keptFrom?: KeptFrom;
   readonly onProgress?: (progress: BackupProgress) => void;
   /** Aborting removes what was written; the reason is thrown. */
   readonly signal?: AbortSignal;
@@ -130,6 +164,7 @@ export interface VerifyReport {
 export interface VmAtJob {
   readonly jobId: string;
   readonly kind: JobKind;
+  readonly keptFrom: KeptFrom | undefined;
   readonly vmName: string;
   readonly files: readonly SmallFile[];
   readonly disks: readonly { readonly name: string; readonly sizeBytes: number }[];
@@ -149,7 +184,8 @@ export interface BackupSet {
   /**
    * Backs up the VMs as one job: a full for a disk that the set does not know, an in-file delta otherwise.
    * Throws VaultError: BackupInProgress, StorageFull, DestinationUnavailable, ChainBroken, BlockCorrupt,
-   * InvalidInput; and whatever the sources throw. Nothing is visible unless it returns.
+   * BackupNotFound (a base that is not there), InvalidInput; and whatever the sources throw. Nothing is visible
+   * unless it returns.
    */
   backup(sources: readonly BackupSource[], options?: BackupOptions): Promise<JobSummary>;
   /** `latest` is the newest job that holds the VM. Throws BackupNotFound, ChainBroken, BlockCorrupt. */

@@ -8,7 +8,7 @@ import { summaryOf } from './job-manifest.ts';
 import { blockFileSizes, type Job, loadJob, newestJob, type SetContext } from './job-store.ts';
 import type { ImageCache } from './loading-cache.ts';
 import { blockFileName } from './object-names.ts';
-import type { Image, SmallFile, VmAtJob } from './ports.ts';
+import type { Image, KeptFrom, SmallFile, VmAtJob } from './ports.ts';
 import { VaultError } from './vault-error.ts';
 
 const LATEST = 'latest';
@@ -54,6 +54,7 @@ export function diskContext(set: SetContext, vmName: string, diskName: string): 
 class OpenVm implements VmAtJob {
   readonly jobId: string;
   readonly kind: 'full' | 'delta';
+  readonly keptFrom: KeptFrom | undefined;
   readonly vmName: string;
   readonly files: readonly SmallFile[];
   readonly disks: readonly { readonly name: string; readonly sizeBytes: number }[];
@@ -75,6 +76,7 @@ class OpenVm implements VmAtJob {
     this.#manifestDisks = disks;
     this.jobId = job.content.jobId;
     this.kind = summaryOf(job).kind;
+    this.keptFrom = job.content.keptFrom;
     this.vmName = vmName;
     this.files = files;
     this.disks = disks.map(({ name, sizeBytes }) => ({ name, sizeBytes }));
