@@ -1,8 +1,10 @@
 // What the steps need of the outside: the engines, as worker/compose.ts puts them together. Each port asks for
 // no more than the steps use, so that a test can bring its own.
 import type {
+  ExportFile,
   GatewayStatus,
   Lease,
+  MountObservation,
   PublishedExport,
   PublishRequest,
   SpaceAnswer,
@@ -24,6 +26,8 @@ export interface ActivityDeps {
   readonly allow: readonly string[];
   /** Folder of the drills' reports, absolute. */
   readonly drillReports: string;
+  /** Folder of what proofs back up while they run, absolute. */
+  readonly proofs: string;
 }
 
 export interface Vaults {
@@ -47,6 +51,9 @@ export interface Gateway {
   takeLease(lease: Lease): Promise<readonly Lease[]>;
   releaseLease(lease: Lease): Promise<readonly Lease[]>;
   leases(): Promise<readonly Lease[]>;
+  /** What lies in a session's directory now. */
+  files(sessionId: string): Promise<readonly ExportFile[]>;
+  mounts(): Promise<readonly MountObservation[]>;
   /** Holds the lock while `body` runs; a process that dies loses it. */
   withLock<T>(name: string, holder: string, body: () => Promise<T>, signal?: AbortSignal): Promise<T>;
 }

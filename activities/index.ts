@@ -18,6 +18,7 @@ import { mount } from './mount.ts';
 import { powerOffVm } from './power-off-vm.ts';
 import { powerOnVm } from './power-on-vm.ts';
 import { preflight } from './preflight/preflight.ts';
+import { proveActivities } from './prove/activities.ts';
 import { publish } from './publish.ts';
 import { registerVm } from './register-vm.ts';
 import { siteInfo } from './site-info.ts';
@@ -60,6 +61,7 @@ export function createActivities(deps: ActivityDeps): SiteActivities {
     writeDrillReport: (input) => runStep((step) => writeDrillReport(deps, input, step)),
     drillReports: (input) => runStep(() => drillReports(deps, input)),
     drillReport: (input) => runStep(() => drillReport(deps, input)),
+    ...proveActivities(deps),
     backup: (input) => runStep((step) => backup(deps, input, step)),
     siteInfo: () => runStep(async () => siteInfo(deps)),
     targetInfo: (input) => runStep((step) => targetInfo(deps, input, step)),

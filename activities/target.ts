@@ -1,5 +1,5 @@
 // Opens a step's way to its target: the sealed password, the pinned certificate, a session that is shared.
-import { type Target, targetSubject } from '../contract/index.ts';
+import { proveOfSession, type Target, targetSubject } from '../contract/index.ts';
 import type { Vsphere } from '../vsphere/index.ts';
 import type { ActivityDeps } from './deps.ts';
 import { failureFor } from './failures.ts';
@@ -16,9 +16,10 @@ export async function withTarget<T>(
   return targets.use({ host, port, user, fingerprint, password }, step.signal, work);
 }
 
-/** A session's steps act for the session whose Workflow called them, and for no other. */
+/** A session's steps act for the session whose Workflow called them, or for a round of its proof, and for no other. */
 export function assertOwnSession(step: Pick<Step, 'workflowId'>, sessionId: string): void {
-  if (step.workflowId !== sessionId) {
+  const owner = proveOfSession(sessionId) ?? sessionId;
+  if (step.workflowId !== owner) {
     throw failureFor('NotOurs', `Workflow ${step.workflowId} asked for a step of session ${sessionId}`);
   }
 }

@@ -44,6 +44,7 @@ function run<N extends keyof SiteActivities>(
       targets: target.targets,
       allow: [],
       drillReports: '/none',
+      proofs: '/none',
     },
     siteKey: { publicKey: '', fingerprint: '', open: () => new TextEncoder().encode('secret') },
     vaults: { init: none, open: none },

@@ -8,6 +8,7 @@ import type { DrillActivities } from './drill-steps.ts';
 import type { FinalizeMode, FinalizeRequest } from './finalize.ts';
 import type { Identity } from './location.ts';
 import type { Placement, SessionExport, SessionSource, TargetStepInput } from './placement.ts';
+import type { ProveActivities } from './prove-steps.ts';
 
 export type { Placement, SessionExport, SessionSource, TargetStepInput } from './placement.ts';
 
@@ -117,7 +118,7 @@ export interface HandOverResult {
   readonly location: string | undefined;
 }
 
-export interface SiteActivities extends DrillActivities {
+export interface SiteActivities extends ProveActivities, DrillActivities {
   preflight(input: StartInput): Promise<PreflightResult>;
   verifyChain(input: VerifyChainInput): Promise<VerifyChainResult>;
   publish(input: PublishInput): Promise<SessionExport>;

@@ -7,6 +7,8 @@ export * from './finalize.ts';
 export * from './location.ts';
 export * from './names.ts';
 export * from './placement.ts';
+export * from './prove.ts';
+export * from './prove-steps.ts';
 export * from './quantity.ts';
 export * from './restore.ts';
 export * from './restore-steps.ts';

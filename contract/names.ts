@@ -20,6 +20,7 @@ export const WorkflowType = {
   drill: 'drill',
   drillReports: 'drillReports',
   drillReport: 'drillReport',
+  prove: 'prove',
   siteInfo: 'siteInfo',
   targetInfo: 'targetInfo',
 } as const;

@@ -7,6 +7,8 @@ export class FakeGateway implements Gateway {
   readonly exports = new Map<string, Awaited<ReturnType<Gateway['publish']>>>();
   held: readonly Lease[] = [];
   availableBytes = 2 ** 40;
+  filesOfExports: Awaited<ReturnType<Gateway['files']>> = [];
+  mountsSeen: Awaited<ReturnType<Gateway['mounts']>> = [];
   isDown = false;
   readonly #locks = new Map<string, Promise<unknown>>();
 
@@ -70,6 +72,16 @@ export class FakeGateway implements Gateway {
   async leases(): Promise<readonly Lease[]> {
     this.#answer();
     return this.held;
+  }
+
+  async files(): ReturnType<Gateway['files']> {
+    this.#answer();
+    return this.filesOfExports;
+  }
+
+  async mounts(): ReturnType<Gateway['mounts']> {
+    this.#answer();
+    return this.mountsSeen;
   }
 
   async withLock<T>(name: string, _holder: string, body: () => Promise<T>): Promise<T> {

@@ -12,6 +12,7 @@ import type {
   VmSighting,
 } from '../contract/index.ts';
 import { REPORT_SIGNAL } from '../contract/index.ts';
+import { fakeProof, fakeProofSteps } from './fake-proof.ts';
 
 export type StepName = keyof SiteActivities;
 
@@ -49,6 +50,7 @@ export class FakeWorld {
   mounted = false;
   /** Networks of drills. */
   readonly networks = new Set<string>();
+  readonly proof = fakeProof();
   /** Written reports, by drill. */
   readonly reports = new Map<string, DrillReport>();
   readonly calls: StepName[] = [];
@@ -71,6 +73,7 @@ export class FakeWorld {
       ...[...this.vms.keys()].map((moref) => `VM ${moref}`),
       ...(this.mounted ? ['mount'] : []),
       ...[...this.networks].map((id) => `network of ${id}`),
+      ...this.proof.left,
       ...(this.migrating === undefined ? [] : [`migration of ${this.migrating}`]),
     ];
   }
@@ -94,6 +97,10 @@ export class FakeWorld {
     if (fault === 'after') throw failure(name);
     if (fault === 'hang') await untilCancelled();
     return answer;
+  }
+
+  #removeVm(sessionId: string): void {
+    for (const [moref, vm] of this.vms) if (vm.sessionId === sessionId) this.vms.delete(moref);
   }
 
   #own(moref: string | undefined, sessionId: string): [string, FakeVm] | undefined {
@@ -259,6 +266,11 @@ export class FakeWorld {
           throw ApplicationFailure.nonRetryable(`no report of ${drillId}`, 'NotFound');
         return { report, files: reportFiles(drillId) };
       }),
+    ...fakeProofSteps(
+      (name, act) => this.#step(name, act),
+      this.proof,
+      (sessionId) => this.#removeVm(sessionId),
+    ),
     vaultInit: async ({ vault }) => this.#step('vaultInit', () => ({ vault, vaultId: 'v-1' })),
     vaultList: async ({ vault }) =>
       this.#step('vaultList', () => ({ vault, vaultId: 'v-1', backupSets: [] })),

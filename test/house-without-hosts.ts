@@ -53,6 +53,7 @@ export async function openSiteHouse(site: string, password: string): Promise<Sit
       targets: target.targets,
       allow: [],
       drillReports: join(stateDirectory, 'drills'),
+      proofs: join(stateDirectory, 'proofs'),
     },
     vaults: { init: initVault, open: openVault },
     vmFolders: { open: openVmFolder },

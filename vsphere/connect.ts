@@ -9,7 +9,7 @@ import {
   makeDirectory,
   moveDatastoreFile,
 } from './datastore-files.ts';
-import { createNasDatastore, removeDatastore } from './datastores.ts';
+import { createNasDatastore, removeDatastore, repeatNasDatastore } from './datastores.ts';
 import { downloadFile, uploadFile } from './file-transfer.ts';
 import { addIsolatedPortGroup, removeIsolatedPortGroup } from './host-network.ts';
 import { readInventory } from './inventory.ts';
@@ -49,6 +49,7 @@ export async function connect(options: ConnectOptions): Promise<Vsphere> {
     listVms: (callOptions) => listVms(session, callOptions),
     licence: (callOptions) => readLicence(session, callOptions),
     createNasDatastore: (...rest) => createNasDatastore(session, ...rest),
+    repeatNasDatastore: (...rest) => repeatNasDatastore(session, ...rest),
     removeDatastore: (...rest) => removeDatastore(session, ...rest),
     registerVm: (...rest) => registerVm(session, ...rest),
     unregisterVm: (...rest) => unregisterVm(session, ...rest),

@@ -19,26 +19,10 @@ export async function createNasDatastore(
 ): Promise<string> {
   const standing = await findStanding(session, host, spec, options);
   if (standing !== undefined) return standing;
-  const system = await datastoreSystem(session, host, options);
   try {
-    const made = await session.call(
-      'CreateNasDatastore',
-      system,
-      {
-        spec: {
-          remoteHost: spec.remoteHost,
-          remotePath: spec.remotePath,
-          localPath: spec.name,
-          accessMode: 'readWrite',
-          type: 'NFS',
-        },
-      },
-      { ...options, answerWithinMs: MOUNT_TIMEOUT_MS },
-    );
-    if (made === undefined)
-      throw new VsphereError('Unexpected', `CreateNasDatastore on ${host} made nothing.`);
-    await assertNamed(session, host, spec, made.value, options);
-    return made.value;
+    const made = await callCreate(session, host, spec, options);
+    await assertNamed(session, host, spec, made, options);
+    return made;
   } catch (error) {
     if (!isCode(error, 'NameTaken', 'AlreadyExists')) throw error;
     // Somebody was faster, or the host has the export under another name: what stands there decides.
@@ -46,6 +30,42 @@ export async function createNasDatastore(
     if (other !== undefined) return other;
     throw error;
   }
+}
+
+export async function repeatNasDatastore(
+  session: Session,
+  host: string,
+  spec: NasDatastoreSpec,
+  options: CallOptions = {},
+): Promise<{ readonly fault: string | undefined }> {
+  let fault: string | undefined;
+  try {
+    const made = await callCreate(session, host, spec, options);
+    await assertNamed(session, host, spec, made, options);
+  } catch (error) {
+    if (!isCode(error, 'NameTaken', 'AlreadyExists')) throw error;
+    fault = (error as VsphereError).fault;
+  }
+  if ((await findStanding(session, host, spec, options)) !== undefined) return { fault };
+  throw conflict(host, spec, 'the host refuses it as a second one, and shows no first');
+}
+
+async function callCreate(
+  session: Session,
+  host: string,
+  spec: NasDatastoreSpec,
+  options: CallOptions,
+): Promise<string> {
+  const system = await datastoreSystem(session, host, options);
+  const { remoteHost, remotePath, name: localPath } = spec;
+  const made = await session.call(
+    'CreateNasDatastore',
+    system,
+    { spec: { remoteHost, remotePath, localPath, accessMode: 'readWrite', type: 'NFS' } },
+    { ...options, answerWithinMs: MOUNT_TIMEOUT_MS },
+  );
+  if (made !== undefined) return made.value;
+  throw new VsphereError('Unexpected', `CreateNasDatastore on ${host} made nothing.`);
 }
 
 export async function removeDatastore(

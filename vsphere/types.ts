@@ -379,6 +379,13 @@ export interface Vsphere extends AsyncDisposable {
 
   /** Mounts an NFSv3 datastore on a host and returns its moref; one that already stands for the same is reused. */
   createNasDatastore(host: string, spec: NasDatastoreSpec, options?: CallOptions): Promise<string>;
+  /** Asks for a mount that stands already, without looking first, as two who begin at once do. Answers the fault
+   * that the host refuses it with; throws `DatastoreConflict` unless what stands is what was asked for. */
+  repeatNasDatastore(
+    host: string,
+    spec: NasDatastoreSpec,
+    options?: CallOptions,
+  ): Promise<{ readonly fault: string | undefined }>;
   /** Unmounts from one host, by name or moref. Not there is done; `ResourceInUse` while VMs use it. */
   removeDatastore(host: string, nameOrMoref: string, options?: CallOptions): Promise<void>;
 

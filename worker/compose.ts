@@ -30,6 +30,7 @@ export async function composeEngines({
       targets,
       allow,
       drillReports: join(stateDirectory, 'drills'),
+      proofs: join(stateDirectory, 'proofs'),
     },
     [Symbol.asyncDispose]: () => targets[Symbol.asyncDispose](),
   };

@@ -16,6 +16,10 @@ const UNDO_ATTEMPTS = 3;
 const UNDO_ATTEMPT_TIMEOUT = '2m';
 const UNDO_ROUND_TIMEOUT = '5m';
 const WATCH_ROUND = '6h';
+const PROVE_STEP_TIMEOUT = '5m';
+const PROVE_ATTEMPTS = 3;
+/** A handful of primitives, each with its own limit. */
+const TRYING_STEP_TIMEOUT = '15m';
 /** A verify or a backup of many terabytes takes days. */
 const LONG_STEP = '14d';
 
@@ -85,6 +89,24 @@ export const shortSteps = (site: string): Proxy =>
     scheduleToCloseTimeout: '30s',
     heartbeatTimeout: HEARTBEAT_TIMEOUT,
     retry: { ...quickRetry, nonRetryableErrorTypes: Object.keys(failurePolicies) },
+  });
+
+/** A step of a proof that may be repeated: what a host refuses is told soon, a worker that dies costs an attempt. */
+export const proveSteps = (site: string): Proxy =>
+  proxyOf(site, {
+    scheduleToCloseTimeout: PROVE_STEP_TIMEOUT,
+    heartbeatTimeout: HEARTBEAT_TIMEOUT,
+    retry: { ...quickRetry, maximumAttempts: PROVE_ATTEMPTS },
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  });
+
+/** A step that tries things at a host, once: where it breaks off, its whole round is begun anew. */
+export const tryingSteps = (site: string): Proxy =>
+  proxyOf(site, {
+    scheduleToCloseTimeout: TRYING_STEP_TIMEOUT,
+    heartbeatTimeout: MIGRATION_HEARTBEAT_TIMEOUT,
+    retry: { maximumAttempts: 1 },
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   });
 
 /** A backup writes its job at the very end: cancelled, it must have cleaned up before the Workflow ends. */

@@ -3,6 +3,7 @@ export { backup } from './backup.ts';
 export { drill } from './drill.ts';
 export { drillReport } from './drill-report.ts';
 export { drillReports } from './drill-reports.ts';
+export { prove } from './prove.ts';
 export { runDirect } from './run-direct.ts';
 export { siteInfo } from './site-info.ts';
 export { targetInfo } from './target-info.ts';

@@ -42,6 +42,7 @@ beforeEach(async () => {
     vaults: { init: never, open: never },
     vmFolders: { open: never },
     drillReports: join(folder, 'drills'),
+    proofs: join(folder, 'proofs'),
   };
   target = sealedTarget(siteKey);
 });

@@ -68,6 +68,7 @@ function depsOf(target: FakeTarget): ActivityDeps {
       targets: target.targets,
       allow: [],
       drillReports: '/none',
+      proofs: '/none',
     },
     siteKey: { publicKey: '', fingerprint: '', open: () => new TextEncoder().encode('secret') },
     vaults: { init: none, open: none },

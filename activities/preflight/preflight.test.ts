@@ -123,6 +123,7 @@ async function preflight(changes: Changes = {}): Promise<PreflightResult> {
       targets: target.targets,
       allow: ['10.9.0.0/24'],
       drillReports: '/none',
+      proofs: '/none',
     },
     vaults: { init: initVault, open: openRemembering },
     vmFolders: { open: openVmFolder },

@@ -1,0 +1,169 @@
+// The short outage, piece by piece: the frozen base is copied to production while the VM runs on its child; the VM
+// is suspended and registered there, its child on the gateway standing on the copy; it resumes, and the child is
+// merged into the copy while it runs. The guest's own count then tells whether it was ever booted anew.
+import { posix } from 'node:path';
+import { type ProveProductionInput, type ProveRow, primitivesOf, proveVmName } from '../../contract/index.ts';
+import { parseDescriptor, parseVmx } from '../../vm-folder/index.ts';
+import { type VirtualDisk, type Vsphere, VsphereError } from '../../vsphere/index.ts';
+import type { ActivityDeps } from '../deps.ts';
+import type { Step } from '../step.ts';
+import { assertOwnSession, withTarget } from '../target.ts';
+import { bootedOnce, homeOf, homePathOf, noFolders, sessionFolderOf, sessionPathOf } from './production.ts';
+import { assertMerged, readDisk, takeSnapshot } from './snapshot.ts';
+import { TINY_DISK, TINY_VM } from './tiny-vm.ts';
+import { type Trial, trial, Unmet } from './trial.ts';
+import { awaitGuestWrites } from './watch-files.ts';
+
+type Input = ProveProductionInput & { readonly moref: string };
+
+const ROWS = primitivesOf('outage');
+const WANTED = { diskType: 'thin', adapterType: 'lsiLogic' } as const;
+/** As a .vmx calls the disk. */
+const DISK_KEY = 'scsi0:0.fileName';
+const STATE_KEY = 'checkpoint.vmState';
+
+export async function proveOutage(
+  deps: Pick<ActivityDeps, 'siteKey' | 'targets' | 'gateway'>,
+  input: Input,
+  step: Step,
+): Promise<readonly ProveRow[]> {
+  assertOwnSession(step, input.sessionId);
+  const tried = trial(step);
+  const cannot = noFolders(input);
+  if (cannot !== undefined) {
+    for (const row of ROWS) tried.skip(row, cannot);
+    return tried.rows(ROWS);
+  }
+  return withTarget(deps, step, input.target, async (vsphere) => {
+    let child: VirtualDisk | undefined;
+    const isCopied = await tried.attempt('copyDisk', async (signal) => {
+      await awaitGuestWrites(deps.gateway, input.sessionId, signal);
+      await vsphere.makeDirectory(homeOf(input), { signal });
+      child = await takeSnapshot(vsphere, input.moref, signal);
+      return copyBase(vsphere, input, child, signal);
+    });
+    if (isCopied && child !== undefined) {
+      await tried.attempt('copySpec', (signal) => assertAsAsked(vsphere, input, signal));
+      await swap(vsphere, input, child, tried);
+    }
+    return tried.rows(ROWS);
+  });
+}
+
+const copyOf = (input: Input): string => `${homeOf(input)}/${TINY_DISK}`;
+
+async function copyBase(
+  vsphere: Vsphere,
+  input: Input,
+  { parents }: VirtualDisk,
+  signal: AbortSignal,
+): Promise<string> {
+  const spec = { source: parents.at(-1) ?? '', destination: copyOf(input) };
+  if (!vsphere.isVirtualCenter) {
+    await vsphere.copyVirtualDisk({ ...spec, spec: WANTED }, { signal });
+    return 'with diskType and adapterType';
+  }
+  // A vCenter is documented not to implement the wish; which it is on this one is worth knowing.
+  try {
+    await vsphere.copyVirtualDisk({ ...spec, spec: WANTED }, { signal });
+    return 'with diskType and adapterType, which this vCenter takes';
+  } catch (error) {
+    if (!(error instanceof VsphereError && error.code === 'NotSupported')) throw error;
+    await vsphere.copyVirtualDisk(spec, { signal });
+    return `without diskType and adapterType: the vCenter answers ${error.fault ?? error.code} to them`;
+  }
+}
+
+async function assertAsAsked(vsphere: Vsphere, input: Input, signal: AbortSignal): Promise<string> {
+  const { text, createType } = parseDescriptor(
+    await vsphere.downloadFile(copyOf(input), { signal }),
+    copyOf(input),
+  );
+  const thin = /^ddb\.thinProvisioned\s*=\s*"1"/m.test(text);
+  const adapter = /^ddb\.adapterType\s*=\s*"([^"]*)"/m.exec(text)?.[1] ?? 'none';
+  const seen = `${createType}, ${thin ? 'thin' : 'not thin'}, adapterType ${adapter}`;
+  if (thin && adapter.toLowerCase() === 'lsilogic') return seen;
+  throw new Unmet(`the copy is ${seen}`);
+}
+
+/** From the VM at the gateway to the one in production, which has another moref. */
+async function swap(vsphere: Vsphere, input: Input, child: VirtualDisk, tried: Trial): Promise<void> {
+  let moref: string | undefined;
+  const isResumed = await tried.attempt('resumeElsewhere', async (signal) => {
+    await vsphere.suspendVm(input.moref, { signal });
+    moref = await moveHome(vsphere, input, child, signal);
+    await vsphere.powerOnVm(moref, { movedOrCopied: 'moved', signal });
+    return 'it is on';
+  });
+  const moved = moref;
+  if (moved === undefined) return;
+  const isOpen = await tried.attempt('parentHint', async (signal) => {
+    // Where the state is refused, the disk alone is tried: without it, the VM boots.
+    if (!isResumed) {
+      await vsphere.powerOffVm(moved, { signal });
+      await vsphere.powerOnVm(moved, { movedOrCopied: 'moved', signal });
+    }
+    const { fileName, parents } = await readDisk(vsphere, moved, signal);
+    return `${fileName} over ${parents.join(', ')}`;
+  });
+  if (!isOpen) return;
+  const isMerged = await tried.attempt('consolidateThere', (signal) =>
+    mergeHome(vsphere, input, moved, signal),
+  );
+  if (!isMerged) return;
+  if (isResumed) await tried.attempt('resumedOnce', (signal) => bootedOnce(vsphere, moved, signal));
+  else tried.skip('resumedOnce', 'its state did not resume, so it was booted to try the disk');
+}
+
+/**
+ * Registers the suspended VM in production: its .vmx goes there, its child and its state stay at the gateway and
+ * are named by absolute paths; the child's parent is the copy now. Answers the moref.
+ */
+async function moveHome(
+  vsphere: Vsphere,
+  input: Input,
+  child: VirtualDisk,
+  signal: AbortSignal,
+): Promise<string> {
+  const { folder, resourcePool: pool, host } = input.placement;
+  const vmx = parseVmx(await vsphere.downloadFile(`${sessionFolderOf(input)}/${TINY_VM}.vmx`, { signal }));
+  const state = vmx.get(STATE_KEY);
+  if (state === undefined || state === '') throw new Unmet(`the suspended VM's .vmx has no ${STATE_KEY}`);
+  await vsphere.unregisterVm(input.moref, { signal });
+  await standOnCopy(vsphere, input, child, signal);
+  const text = vmx
+    .with({
+      [DISK_KEY]: `${sessionPathOf(input)}/${posix.basename(child.fileName)}`,
+      [STATE_KEY]: posix.isAbsolute(state) ? state : `${sessionPathOf(input)}/${state}`,
+    })
+    .serialize();
+  const path = `${homeOf(input)}/${TINY_VM}.vmx`;
+  await vsphere.uploadFile(path, Buffer.from(text), { signal });
+  const name = proveVmName(input.sessionId);
+  return vsphere.registerVm({ folder, path, name, pool, host: host.moref }, { signal });
+}
+
+async function standOnCopy(
+  vsphere: Vsphere,
+  input: Input,
+  { fileName }: VirtualDisk,
+  signal: AbortSignal,
+): Promise<void> {
+  const copy = parseDescriptor(await vsphere.downloadFile(copyOf(input), { signal }), copyOf(input));
+  const delta = parseDescriptor(await vsphere.downloadFile(fileName, { signal }), fileName);
+  const text = delta.text
+    .replace(/^parentCID\s*=.*$/m, `parentCID=${copy.cid}`)
+    .replace(/^parentFileNameHint\s*=.*$/m, `parentFileNameHint="${homePathOf(input)}/${TINY_DISK}"`);
+  await vsphere.uploadFile(fileName, Buffer.from(text), { signal });
+}
+
+/** The snapshot's record stayed behind, so it is the disks that are asked to be merged. */
+async function mergeHome(
+  vsphere: Vsphere,
+  input: Input,
+  moref: string,
+  signal: AbortSignal,
+): Promise<string> {
+  await vsphere.consolidateDisks(moref, { signal });
+  return `by ConsolidateVMDisks: ${assertMerged(await readDisk(vsphere, moref, signal), copyOf(input))}`;
+}
