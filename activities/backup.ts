@@ -31,7 +31,7 @@ export async function backup(deps: Deps, input: BackupInput, step: Step): Promis
     for (const folder of vmFolders) sources.push(await deps.vmFolders.open(folder));
     const { set, isNew } = await openOrCreate(vault, backupSet, passphrase);
     const reports = throttledReport(step);
-    const job = await set.backup(sources, {
+    const { damaged, ...job } = await set.backup(sources, {
       full,
       signal: step.signal,
       onProgress: (progress) => {
@@ -40,11 +40,14 @@ export async function backup(deps: Deps, input: BackupInput, step: Step): Promis
       },
     });
     await reports.settled();
-    return { ...job, backupSet, newSet: isNew, durationMs: Date.now() - startedAtMs };
+    const durationMs = Date.now() - startedAtMs;
+    return { ...job, backupSet, newSet: isNew, durationMs, warnings: damaged.map(notBuiltOn) };
   } finally {
     await Promise.all(sources.map((source) => source.close()));
   }
 }
+
+const notBuiltOn = (damage: string): string => `${damage} The new job does not build on it.`;
 
 async function openOrCreate(
   vault: Vault,

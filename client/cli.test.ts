@@ -587,19 +587,19 @@ describe('vault and backup', () => {
     expect(asked).toBe(1);
   });
 
-  it('backs up with the passphrase sealed for this backup alone', async () => {
+  it('backs up with the passphrase sealed for this backup alone, and tells what is wrong beside it', async () => {
     await pin();
     override.backup = async (input) => {
       const workflowId = Context.current().info.workflowExecution?.workflowId ?? '';
       open(input.passphrase, { workflowId, purpose: 'set-passphrase', subject: input.backupSet });
-      return world.activities.backup(input);
+      return { ...(await world.activities.backup(input)), warnings: ['job 000002 is damaged'] };
     };
     const args = ['backup', '--vault', '/vault', '--set', 'nightly', '/vms/web01', '--passphrase-stdin'];
     const backup = await rundirect([...args, '--json'], { stdin: `${PASSPHRASE}\n` });
-    expect(backup).toMatchObject({ code: 0, stderr: '' });
+    expect(backup).toMatchObject({ code: 0, stderr: 'warning: job 000002 is damaged\n' });
     expect(backup.documents().at(-1)).toMatchObject({
       event: 'result',
-      result: { jobId: 'job-1', newSet: true },
+      result: { jobId: 'job-1', newSet: true, warnings: ['job 000002 is damaged'] },
     });
     expect(opened).toEqual([PASSPHRASE]);
   });

@@ -79,7 +79,7 @@ it('shows how far a backup is, and what became of it', () => {
   expect(progressText({ ...progress, phase: 'committing' })).toBe('committing');
   const text = backupFacts({
     ...{ jobId: 'job-1', kind: 'full', createdAt: '2026-01-01T00:00:00.000Z', storedBytes: 10 },
-    ...{ backupSet: 'nightly', newSet: true, durationMs: 2_500 },
+    ...{ backupSet: 'nightly', newSet: true, durationMs: 2_500, warnings: [] },
     vms: [{ name: 'web01', disks: [{ name: 'a.vmdk', sizeBytes: 1024, storedBytes: 10 }] }],
   });
   expect(text).toBe(

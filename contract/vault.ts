@@ -76,6 +76,8 @@ export interface BackupResult extends JobSummary {
   readonly backupSet: string;
   readonly newSet: boolean;
   readonly durationMs: number;
+  /** What is wrong with the set beside this job, in words; the job itself is whole. */
+  readonly warnings: readonly string[];
 }
 
 /** Names of a backup's messages: the Query `progress` answers `BackupProgress`. */

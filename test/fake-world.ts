@@ -278,6 +278,7 @@ export class FakeWorld {
       this.#step('backup', () => ({
         backupSet,
         newSet: true,
+        warnings: [],
         durationMs: 1,
         jobId: 'job-1',
         kind: 'full' as const,

@@ -17,6 +17,7 @@ import type {
   DiskChanges,
   JobSummary,
   KeptFrom,
+  MadeJob,
   SourceDisk,
 } from './ports.ts';
 import { SetLock } from './set-lock.ts';
@@ -35,7 +36,7 @@ export async function runBackup(
   set: SetContext,
   sources: readonly BackupSource[],
   options: BackupOptions,
-): Promise<JobSummary> {
+): Promise<MadeJob> {
   checkSources(sources);
   const lock = await SetLock.acquire(set.destination, set.setName);
   try {
@@ -67,14 +68,14 @@ class BackupRun {
       .reduce((sum, bytes) => sum + bytes, 0);
   }
 
-  async run(): Promise<JobSummary> {
+  async run(): Promise<MadeJob> {
     const { jobs, damaged } = await loadJobs(this.#set);
     const done = jobs.find(({ content }) => isOf(content, this.#options.keptFrom));
-    if (done !== undefined) return summaryOf(done);
+    if (done !== undefined) return { ...summaryOf(done), damaged };
     // A damaged manifest may name files that are whole: nothing is removed that it could be needed for.
     if (damaged.length === 0) await this.#removeLeftovers(jobs);
     try {
-      return await this.#backUp(jobs);
+      return { ...(await this.#backUp(jobs)), damaged };
     } catch (error) {
       // A manifest whose writing failed may still be there: then its files must be, too. The next backup knows.
       if (this.#committing) throw error;

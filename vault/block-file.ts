@@ -94,7 +94,7 @@ export class BlockFile {
   ): Promise<Buffer> {
     const covered = this.footer.blockSizeBytes * PAGE_FANOUT ** (level + 1);
     return this.#readRecord(kind, index, pointer, bytes, () => {
-      const what = kind === RecordKind.digestPage ? 'the digests' : 'the index page';
+      const what = kind === RecordKind.digestPage ? 'the digest page' : 'the index page';
       return `${what} of ${byteRange(index * covered, covered, this.footer.diskSizeBytes)}`;
     });
   }

@@ -244,6 +244,22 @@ describe('files that were swapped', () => {
   });
 });
 
+describe('a damaged newest job', () => {
+  it('is told by the next backup, which builds on the one before it', async () => {
+    const set = await (await openVault(location)).createSet('workshop', 'x');
+    const disk = Buffer.alloc(4 * BLOCK, 'a');
+    const source = () => memorySource({ vmName: 'saw', disks: { 'saw.vmdk': disk }, files: FILES });
+    await set.backup([source()]);
+    const newest = await set.backup([source()]);
+    expect(newest).toMatchObject({ kind: 'delta', damaged: [] });
+    const manifest = `sets/workshop/jobs/${newest.jobId.slice(0, 6)}.job`;
+    await truncate(join(location, manifest), 100);
+    const next = await set.backup([source()]);
+    expect(next).toMatchObject({ kind: 'delta', damaged: [expect.stringContaining(manifest)] });
+    expect((await set.verify(next.jobId)).passed).toBe(true);
+  });
+});
+
 describe('a damaged job in the list', () => {
   it('is named, and hides no other', async () => {
     const job = jobs[1]!;

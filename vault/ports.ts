@@ -98,6 +98,12 @@ export interface JobSummary {
   readonly storedBytes: number;
 }
 
+/** A job that was just made. */
+export interface MadeJob extends JobSummary {
+  /** Manifests of earlier jobs that can't be read, in words: object and reason. This job builds on none of them. */
+  readonly damaged: readonly string[];
+}
+
 /** What anybody who reads the destination can see of a set: names, sizes and times, and no contents. */
 export interface SetSummary {
   readonly name: string;
@@ -187,7 +193,7 @@ export interface BackupSet {
    * BackupNotFound (a base that is not there), InvalidInput; and whatever the sources throw. Nothing is visible
    * unless it returns.
    */
-  backup(sources: readonly BackupSource[], options?: BackupOptions): Promise<JobSummary>;
+  backup(sources: readonly BackupSource[], options?: BackupOptions): Promise<MadeJob>;
   /** `latest` is the newest job that holds the VM. Throws BackupNotFound, ChainBroken, BlockCorrupt. */
   openVm(jobId: string, vmName: string): Promise<VmAtJob>;
   /** Reads every block of the job (of one VM, or all) and checks seals and digests. Damage is reported, not thrown. */

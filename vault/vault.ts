@@ -21,6 +21,7 @@ import type {
   BackupSource,
   Destination,
   JobSummary,
+  MadeJob,
   SetSummary,
   Vault,
   VerifyOptions,
@@ -235,7 +236,7 @@ class OpenSet implements BackupSet {
     return jobs;
   }
 
-  async backup(sources: readonly BackupSource[], options: BackupOptions = {}): Promise<JobSummary> {
+  async backup(sources: readonly BackupSource[], options: BackupOptions = {}): Promise<MadeJob> {
     return runBackup(this.#set, sources, options);
   }
 

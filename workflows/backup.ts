@@ -1,7 +1,7 @@
 // One backup job: the folders of powered-off VMs go into the vault. The job exists whole or not at all; a
 // cancelled or failed backup leaves the earlier jobs as they were.
 
-import { defineQuery, defineSignal, setCurrentDetails, setHandler } from '@temporalio/workflow';
+import { defineQuery, defineSignal, log, setCurrentDetails, setHandler } from '@temporalio/workflow';
 import {
   type BackupInput,
   BackupMessage,
@@ -35,6 +35,8 @@ export async function backup(input: BackupInput): Promise<BackupResult> {
   try {
     const result = await backupSteps(input.site).backup(input).catch(endWith('backup'));
     tell({ ...progress, phase: 'done', doneBytes: progress.totalBytes, storedBytes: result.storedBytes });
+    for (const warning of result.warnings) log.warn(warning, { backupSet: input.backupSet });
+    setCurrentDetails(detailsOf(progress, result.warnings));
     return result;
   } catch (error) {
     tell({ ...progress, phase: 'failed' });
@@ -42,9 +44,16 @@ export async function backup(input: BackupInput): Promise<BackupResult> {
   }
 }
 
-function detailsOf({ phase, vmName, diskName, doneBytes, totalBytes }: BackupProgress): string {
+/** Markdown for Temporal's web page. */
+function detailsOf(
+  { phase, vmName, diskName, doneBytes, totalBytes }: BackupProgress,
+  warnings: readonly string[] = [],
+): string {
   const percent = totalBytes === 0 ? '' : ` · ${Math.floor((100 * doneBytes) / totalBytes)} %`;
-  const what =
-    diskName === '' ? '' : ` · \`${vmName.replaceAll('`', "'")}/${diskName.replaceAll('`', "'")}\``;
-  return `**${phase}**${percent}${what}\n`;
+  const what = diskName === '' ? '' : ` · ${code(`${vmName}/${diskName}`)}`;
+  const rows = [`**${phase}**${percent}${what}`, ...warnings.map((text) => `**warning** ${code(text)}`)];
+  return `${rows.join('\n\n')}\n`;
 }
+
+/** What came from outside stands in a code span, so that it stays text. */
+const code = (text: string): string => `\`${text.replaceAll('`', "'")}\``;

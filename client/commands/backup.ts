@@ -23,7 +23,7 @@ import type { Context } from '../context.ts';
 import { interruptionBy, isAborted } from '../interruption.ts';
 import { formatBytes, formatDuration } from '../quantity.ts';
 import { askSite, cancelQuietly, newWorkflowId, startSiteWorkflow } from '../site-workflow.ts';
-import { facts } from '../table.ts';
+import { facts, printable } from '../table.ts';
 import type { Temporal } from '../temporal.ts';
 import { tellTroubles } from '../trouble.ts';
 import { siteKeyForSealing } from '../trust.ts';
@@ -182,6 +182,7 @@ export function addBackup(program: Command, act: Act): void {
         );
         terminal.document({ event: 'result', result });
         terminal.print(backupFacts(result));
+        for (const warning of result.warnings) terminal.note(printable(`warning: ${warning}`));
         return undefined;
       }),
     );

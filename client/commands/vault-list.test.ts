@@ -16,4 +16,7 @@ it('names what is damaged, and where, in one line each', () => {
     'damaged in set nightly: the manifest?3',
     'damaged in set nightly: the key file',
   ]);
+  expect(vaultTable({ ...listing, backupSets: [{ ...set, damaged }] })).toBe(
+    'The vault /vault holds no backup in set nightly that can be read.',
+  );
 });

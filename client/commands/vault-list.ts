@@ -49,7 +49,9 @@ export function vaultTable(listing: VaultListResult): string {
   if (rows.length > 0) return table(columns, rows);
   const [only, ...others] = listing.backupSets;
   const where = only === undefined || others.length > 0 ? '' : ` in set ${only.name}`;
-  return `The vault ${listing.vault} holds no backups${where} yet.`;
+  return damageIn(listing).length > 0
+    ? `The vault ${listing.vault} holds no backup${where} that can be read.`
+    : `The vault ${listing.vault} holds no backups${where} yet.`;
 }
 
 export function addVaultList(vault: Command, act: Act): void {
