@@ -10,6 +10,9 @@ import type { CommandOptions, CommandResult } from './command-line.ts';
 import { createLabVm, type LabVm, labVmByMoref } from './lab-vm.ts';
 import type { Stack } from './stack.ts';
 
+/** A step that lost its worker is given to the next one after a while. */
+const WATCH_LIMIT_MS = 240_000;
+
 export interface House {
   readonly stack: Stack;
   readonly vault: string;
@@ -27,6 +30,8 @@ export interface House {
   startFlags(set: string, vm: string): string[];
   start(set: string, vm: string, ...flags: string[]): Promise<SessionStatus>;
   show(session: string): Promise<SessionStatus>;
+  /** Follows it until it runs or is over; with `--follow` until it is over. How it is then. */
+  watch(session: string, ...flags: string[]): Promise<SessionStatus>;
   stop(session: string): Promise<void>;
   /** Makes a VM on a production datastore, powered off, with the guest's disk. */
   createVm(name: string, options?: Omit<NewLabVm, 'name'>): Promise<LabVm>;
@@ -65,6 +70,8 @@ export async function openHouse(stack: Stack): Promise<House> {
     ...targetFlags,
     ...passphraseFlags,
   ];
+  const show: House['show'] = async (session) =>
+    (await succeed(['show', session]))['session'] as SessionStatus;
   await succeed(['site', 'pin', '--fingerprint', fingerprintOf(site.worker.ready)]);
   await succeed(['vault', 'init', '--vault', vault]);
   return {
@@ -78,7 +85,11 @@ export async function openHouse(stack: Stack): Promise<House> {
       const last = await succeed([...startFlags(set, vm), ...flags]);
       return last['session'] as SessionStatus;
     },
-    show: async (session) => (await succeed(['show', session]))['session'] as SessionStatus,
+    show,
+    async watch(session, ...flags) {
+      await run(['watch', session, ...flags], { limitMs: WATCH_LIMIT_MS });
+      return show(session);
+    },
     async stop(session) {
       await succeed(['stop', session]);
     },

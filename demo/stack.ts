@@ -22,6 +22,8 @@ export interface StackOptions {
   readonly model: 'esx' | 'vcenter';
   /** Default: one site, `main`. */
   readonly sites?: readonly string[];
+  /** The most that changes may take at a gateway, as its flag `--space` has it; default: what is free. */
+  readonly space?: string;
   /** The processes go on when we end; somebody ends them by their pids. */
   readonly outlivesUs?: boolean;
   /** Told as each part is ready. */
@@ -111,7 +113,7 @@ async function layStack(folder: string, options: StackOptions): Promise<Stack> {
       laySite({
         name,
         address: `127.0.0.${1 + index}`,
-        ...{ nfsPort, mountPort, folder, logFolder, env, outlivesUs },
+        ...{ nfsPort, mountPort, folder, logFolder, env, outlivesUs, space: options.space },
       }),
     ),
   );
@@ -145,6 +147,7 @@ interface SitePlan extends Pick<Site, 'name' | 'address' | 'nfsPort' | 'mountPor
   readonly logFolder: string;
   readonly env: NodeJS.ProcessEnv;
   readonly outlivesUs: boolean;
+  readonly space: string | undefined;
 }
 
 async function laySite(plan: SitePlan): Promise<Site> {
@@ -164,6 +167,7 @@ async function laySite(plan: SitePlan): Promise<Site> {
       ...([launcher, 'gateway', '--json', '--site', name, '--state', stateFolder] as const),
       ...['--advertise', address, '--host', address, '--no-portmap'],
       ...['--nfs-port', String(nfsPort), '--mount-port', String(mountPort)],
+      ...(plan.space === undefined ? [] : ['--space', plan.space]),
     ],
   });
   const worker = new ManagedProcess<ReadyLine>({

@@ -43,7 +43,7 @@ export async function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
 export async function eventually<T>(
   what: string,
   probe: () => Promise<T | undefined> | T | undefined,
-  limitMs = 10_000,
+  limitMs = 40_000,
 ): Promise<T> {
   const deadline = Date.now() + limitMs;
   for (;;) {

@@ -3,61 +3,19 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { SessionStatus } from '../../contract/index.ts';
 import { leftovers } from '../../demo/leftovers.ts';
 import { until } from '../../demo/until.ts';
+import { endWell, killAtRandom, prepareVm, SET, VM } from './killed-worker.ts';
 import { withHouse } from './with-house.ts';
 
 const suite = withHouse({ model: 'esx' });
-const SET = 'nightly';
-const VM = 'web01';
-/** A start takes about this long; a random moment of it is chosen within. */
-const START_TAKES_MS = 3_000;
-const RECOVERY_LIMIT_MS = 200_000;
 const STEP_LIMIT_MS = 60_000;
 
-beforeAll(async () => {
-  const { house } = suite;
-  const vm = await house.createVm(VM);
-  await house.backup(SET, vm.folder);
-  await vm.destroy();
-});
+beforeAll(() => prepareVm(suite.house));
 
 afterEach(async () => {
   expect(await leftovers(suite.house.stack)).toEqual([]);
 });
 
-/** Waits until the session runs and has nothing more to do for its start, or has ended. */
-async function settled(session: string): Promise<SessionStatus> {
-  const { house } = suite;
-  return until(`session ${session} to run or to end`, RECOVERY_LIMIT_MS, async () => {
-    const result = await house.run(['show', session]);
-    const status = result.documents.at(-1)?.['session'] as SessionStatus | null | undefined;
-    if (status?.state === 'failed' || status?.state === 'cancelled') return status;
-    return status?.state === 'running' && status.powerState === 'poweredOn' ? status : undefined;
-  });
-}
-
-/** A session that runs after all must be a good one: its guest answers, and it can be stopped. */
-async function endWell(status: SessionStatus): Promise<void> {
-  const { house } = suite;
-  if (status.state !== 'running') return;
-  const guest = await (await house.sessionVm(status)).guest();
-  expect(await guest.boots()).toBe(1);
-  await house.stop(status.sessionId);
-}
-
-describe('the worker is killed during start', () => {
-  test.for([1, 2, 3])('at a random moment (%i)', async () => {
-    const { house } = suite;
-    const { worker } = house.stack.site;
-    const momentMs = Math.floor(Math.random() * START_TAKES_MS);
-    const begun = await house.succeed([...house.startFlags(SET, VM), '--detach']);
-    await new Promise((resolve) => setTimeout(resolve, momentMs));
-    await worker.kill('SIGKILL');
-    await worker.start();
-    const status = await settled(begun['sessionId'] as string);
-    console.log(`worker killed ${momentMs} ms after the start: ${status.state}`);
-    await endWell(status);
-  });
-});
+test('the worker is killed at a random moment of a start', () => killAtRandom(suite.house));
 
 describe('the worker is killed between a call and its answer', () => {
   test.for(['CreateNasDatastore', 'RegisterVM_Task', 'PowerOnVM_Task'])('%s', async (method) => {
@@ -72,7 +30,7 @@ describe('the worker is killed between a call and its answer', () => {
     );
     await worker.kill('SIGKILL');
     await worker.start();
-    await endWell(await settled(begun['sessionId'] as string));
+    await endWell(house, begun['sessionId'] as string);
   });
 });
 
@@ -90,7 +48,7 @@ test('Temporal is killed while a start is followed: who follows is told, waits, 
   await temporal.start();
   const status = (await following)['session'] as SessionStatus;
   expect(status.state).toBe('running');
-  await endWell(status);
+  await endWell(house, status.sessionId);
 });
 
 test('the gateway is killed while the guest writes: no acknowledged write is lost, and the guest goes on', async () => {

@@ -15,7 +15,7 @@ import {
 } from '../../contract/index.ts';
 import type { House } from '../../demo/house.ts';
 import { leftovers } from '../../demo/leftovers.ts';
-import { until } from '../../demo/until.ts';
+import { COMMAND_EVERY_MS, until } from '../../demo/until.ts';
 import { connect } from '../../vsphere/index.ts';
 
 const SET = 'nightly';
@@ -56,11 +56,12 @@ export async function beginDrill(
 }
 
 export async function untilVmRuns(house: House, drillId: string): Promise<void> {
-  await until(`the VM of ${drillId} to run`, VM_LIMIT_MS, async () => {
+  const look = async (): Promise<true | undefined> => {
     const { documents } = await house.run(['show', drillSessionId(drillId, 1)]);
     const session = documents.at(-1)?.['session'] as SessionStatus | null | undefined;
     return session?.powerState === 'poweredOn' ? true : undefined;
-  });
+  };
+  await until(`the VM of ${drillId} to run`, VM_LIMIT_MS, look, COMMAND_EVERY_MS);
 }
 
 export async function cancelDrill({ stack }: House, drillId: string): Promise<void> {
@@ -74,10 +75,11 @@ export async function cancelDrill({ stack }: House, drillId: string): Promise<vo
 
 /** Waits for the report: it is written when nothing is left, which is looked for. */
 export async function reportOfDrill(house: House, drillId: string): Promise<DrillResult> {
-  const result = await until(`the report of ${drillId}`, REPORTS_LIMIT_MS, async () => {
+  const look = async (): Promise<DrillResult | undefined> => {
     const { code, documents } = await house.run(['drill', 'show', drillId]);
     return code === 0 ? (documents.at(-1) as unknown as DrillResult) : undefined;
-  });
+  };
+  const result = await until(`the report of ${drillId}`, REPORTS_LIMIT_MS, look, COMMAND_EVERY_MS);
   await expectNothingLeft(house);
   return result;
 }
@@ -89,11 +91,12 @@ export async function runSchedule(
 ): Promise<readonly DrillResult[]> {
   const schedule = ['drill', 'schedule'];
   await house.succeed([...schedule, 'create', name, '--every', every, ...planFlags(house, ['web01'])]);
-  const drills = await until(`${runs} reports of ${name}`, REPORTS_LIMIT_MS, async () => {
+  const look = async (): Promise<readonly DrillResult[] | undefined> => {
     const listing = (await house.succeed(['drill', 'list'])) as unknown as { drills: DrillResult[] };
     const ofSchedule = listing.drills.filter(({ report }) => report.name === name);
     return ofSchedule.length >= runs ? ofSchedule : undefined;
-  });
+  };
+  const drills = await until(`${runs} reports of ${name}`, REPORTS_LIMIT_MS, look, COMMAND_EVERY_MS);
   const shown = await house.succeed([...schedule, 'show', name]);
   expect(shown).toMatchObject({ name, plan: { backupSet: SET, vms: ['web01'] } });
   expect(JSON.stringify(shown)).not.toContain('ciphertext');

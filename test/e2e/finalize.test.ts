@@ -6,7 +6,7 @@ import type { FinalizeResult, SessionStatus } from '../../contract/index.ts';
 import type { Guest } from '../../demo/guest.ts';
 import type { LabVm } from '../../demo/lab-vm.ts';
 import { leftovers } from '../../demo/leftovers.ts';
-import { until } from '../../demo/until.ts';
+import { COMMAND_EVERY_MS, until } from '../../demo/until.ts';
 import { connect } from '../../vsphere/index.ts';
 import { withHouse } from './with-house.ts';
 
@@ -111,9 +111,9 @@ async function beginSlowly({ session: { sessionId }, production }: Running): Pro
   const { house } = suite;
   await house.stack.lab.ready.setStorageRate(SLOW_BYTES_PER_SECOND);
   await house.succeed(['finalize', sessionId, '--datastore', production, '--detach']);
-  await until('the migration to be under way', STEP_LIMIT_MS, async () =>
-    ((await house.show(sessionId)).finalize?.percent ?? 0) > 0 ? true : undefined,
-  );
+  const look = async (): Promise<true | undefined> =>
+    ((await house.show(sessionId)).finalize?.percent ?? 0) > 0 ? true : undefined;
+  await until('the migration to be under way', STEP_LIMIT_MS, look, COMMAND_EVERY_MS);
 }
 
 afterEach(() => suite.house.stack.lab.ready.setStorageRate(0));
@@ -152,11 +152,7 @@ describe('finalize', () => {
     await worker.kill('SIGKILL');
     await house.stack.lab.ready.setStorageRate(0);
     await worker.start();
-    await until('the session to end', STEP_LIMIT_MS, async () => {
-      // Nobody answers while the worker comes up.
-      const status = (await house.show(sessionId)) as SessionStatus | null;
-      return status?.state === 'finalized' ? true : undefined;
-    });
+    expect(await house.watch(sessionId, '--follow')).toMatchObject({ state: 'finalized' });
     await expectInProduction(running);
     await expectEveryLine(running);
     await destroy(running);
