@@ -2,6 +2,9 @@
 import type { SiteActivities } from '../contract/index.ts';
 import { awaitGuest } from './await-guest.ts';
 import { backup } from './backup.ts';
+import { askSession } from './batch/ask-session.ts';
+import { awaitSession } from './batch/await-session.ts';
+import { preflightBatch } from './batch/preflight-batch.ts';
 import type { ActivityDeps } from './deps.ts';
 import { makeDrillNetwork, removeDrillNetwork } from './drill/network.ts';
 import { openDrill } from './drill/open-drill.ts';
@@ -36,6 +39,9 @@ export type { ActivityDeps, Gateway, TargetLogin, Targets } from './deps.ts';
 export function createActivities(deps: ActivityDeps): SiteActivities {
   return {
     preflight: (input) => runStep((step) => preflight(deps, input, step)),
+    preflightBatch: (input) => runStep((step) => preflightBatch(deps, input, step)),
+    askSession: (input) => runStep((step) => askSession(input, step)),
+    awaitSession: (input) => runStep((step) => awaitSession(input, step)),
     verifyChain: (input) => runStep((step) => verifyChain(deps, input, step)),
     publish: (input) => runStep((step) => publish(deps, input, step)),
     dropExport: (input) => runStep((step) => dropExport(deps, input, step)),

@@ -1,6 +1,7 @@
 // The frame of every step: it heartbeats, so that a dead worker is noticed and a cancel arrives; it hands on the
 // cancellation as an AbortSignal; and it turns errors into failures. The body does the work and nothing else.
 import { Context } from '@temporalio/activity';
+import type { Client } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { REPORT_SIGNAL, type SealedSecret, type SecretBinding } from '../contract/index.ts';
 import type { SiteKey } from '../secrets/index.ts';
@@ -23,6 +24,8 @@ export interface Step {
   leave(state: unknown): void;
   /** Tells the Workflow; each call is an event of its history, so: rarely. */
   report(report: object): Promise<void>;
+  /** Asks Temporal, until the step is cancelled. */
+  withTemporal<T>(work: (client: Client) => Promise<T>): Promise<T>;
   /** Opens a secret that was sealed for this Workflow, or for its drill; throws SecretsError SecretRejected. */
   open(key: SiteKey, sealed: SealedSecret, purpose: SecretBinding['purpose'], subject: string): string;
 }
@@ -49,6 +52,8 @@ export async function runStep<T>(body: (step: Step) => Promise<T>): Promise<T> {
         left = state;
       },
       report: (report) => context.client.workflow.getHandle(workflowId).signal(REPORT_SIGNAL, report),
+      withTemporal: (work) =>
+        context.client.withAbortSignal(context.cancellationSignal, () => work(context.client)),
       open: (key, sealed, purpose, subject) =>
         new TextDecoder().decode(
           key.open(sealed, { workflowId: secretOwner(workflowId, activityType), purpose, subject }),

@@ -4,6 +4,7 @@
 // Every step is idempotent, and every undoing step answers "done" for what never happened. One object goes in,
 // JSON-safe values come out. A secret travels sealed, and opens only for the Workflow that it was sealed for.
 
+import type { BatchActivities } from './batch-steps.ts';
 import type { DrillActivities } from './drill-steps.ts';
 import type { FinalizeMode, FinalizeRequest } from './finalize.ts';
 import type { Identity } from './location.ts';
@@ -118,7 +119,7 @@ export interface HandOverResult {
   readonly location: string | undefined;
 }
 
-export interface SiteActivities extends ProveActivities, DrillActivities {
+export interface SiteActivities extends BatchActivities, ProveActivities, DrillActivities {
   preflight(input: StartInput): Promise<PreflightResult>;
   verifyChain(input: VerifyChainInput): Promise<VerifyChainResult>;
   publish(input: PublishInput): Promise<SessionExport>;

@@ -1,5 +1,7 @@
 // What client, workflows and activities share. Types and zod schemas; nothing here touches Node or Temporal.
 export * from './activities.ts';
+export * from './batch.ts';
+export * from './batch-steps.ts';
 export * from './drill.ts';
 export * from './drill-steps.ts';
 export * from './failure-type.ts';

@@ -13,6 +13,7 @@ export const datastoreName = (site: string): string => `rundirect-${site}`;
 /** Workflow Types, as Temporal's web UI shows them. */
 export const WorkflowType = {
   runDirect: 'runDirect',
+  batch: 'batch',
   restore: 'restore',
   vaultInit: 'vaultInit',
   vaultList: 'vaultList',

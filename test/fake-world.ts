@@ -3,6 +3,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { askSession } from '../activities/batch/ask-session.ts';
+import { awaitSession } from '../activities/batch/await-session.ts';
+import { runStep } from '../activities/step.ts';
 import type {
   DrillReport,
   DrillReportFiles,
@@ -55,6 +58,8 @@ export class FakeWorld {
   readonly reports = new Map<string, DrillReport>();
   readonly calls: StepName[] = [];
   readonly faults = new Map<StepName, Fault>();
+  /** VMs that a batch's preflight finds fault with. */
+  readonly broken = new Set<string>();
   /** What the verify finds. */
   findings: string[] = [];
   /** A migration runs at the target, whoever waits for it. */
@@ -131,6 +136,18 @@ export class FakeWorld {
         placement: { ...fakePlacement, vmName: input.placement.name ?? input.source.vmName },
         warnings: [],
       })),
+    preflightBatch: async ({ sessions }) =>
+      this.#step('preflightBatch', () => ({
+        vms: sessions.map(({ sessionId, source: { vmName } }) => ({
+          sessionId,
+          jobId: 'job-2',
+          failure: this.broken.has(vmName)
+            ? { type: 'ChainBroken', message: `${vmName} lacks a file` }
+            : undefined,
+        })),
+      })),
+    askSession: (input) => runStep((step) => askSession(input, step)),
+    awaitSession: (input) => runStep((step) => awaitSession(input, step)),
     verifyChain: async ({ sessionId }) => {
       const context = Context.current();
       const handle = context.client.workflow.getHandle(sessionId);

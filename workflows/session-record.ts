@@ -69,6 +69,8 @@ export function sessionRecord(
 ): SessionRecord {
   let current: SessionStatus = earlier ?? firstStatus(input);
   const tellNews = newsTeller();
+  // What an earlier run said with its last breath may not have been sent.
+  if (earlier !== undefined) tellNews(earlier);
   upsertSearchAttributes([
     { key: keyword(SearchAttribute.vm), value: input.source.vmName },
     { key: keyword(SearchAttribute.site), value: input.site },

@@ -1,0 +1,124 @@
+// What is asked of a batch: stop, finalize, and calling a finalize off. Each goes to the sessions as if somebody had
+// asked them one by one, so that they refuse and answer in their own words. Migrations take turns.
+import { condition, uuid4 } from '@temporalio/workflow';
+import {
+  type BatchAnswer,
+  type BatchFinalizeRequest,
+  type BatchOrder,
+  type BatchStopRequest,
+  type BatchVm,
+  type FinalizeRequest,
+  MAX_PARALLEL_MIGRATIONS,
+  vmIsOver,
+} from '../contract/index.ts';
+import { longSteps } from './activities-of.ts';
+import { begins } from './batch-record.ts';
+import { type Batch, notStarted } from './batch-sessions.ts';
+import { type Reason, reasonOf } from './failure.ts';
+import { openTurns } from './turns.ts';
+
+/** How long a session's news of where it stands may take after its answer. */
+const NEWS_LIMIT_MS = 3_000;
+
+export interface BatchOrders {
+  /** Ends when each of them is gone, or has said why it is not. */
+  stop(request: BatchStopRequest): Promise<BatchAnswer>;
+  /** Ends when each of them is in production, or has said why it is not. */
+  finalize(request: BatchFinalizeRequest): Promise<BatchAnswer>;
+  /** Those that wait for their turn lose it; those under way are asked to go back. */
+  cancelFinalize(): Promise<BatchAnswer>;
+  /** Migrates one when it has its turn; says in its row what came of it. */
+  migrate(sessionId: string, request: FinalizeRequest): Promise<void>;
+}
+
+export function openBatchOrders(batch: Batch): BatchOrders {
+  const { input, record } = batch;
+  const turns = openTurns(MAX_PARALLEL_MIGRATIONS);
+  const chosen = (only: readonly string[] | undefined): BatchVm[] =>
+    record.status().vms.filter((vm) => (only?.includes(vm.sessionId) ?? true) && !vmIsOver(vm));
+  const answer = (asked: readonly BatchVm[]): BatchAnswer => ({
+    batchId: input.batchId,
+    vms: asked.map(({ sessionId }) => record.vm(sessionId)),
+  });
+
+  const migrate: BatchOrders['migrate'] = async (sessionId, request) => {
+    record.updateVm(sessionId, { migration: 'waiting', failure: undefined });
+    await turns(async () => {
+      // Stopped, ended or called off meanwhile.
+      if (record.vm(sessionId).migration !== 'waiting') return;
+      record.updateVm(sessionId, { migration: 'underWay' });
+      await ask(batch, sessionId, { kind: 'finalize', request });
+    });
+  };
+  return {
+    migrate,
+    stop: async ({ reason, only }) => {
+      const asked = chosen(only);
+      const request = reason === undefined ? {} : { reason };
+      record.say(`Stop: ${asked.map(({ vmName }) => vmName).join(', ')}`);
+      await Promise.all(
+        asked.map(async ({ sessionId, state, migration }) => {
+          if (migration === 'waiting') record.updateVm(sessionId, { migration: undefined });
+          if (state === 'waiting') notStarted(batch, sessionId, undefined);
+          else await ask(batch, sessionId, { kind: 'stop', request });
+        }),
+      );
+      return answer(asked);
+    },
+    finalize: async ({ request, only }) => {
+      const asked = chosen(only);
+      await Promise.all(
+        asked.map(async (vm) => {
+          if (begins(vm)) refuse(batch, vm, 'does not run yet: finalize it when it does');
+          else if (vm.migration !== undefined) refuse(batch, vm, 'is being finalized already');
+          else await migrate(vm.sessionId, request);
+        }),
+      );
+      return answer(asked);
+    },
+    cancelFinalize: async () => {
+      const asked = chosen(undefined).filter((vm) => vm.migration !== undefined || vm.state === 'finalizing');
+      await Promise.all(
+        asked.map(async ({ sessionId, vmName, migration }) => {
+          if (migration !== 'waiting') return ask(batch, sessionId, { kind: 'cancelFinalize' });
+          record.updateVm(sessionId, { migration: undefined });
+          record.say(`${vmName}: its turn to be migrated is called off`);
+        }),
+      );
+      return answer(asked);
+    },
+  };
+}
+
+/** Asks one session, and keeps in its row what it refused or failed with. */
+async function ask({ input, record }: Batch, sessionId: string, order: BatchOrder): Promise<void> {
+  const { batchId, site } = input;
+  try {
+    const orderId = uuid4();
+    await longSteps(site).askSession({ batchId, sessionId, orderId, order });
+    // Its end is told a moment later; who asked for the end shall see it.
+    if (order.kind !== 'cancelFinalize') await condition(() => vmIsOver(record.vm(sessionId)));
+  } catch (error) {
+    // Where it is now, it tells by a signal; one that goes on with something else goes on with that.
+    await condition(() => !['finalizing', 'stopping'].includes(record.vm(sessionId).state), NEWS_LIMIT_MS);
+    notDone({ input, record }, sessionId, order.kind, reasonOf(error, order.kind));
+  }
+}
+
+function notDone({ record }: Batch, sessionId: string, what: BatchOrder['kind'], reason: Reason): void {
+  const { type, message } = reason;
+  const changes = what === 'finalize' ? { migration: undefined } : {};
+  record.updateVm(sessionId, { ...changes, failure: { type, message } });
+  record.say(`${record.vm(sessionId).vmName}: ${words[what]}: ${message}`, 'error');
+}
+
+const words = {
+  stop: 'not stopped',
+  finalize: 'not finalized',
+  cancelFinalize: 'its finalize is not called off',
+} as const;
+
+function refuse({ record }: Batch, { sessionId, vmName }: BatchVm, why: string): void {
+  record.updateVm(sessionId, { failure: { type: 'NotRunning', message: `${sessionId} ${why}` } });
+  record.say(`${vmName}: not finalized: it ${why}`, 'warning');
+}
