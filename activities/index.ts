@@ -12,10 +12,13 @@ import { drillReport, drillReports } from './drill/read-reports.ts';
 import { takeDrillPicture } from './drill/take-picture.ts';
 import { writeDrillReport } from './drill/write-report.ts';
 import { dropExport } from './drop-export.ts';
+import { clearFolders } from './finalize/clear-folders.ts';
 import { endMigration } from './finalize/end-migration.ts';
 import { finalizePreflight } from './finalize/finalize-preflight.ts';
 import { handOverVm } from './finalize/hand-over-vm.ts';
 import { migrateVm } from './finalize/migrate-vm.ts';
+import { removeOriginal, restoreOriginal, setOriginalAside } from './finalize/original-steps.ts';
+import { proveArrival } from './finalize/prove-arrival.ts';
 import { inspectVm } from './inspect-vm.ts';
 import { mount } from './mount.ts';
 import { powerOffVm } from './power-off-vm.ts';
@@ -57,6 +60,11 @@ export function createActivities(deps: ActivityDeps): SiteActivities {
     finalizePreflight: (input) => runStep((step) => finalizePreflight(deps, input, step)),
     migrateVm: (input) => runStep((step) => migrateVm(deps, input, step)),
     endMigration: (input) => runStep((step) => endMigration(deps, input, step)),
+    clearFolders: (input) => runStep((step) => clearFolders(deps, input, step)),
+    setOriginalAside: (input) => runStep((step) => setOriginalAside(deps, input, step)),
+    restoreOriginal: (input) => runStep((step) => restoreOriginal(deps, input, step)),
+    removeOriginal: (input) => runStep((step) => removeOriginal(deps, input, step)),
+    proveArrival: (input) => runStep((step) => proveArrival(deps, input, step)),
     handOverVm: (input) => runStep((step) => handOverVm(deps, input, step)),
     vaultInit: (input) => runStep((step) => vaultInit(deps, input, step)),
     vaultList: (input) => runStep(() => vaultList(deps, input)),

@@ -7,7 +7,7 @@
 import type { BatchActivities } from './batch-steps.ts';
 import type { DrillActivities } from './drill-steps.ts';
 import type { FinalizeMode, FinalizeRequest } from './finalize.ts';
-import type { Identity } from './location.ts';
+import type { CardPlan, DiskPlan, Identity, OriginalPlan } from './location.ts';
 import type { Placement, SessionExport, SessionSource, TargetStepInput } from './placement.ts';
 import type { ProveActivities } from './prove-steps.ts';
 
@@ -110,6 +110,27 @@ export interface FinalizePlan {
   /** Provisioned size of the disks. */
   readonly totalBytes: number;
   readonly warnings: readonly PreflightFinding[];
+  /** Disks that go elsewhere than `datastore`. */
+  readonly disks?: readonly DiskPlan[] | undefined;
+  /** Cards that change, or may have to. */
+  readonly cards?: readonly CardPlan[] | undefined;
+  /** Absent where the VM keeps its name. */
+  readonly rename?: { readonly from: string; readonly to: string } | undefined;
+  /** The VM whose place it takes. */
+  readonly original?: OriginalPlan | undefined;
+  /** Folders of files that no VM uses, `[datastore] name`: they are removed before the VM comes. */
+  readonly overwrite?: readonly string[] | undefined;
+}
+/** What a VM in production is to be, before its original is removed. */
+export interface ProveArrivalInput extends MigrateVmInput {
+  readonly powerState: SessionStatus['powerState'];
+  /** How long to wait for its guest's heartbeat; 0 where none is to be expected. */
+  readonly heartbeatTimeoutMs: number;
+}
+export interface ArrivalProof {
+  readonly proven: boolean;
+  /** What was seen, or what is missing, in words. */
+  readonly detail: string;
 }
 export interface MigrateVmInput extends RunningVmInput {
   readonly plan: FinalizePlan;
@@ -142,6 +163,15 @@ export interface SiteActivities extends BatchActivities, ProveActivities, DrillA
   migrateVm(input: MigrateVmInput): Promise<void>;
   /** Cancels a migration of the VM that still runs, waits for its end, and says where the VM is. None is done. */
   endMigration(input: MigrateVmInput): Promise<VmSighting>;
+  /** Removes folders that the plan names, where no VM uses them still. Gone is done. */
+  clearFolders(input: MigrateVmInput): Promise<void>;
+  /** Powers the plan's original off, where that was consented to, and renames it. Throws NotOurs for another VM. */
+  setOriginalAside(input: MigrateVmInput): Promise<void>;
+  /** Gives the original its name back, and its power. Throws VmMoved when the new VM is in production. */
+  restoreOriginal(input: MigrateVmInput): Promise<{ readonly standsAs: string | undefined }>;
+  /** Deletes an original that is set aside. Throws NotOurs for any other VM, or one whose files others use. */
+  removeOriginal(input: MigrateVmInput): Promise<void>;
+  proveArrival(input: ProveArrivalInput): Promise<ArrivalProof>;
   /** Takes the session's marks off a VM that has left it. Throws NotOurs while any of its files is still here. */
   handOverVm(input: RunningVmInput): Promise<HandOverResult>;
   vaultInit(input: VaultInitInput): Promise<VaultInitResult>;

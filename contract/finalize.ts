@@ -1,6 +1,8 @@
 // Finalize: a session's VM goes to a permanent place while it runs, and the session ends. What is asked, how it
 // goes, what is answered. JSON-safe throughout.
 import { z } from 'zod';
+import { cardPlacesSchema, diskPlacesSchema } from './location.ts';
+import { MAX_VM_NAME_CHARACTERS } from './names.ts';
 
 /** How the VM may be migrated: as its power state and the target allow, or live and no other way. */
 export const vmotionSchema = z.enum(['auto', 'live']);
@@ -8,13 +10,26 @@ export type Vmotion = z.infer<typeof vmotionSchema>;
 
 /** Argument of the Update `finalize`, and what `start` takes to migrate by itself. Names as the target shows them. */
 export const finalizeRequestSchema = z.object({
-  /** Where every disk and the configuration go. */
-  datastore: z.string().min(1).max(80),
+  /** Where the configuration and every disk that `disks` does not name go; the original's where it takes its place. */
+  datastore: z.string().min(1).max(80).optional(),
   vmotion: vmotionSchema,
-  /** Stays where it is unless one is named. */
+  /** A host, or a cluster; stays where it is unless one is named. */
   host: z.string().min(1).max(255).optional(),
   folder: z.string().min(1).max(1_000).optional(),
   resourcePool: z.string().min(1).max(1_000).optional(),
+  /** The VM's name from then on. */
+  name: z.string().min(1).max(MAX_VM_NAME_CHARACTERS).optional(),
+  disks: diskPlacesSchema.optional(),
+  /** As they are unless named. */
+  cards: cardPlacesSchema.optional(),
+  /** `original`: it takes the place of the VM that the backup was made of; what is named beside it holds instead. */
+  location: z.enum(['original']).optional(),
+  /** Consent to power the original off, where it runs. */
+  powerOffOriginal: z.boolean().optional(),
+  /** Delete the original once the new VM is proven; it is kept under another name otherwise. */
+  removeOriginal: z.boolean().optional(),
+  /** Remove files that lie where the VM goes, under its name, and that no VM uses. */
+  overwrite: z.boolean().optional(),
 });
 export type FinalizeRequest = z.infer<typeof finalizeRequestSchema>;
 
@@ -46,6 +61,17 @@ export interface FinalizeStatus {
   readonly guestAwayMs: number | undefined;
   /** Why it failed. */
   readonly failure: { readonly type: string; readonly message: string } | undefined;
+  /** The VM whose place it takes; absent where it takes none. */
+  readonly original?: OriginalStatus | undefined;
+}
+
+/** What becomes of the VM whose place a session's VM takes. */
+export interface OriginalStatus {
+  readonly name: string;
+  /** `givenBack`: it has its name again, and its power state. */
+  readonly state: 'standing' | 'setAside' | 'givenBack' | 'removed';
+  /** Its name now; undefined when it is removed. */
+  readonly standsAs: string | undefined;
 }
 
 /** Answered when the VM is in production and nothing of the session is left. */
@@ -58,6 +84,8 @@ export interface FinalizeResult {
   readonly movedBytes: number | undefined;
   readonly durationMs: number;
   readonly guestAwayMs: number | undefined;
+  /** Absent where it took nobody's place. */
+  readonly original?: OriginalStatus | undefined;
 }
 
 /** Answer of the Update `cancelFinalize`: `running` again, or `finalized` where the migration was done already. */

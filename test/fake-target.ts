@@ -68,6 +68,8 @@ export class FakeTarget {
   /** NICs of the next registered VM. */
   nicsOfNext: Vm['nics'] = [];
   readonly vms = new Map<string, Vm>();
+  /** Files that lie about: by their folder, `[datastore] name`. */
+  readonly files = new Map<string, string[]>();
   /** Disks that the next registered VM turns out to have; one in its own directory when empty. */
   disksOfNext: string[] = [];
   allowsWrites = true;
@@ -199,12 +201,35 @@ export class FakeTarget {
     powerOnVm: async (moref) =>
       this.change(moref, { powerState: 'poweredOn', guestHeartbeatStatus: 'green' }),
     powerOffVm: async (moref) => this.change(moref, { powerState: 'poweredOff' }),
+    shutdownGuest: async (moref) => this.change(moref, { powerState: 'poweredOff' }),
+    renameVm: async (moref, name) => this.#rename(moref, name),
+    destroyVm: async (moref) => {
+      this.vms.delete(moref);
+    },
+    listFolder: async (folder) =>
+      this.files.get(folder)?.map((name) => ({
+        path: `${folder}/${name}`,
+        isFolder: false,
+        sizeBytes: 1,
+        modified: undefined,
+      })),
+    deleteDatastoreFile: async (path) => {
+      this.files.delete(path);
+    },
     reconfigureVm: async (moref, spec) => this.#reconfigure(moref, spec),
     checkRelocate: async () => this.relocateCheck,
     relocateVm: async (moref, spec, options) => this.#relocate(moref, spec, options),
     waitForVm: (moref, predicate, options) => this.#waitFor(moref, predicate, options),
   };
   readonly vsphere = this.#calls as Vsphere;
+
+  #rename(moref: string, name: string): void {
+    this.#arrive('renameVm');
+    const folder = this.vms.get(moref)?.folder;
+    const other = [...this.vms.values()].find((vm) => vm.name === name && vm.folder === folder);
+    if (other !== undefined && other.moref !== moref) throw new VsphereError('NameTaken', `${name} is taken`);
+    this.change(moref, { name });
+  }
 
   #reconfigure(moref: string, { extraConfig = {}, annotation }: ReconfigureSpec): void {
     this.#arrive('reconfigureVm');
@@ -222,10 +247,13 @@ export class FakeTarget {
     this.#arrive('relocateVm');
     const { signal, detach, onProgress } = options;
     if (this.migration === undefined) {
-      const name = this.production.find((each) => each.moref === spec.datastore)?.name ?? '';
+      const nameOf = (datastore: string): string =>
+        this.production.find(({ moref: each }) => each === datastore)?.name ?? '';
+      const name = nameOf(spec.datastore);
+      const apart = new Map(spec.disks?.map(({ key, datastore }) => [key, nameOf(datastore)]));
       if (this.vms.get(moref)?.vmPathName.startsWith(`[${name}] `) === true) return;
       if (signal?.aborted === true) throw new VsphereError('Cancelled', 'cancelled before it began');
-      this.migration = fakeMigration(() => this.#arriveAt(moref, name));
+      this.migration = fakeMigration(() => this.#arriveAt(moref, name, apart));
     }
     const { migration } = this;
     onProgress?.(50);
@@ -240,13 +268,18 @@ export class FakeTarget {
     }
   }
 
-  #arriveAt(moref: string, datastore: string): void {
+  #arriveAt(moref: string, datastore: string, apart: ReadonlyMap<number, string>): void {
     const vm = this.vms.get(moref);
     if (vm === undefined) return;
-    const moved = (file: string): string => file.replace(/^\[[^\]]+\] [^/]+\//, `[${datastore}] ${vm.name}/`);
+    const moved = (file: string, to = datastore): string =>
+      file.replace(/^\[[^\]]+\] [^/]+\//, `[${to}] ${vm.name}/`);
     this.change(moref, {
       vmPathName: moved(vm.vmPathName),
-      disks: vm.disks.map((disk) => ({ ...disk, fileName: moved(disk.fileName), parents: [] })),
+      disks: vm.disks.map((disk) => ({
+        ...disk,
+        fileName: moved(disk.fileName, apart.get(disk.key)),
+        parents: [],
+      })),
     });
   }
 

@@ -9,6 +9,8 @@ import { runStep } from '../activities/step.ts';
 import type {
   DrillReport,
   DrillReportFiles,
+  FinalizeRequest,
+  OriginalPlan,
   Placement,
   SessionExport,
   SiteActivities,
@@ -66,6 +68,12 @@ export class FakeWorld {
   migrating: string | undefined;
   /** The migration of its own accord comes to its end, or runs until somebody ends it. */
   migrationEnds = true;
+  /** The VM that the backup was made of. */
+  original: { name: string; powerState: 'poweredOn' | 'poweredOff' } | undefined;
+  /** What a look at a VM that has come to production says. */
+  proven = true;
+  /** Files lie where a VM goes. */
+  leftFiles = true;
   /** The guest's heartbeat: comes at once, or never. */
   guestComes = true;
   #changed: (() => void)[] = [];
@@ -120,6 +128,15 @@ export class FakeWorld {
     const vm = this.vms.get(moref);
     if (vm === undefined) return { standing: 'gone', powerState: undefined, detail: 'not in the inventory' };
     return { standing: vm.standing, powerState: vm.powerState, detail: `[${vm.standing}] web01.vmx` };
+  }
+
+  #originalPlan({ removeOriginal }: FinalizeRequest): OriginalPlan {
+    const { name = '', powerState } = this.original ?? {};
+    return {
+      ...{ moref: 'vm-original', name, asideName: `${name}.replaced`, uuid: 'u', recognised: 'by its UUID' },
+      wasPoweredOn: powerState === 'poweredOn',
+      remove: removeOriginal === true,
+    };
   }
 
   /** The VM is in production from here on. */
@@ -220,13 +237,38 @@ export class FakeWorld {
     finalizePreflight: async ({ moref, request }) =>
       this.#step('finalizePreflight', () => ({
         mode: this.vms.get(moref)?.powerState === 'poweredOn' ? ('live' as const) : ('cold' as const),
-        datastore: { moref: 'ds-1', name: request.datastore },
+        datastore: { moref: 'ds-1', name: request.datastore ?? 'of the original' },
         host: undefined,
         folder: undefined,
         resourcePool: undefined,
         totalBytes: 1024,
         warnings: [],
+        ...(request.location === undefined ? {} : { original: this.#originalPlan(request) }),
+        ...(request.overwrite === true ? { overwrite: ['[prod] web01'] } : {}),
       })),
+    clearFolders: async () =>
+      this.#step('clearFolders', () => {
+        this.leftFiles = false;
+      }),
+    setOriginalAside: async ({ plan }) =>
+      this.#step('setOriginalAside', () => {
+        this.original = { name: plan.original?.asideName ?? '', powerState: 'poweredOff' };
+      }),
+    restoreOriginal: async ({ moref, plan: { original } }) =>
+      this.#step('restoreOriginal', () => {
+        if (this.vms.get(moref)?.standing === 'moved') {
+          throw ApplicationFailure.nonRetryable(`${moref} is in production`, 'VmMoved');
+        }
+        const powerState = original?.wasPoweredOn === true ? 'poweredOn' : 'poweredOff';
+        this.original = { name: original?.name ?? '', powerState };
+        return { standsAs: this.original.name };
+      }),
+    removeOriginal: async () =>
+      this.#step('removeOriginal', () => {
+        this.original = undefined;
+      }),
+    proveArrival: async () =>
+      this.#step('proveArrival', () => ({ proven: this.proven, detail: 'as was told' })),
     migrateVm: async ({ moref, sessionId }) => {
       const handle = Context.current().client.workflow.getHandle(sessionId);
       await this.#step('migrateVm', () => {

@@ -20,6 +20,7 @@ import {
 import { migrationSteps, startSteps, undoSteps } from './activities-of.ts';
 import { failureFrom, type Reason, reasonOf, sentence } from './failure.ts';
 import type { FinalizeDesk } from './finalize-desk.ts';
+import { afterArrival, giveBack, makeWay, tellOriginal } from './original-vm.ts';
 import { MIGRATED_PERCENT } from './progress.ts';
 import { removeTraces, take } from './remove-traces.ts';
 import { type RunningSession, runningVmStep, type Session } from './session.ts';
@@ -43,20 +44,27 @@ export async function finalizeSession(
 ): Promise<FinalizeOutcome> {
   const { record } = session;
   const before = begin(session, { mode: undefined, datastore: request.datastore });
-  record.say(`Finalize: ${running.vm.name} goes to datastore ${request.datastore}`);
+  const to = request.datastore === undefined ? 'the place of its original' : `datastore ${request.datastore}`;
+  record.say(`Finalize: ${running.vm.name} goes to ${to}`);
   const prepared = await attempt('preparing the finalize', () =>
     desk.cancellable(() => prepare(session, running, request)),
   );
   if ('reason' in prepared) return goBack(session, before, prepared.reason);
   const plan = prepared.value;
   const migrated = await attempt('the migration', () =>
-    desk.cancellable(() => migrate(session, running, plan)),
+    desk.cancellable(async () => {
+      await makeWay(session, running, plan);
+      await migrate(session, running, plan);
+    }),
   );
   if ('reason' in migrated) {
     const reason = await notMigrated(session, running, plan, migrated.reason);
-    if (reason !== undefined) return goBack(session, before, reason);
+    if (reason !== undefined) {
+      await giveBack(session, running, plan);
+      return goBack(session, before, reason);
+    }
   }
-  return settle(session, running, before, onGone);
+  return settle(session, renamed(running, plan), before, onGone, plan);
 }
 
 /** Somebody has migrated it in the vSphere Client: it is in production, and only clean-up is left. */
@@ -73,10 +81,13 @@ export async function finalizeByHand(
   return settle(session, running, before, onGone);
 }
 
-type Before = Pick<SessionStatus, 'status'>;
+type Before = Pick<SessionStatus, 'status' | 'powerState' | 'guest'>;
+
+const renamed = (running: RunningSession, { rename }: FinalizePlan): RunningSession =>
+  rename === undefined ? running : { ...running, vm: { ...running.vm, name: rename.to } };
 
 function begin({ record }: Session, chosen: Pick<FinalizeStatus, 'mode' | 'datastore'>): Before {
-  const { status } = record.status();
+  const { status, powerState, guest } = record.status();
   const finalize: FinalizeStatus = {
     ...chosen,
     outcome: 'underWay',
@@ -96,7 +107,7 @@ function begin({ record }: Session, chosen: Pick<FinalizeStatus, 'mode' | 'datas
     progressPercent: 0,
     finalize,
   });
-  return { status };
+  return { status, powerState, guest };
 }
 
 /** Chooses the way, and waits until the chain is known to be whole: what goes to production must be. */
@@ -109,7 +120,8 @@ async function prepare(
   const steps = startSteps(input.site, input.stepTimeoutMs ?? DEFAULT_STEP_TIMEOUT_MS);
   const plan = await steps.finalizePreflight({ ...runningVmStep(session, running), request });
   for (const warning of plan.warnings) record.say(warning.message, 'warning');
-  record.migration({ mode: plan.mode, totalBytes: plan.totalBytes });
+  record.migration({ mode: plan.mode, totalBytes: plan.totalBytes, datastore: plan.datastore.name });
+  tellOriginal(session, plan);
   const way = plan.mode === 'live' ? 'live, the guest runs all the time' : 'cold, the VM is powered off';
   record.say(`Preflight of the finalize passed: ${running.vm.name} is migrated ${way}`);
   await verified(session);
@@ -173,6 +185,7 @@ async function settle(
   running: RunningSession,
   before: Before,
   onGone: () => void,
+  plan?: FinalizePlan,
 ): Promise<FinalizeOutcome> {
   const { input, record } = session;
   record.update({ progressPercent: MIGRATED_PERCENT });
@@ -189,6 +202,7 @@ async function settle(
   );
   const left = await removeTraces(session, running);
   if (left !== undefined) return { kind: 'stuck', reason: left };
+  if (plan !== undefined) await afterArrival(session, running, plan, before);
   return { kind: 'finalized', result: finish(session, running, location) };
 }
 
@@ -205,6 +219,7 @@ function finish(
   record.update({ vm: location === undefined ? undefined : { ...vm, datastore: datastore ?? '' } });
   record.migration({ outcome: 'done', percent: 100, leftMs: undefined, datastore, durationMs, guestAwayMs });
   const movedBytes = finalize?.totalBytes;
+  const original = finalize?.original;
   return {
     sessionId: input.sessionId,
     state: 'finalized',
@@ -213,6 +228,7 @@ function finish(
     movedBytes,
     durationMs,
     guestAwayMs,
+    ...(original === undefined ? {} : { original }),
   };
 }
 

@@ -1,9 +1,9 @@
 // Can a VM go there? Everything that stands against a migration to a production datastore, as far as the target's
 // inventory tells it; pure. `start` asks it before anything is touched, `finalize` again when it comes to it.
-import type { FinalizePlan, FinalizeRequest } from '../../contract/index.ts';
+import { type DiskPlan, type FinalizePlan, type FinalizeRequest, formatBytes } from '../../contract/index.ts';
 import type { Datastore, Host, Inventory } from '../../vsphere/index.ts';
 import type { Findings } from '../preflight/findings.ts';
-import { choosePlace } from '../preflight/placement.ts';
+import { choosePlace, isIn } from '../preflight/placement.ts';
 
 /** Of the provisioned size: room for the VM's swap file, logs and what grows while it is copied. */
 const SPACE_FACTOR = 1.1;
@@ -13,12 +13,27 @@ export interface Migrant {
   readonly host: Host;
   /** Of its disks. */
   readonly provisionedBytes: number;
+  readonly disks: readonly MigrantDisk[];
   readonly mode: FinalizePlan['mode'];
+  /** Moref of the folder that it is in; undefined where the account can't see it. */
+  readonly folder: string | undefined;
   /** Name of the gateway's datastore, and the address behind it. */
   readonly gateway: { readonly datastore: string; readonly remoteHost: string | undefined };
 }
 
-export type Destination = Pick<FinalizePlan, 'datastore' | 'host' | 'folder' | 'resourcePool'>;
+export interface MigrantDisk {
+  /** `scsi0:0` */
+  readonly node: string | undefined;
+  /** The device's at the target; of no meaning before the VM is registered. */
+  readonly key: number;
+  readonly capacityBytes: number;
+}
+
+export interface Destination
+  extends Pick<FinalizePlan, 'datastore' | 'host' | 'folder' | 'resourcePool' | 'disks'> {
+  /** Where it will run, and stand in the tree, whether that is new or not. */
+  readonly place: { readonly host: Host; readonly folder: string };
+}
 
 /** Undefined when there is an error among the findings. */
 export function lookAtDestination(
@@ -36,26 +51,53 @@ export function lookAtDestination(
     );
     return undefined;
   }
+  if (request.datastore === undefined) {
+    found.error('InvalidInput', 'Say where the VM goes: --datastore, or --location original');
+    return undefined;
+  }
   const { host: from } = migrant;
   const wanted = {
-    host: request.host ?? from.moref,
+    host: hostAsked(inventory, request, from, found),
     folder: request.folder,
     resourcePool: request.resourcePool,
   };
-  const place = choosePlace(inventory, wanted, migrant.gateway.datastore, found);
+  const place =
+    wanted.host === undefined ? undefined : choosePlace(inventory, wanted, request.datastore, found);
   const host = place?.host ?? from;
   lookAtCapability(from, host, migrant, found);
-  const datastore = chooseDatastore(inventory, request, host, found);
-  if (datastore !== undefined) lookAtDatastore(datastore, migrant, found);
-  if (place === undefined || datastore === undefined) return undefined;
+  const datastore = chooseDatastore(inventory, request.datastore, host, found);
+  const disks = chooseForDisks(inventory, request, migrant, host, found);
+  if (datastore !== undefined) lookAtSpace(datastore, disks ?? [], migrant, inventory, found);
+  if (place === undefined || datastore === undefined || disks === undefined) return undefined;
   const leavesDatacenter = host.datacenter.moref !== from.datacenter.moref;
   const leavesCompute = host.computeResource.moref !== from.computeResource.moref;
+  const apart = disks.filter((disk) => disk.datastore.moref !== datastore.moref);
   return {
     datastore: { moref: datastore.moref, name: datastore.name },
+    disks: apart.length === 0 ? undefined : apart,
+    place: { host, folder: request.folder === undefined ? (migrant.folder ?? place.folder) : place.folder },
     host: host.moref === from.moref ? undefined : { moref: host.moref, name: host.name },
     folder: request.folder !== undefined || leavesDatacenter ? place.folder : undefined,
     resourcePool: request.resourcePool !== undefined || leavesCompute ? place.resourcePool : undefined,
   };
+}
+
+/** The present host stays where its own cluster is named. Undefined when there is no such host. */
+function hostAsked(
+  { hosts }: Inventory,
+  { host: asked }: FinalizeRequest,
+  from: Host,
+  found: Findings,
+): string | undefined {
+  if (asked === undefined || isIn(from, asked)) return from.moref;
+  const isKnown = hosts.some((host) => host.name === asked || host.moref === asked || isIn(host, asked));
+  if (isKnown) return asked;
+  found.error(
+    'NotFound',
+    `The target has no host ${asked}, and no cluster of that name; it has ${hosts.map(({ name }) => name).join(', ')}. ` +
+      "A VM is migrated within the session's own target: to bring it to another vCenter or host, start it there",
+  );
+  return undefined;
 }
 
 function lookAtCapability(from: Host, to: Host, { mode }: Migrant, found: Findings): void {
@@ -78,9 +120,34 @@ function lookAtCapability(from: Host, to: Host, { mode }: Migrant, found: Findin
   }
 }
 
+/** Undefined when there is an error among the findings. */
+function chooseForDisks(
+  inventory: Inventory,
+  { disks: wanted = [] }: FinalizeRequest,
+  { disks }: Migrant,
+  host: Host,
+  found: Findings,
+): readonly DiskPlan[] | undefined {
+  const nodes = disks.flatMap(({ node }) => node ?? []);
+  const chosen = wanted.map(({ node, datastore: name }): DiskPlan | undefined => {
+    const disk = disks.find((each) => each.node === node);
+    if (disk === undefined) {
+      found.error('NotFound', `The VM has no disk ${node}; it has ${nodes.join(', ') || 'none'}`);
+    }
+    const datastore = chooseDatastore(inventory, name, host, found);
+    if (disk === undefined || datastore === undefined) return undefined;
+    return { node, key: disk.key, datastore: { moref: datastore.moref, name: datastore.name } };
+  });
+  const named = wanted.map(({ node }) => node);
+  const twice = [...new Set(named.filter((node, index) => named.indexOf(node) !== index))];
+  if (twice.length > 0) found.error('InvalidInput', `--disk names ${twice.join(', ')} twice: once is enough`);
+  const plans = chosen.filter((each) => each !== undefined);
+  return plans.length === chosen.length && twice.length === 0 ? plans : undefined;
+}
+
 function chooseDatastore(
   { datastores }: Inventory,
-  { datastore: wanted }: FinalizeRequest,
+  wanted: string,
   host: Host,
   found: Findings,
 ): Datastore | undefined {
@@ -98,11 +165,30 @@ function chooseDatastore(
   return undefined;
 }
 
-function lookAtDatastore(
-  datastore: Datastore,
-  { gateway, provisionedBytes }: Migrant,
+/** Each datastore with what is to come there. */
+function lookAtSpace(
+  home: Datastore,
+  plans: readonly DiskPlan[],
+  migrant: Migrant,
+  { datastores }: Inventory,
   found: Findings,
 ): void {
+  const bytesOf = ({ node }: DiskPlan): number =>
+    migrant.disks.find((disk) => disk.node === node)?.capacityBytes ?? 0;
+  const apart = new Map<string, number>();
+  for (const plan of plans) {
+    const { moref } = plan.datastore;
+    if (moref !== home.moref) apart.set(moref, (apart.get(moref) ?? 0) + bytesOf(plan));
+  }
+  const apartBytes = [...apart.values()].reduce((sum, bytes) => sum + bytes, 0);
+  lookAtDatastore(home, migrant.provisionedBytes - apartBytes, migrant, found);
+  for (const datastore of datastores) {
+    const bytes = apart.get(datastore.moref);
+    if (bytes !== undefined) lookAtDatastore(datastore, bytes, migrant, found);
+  }
+}
+
+function lookAtDatastore(datastore: Datastore, bytes: number, { gateway }: Migrant, found: Findings): void {
   const { name, accessible, inMaintenanceMode, freeBytes, nas } = datastore;
   const isServed = gateway.remoteHost !== undefined && nas?.remoteHost === gateway.remoteHost;
   if (name === gateway.datastore || isServed) {
@@ -113,13 +199,11 @@ function lookAtDatastore(
     const why = accessible ? 'in maintenance mode' : 'not accessible';
     found.error('DatastoreUnusable', `Datastore ${name} is ${why}. Settle that, or name another one`);
   }
-  const neededBytes = Math.ceil(provisionedBytes * SPACE_FACTOR);
+  const neededBytes = Math.ceil(bytes * SPACE_FACTOR);
   if (freeBytes >= neededBytes) return;
   found.error(
     'StorageFull',
-    `Datastore ${name} has ${gib(freeBytes)} free, and ${gib(neededBytes)} are needed (${SPACE_FACTOR} × the ` +
+    `Datastore ${name} has ${formatBytes(freeBytes)} free, and ${formatBytes(neededBytes)} are needed (${SPACE_FACTOR} × the ` +
       'provisioned size). Make room, or name another one',
   );
 }
-
-const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;

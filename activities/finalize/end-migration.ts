@@ -1,5 +1,6 @@
 // Ends a migration that a finalize does not want any more, or that it lost sight of: asks the target to cancel its
-// task, waits until that has ended one way or the other, and says where the VM is. No task is done.
+// task, waits until that has ended one way or the other, gives a VM that is still here its name back, and says where
+// it is. No task is done.
 import type { MigrateVmInput, VmSighting } from '../../contract/index.ts';
 import { type Vsphere, VsphereError } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
@@ -16,7 +17,12 @@ export async function endMigration(
   assertOwnSession(step, input.sessionId);
   return withTarget(deps, step, input.target, async (vsphere) => {
     await cancelTask(vsphere, input, step);
-    return sightVm(vsphere, input, input.moref, step);
+    const seen = await sightVm(vsphere, input, input.moref, step);
+    const { rename } = input.plan;
+    if (seen.standing === 'ours' && rename !== undefined) {
+      await vsphere.renameVm(input.moref, rename.from, { signal: step.signal });
+    }
+    return seen;
   });
 }
 

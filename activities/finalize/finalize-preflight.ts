@@ -14,7 +14,8 @@ import { type Findings, failureForFindings, findings } from '../preflight/findin
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
 import { standingOf } from '../vm-standing.ts';
-import { lookAtDestination } from './destination.ts';
+import { placeWords } from './arrival.ts';
+import { lookAtLocation, type Mover } from './location.ts';
 import { relocateSpec } from './relocate-spec.ts';
 
 const MAX_ATTEMPTS = 3;
@@ -60,8 +61,15 @@ async function look(
   const mode = vm.powerState === 'poweredOn' ? 'live' : 'cold';
   const totalBytes = vm.disks.reduce((sum, { capacityBytes }) => sum + capacityBytes, 0);
   const gateway = { datastore: input.placement.datastore, remoteHost: input.exported.remoteHost };
-  const migrant = { host, mode, gateway, provisionedBytes: totalBytes } as const;
-  const where = lookAtDestination(inventory, vsphere.isVirtualCenter, input.request, migrant, found);
+  const { sessionId, moref, placement } = input;
+  const origin = placement.origin ?? { name: vm.name, uuid: vm.uuid, instanceUuid: undefined };
+  const mover: Mover = {
+    ...{ host, mode, gateway, provisionedBytes: totalBytes, folder: vm.folder, name: vm.name },
+    disks: vm.disks.map(({ node, key, capacityBytes }) => ({ node, key, capacityBytes })),
+    cards: vm.nics.flatMap(({ node }) => node ?? []),
+    successor: { sessionId, moref, origin },
+  };
+  const where = await lookAtLocation(vsphere, inventory, input.request, mover, step, found);
   if (where === undefined) return undefined;
   const chosen: Chosen = { mode, totalBytes, ...where };
   await askTarget(vsphere, vm, chosen, step, found);
@@ -101,9 +109,9 @@ async function askTarget(
   { signal }: Step,
   found: Findings,
 ): Promise<void> {
-  const check = await vsphere.checkRelocate(vm.moref, relocateSpec(chosen), { signal });
+  const check = await vsphere.checkRelocate(vm.moref, relocateSpec(chosen, vm), { signal });
   for (const { fault, text } of check.errors) {
-    found.error(fault, `The target can't migrate ${vm.name} to datastore ${chosen.datastore.name}: ${text}`);
+    found.error(fault, `The target can't migrate ${vm.name} to ${placeWords(chosen)}: ${text}`);
   }
   for (const { fault, text } of check.warnings) found.warning(fault, `The target warns: ${text}`);
 }

@@ -4,12 +4,14 @@
 // busy with the VM, is waited for.
 import type { MigrateVmInput, SessionReport } from '../../contract/index.ts';
 import { type Vm, type Vsphere, VsphereError } from '../../vsphere/index.ts';
+import { connectCards } from '../connect-cards.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { failureFor, failureTypeOf, nonRetryable } from '../failures.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
 import { throttledReport } from '../throttled-report.ts';
-import { filesOf, hasMark } from '../vm-standing.ts';
+import { hasMark } from '../vm-standing.ts';
+import { filesElsewhere, placeWords } from './arrival.ts';
 import { migrationProgress } from './migration-progress.ts';
 import { relocateSpec } from './relocate-spec.ts';
 
@@ -30,8 +32,13 @@ export async function migrateVm(
         `${vm.name} (${vm.moref}) does not carry the session's mark: it is not migrated`,
       );
     }
+    // Its files are called as the VM is when it goes.
+    const { rename, cards } = input.plan;
+    if (rename !== undefined) await vsphere.renameVm(vm.moref, rename.to, { signal: step.signal });
     await relocate(vsphere, vm, input, step);
-    assertArrived(await read(vsphere, input, step), input);
+    const arrived = await read(vsphere, input, step);
+    assertArrived(arrived, input);
+    await connectCards(vsphere, arrived, cards ?? [], step);
   });
 }
 
@@ -44,7 +51,7 @@ async function relocate(vsphere: Vsphere, vm: Vm, { plan }: MigrateVmInput, step
   };
   try {
     // Without a `signal`: whoever wants the target to give up says so by endMigration.
-    await vsphere.relocateVm(vm.moref, relocateSpec(plan), { onProgress, detach: step.signal });
+    await vsphere.relocateVm(vm.moref, relocateSpec(plan, vm), { onProgress, detach: step.signal });
   } catch (error) {
     throw finalUnlessAway(error, vm);
   } finally {
@@ -69,11 +76,11 @@ async function read(vsphere: Vsphere, { moref }: MigrateVmInput, { signal }: Ste
 }
 
 function assertArrived(vm: Vm, { plan }: MigrateVmInput): void {
-  const elsewhere = filesOf(vm).filter((file) => !file.startsWith(`[${plan.datastore.name}] `));
+  const elsewhere = filesElsewhere(vm, plan);
   if (elsewhere.length === 0) return;
   throw failureFor(
     'MigrationFailed',
-    `The target says that ${vm.name} is migrated to datastore ${plan.datastore.name}, and some of it lies ` +
+    `The target says that ${vm.name} is migrated to ${placeWords(plan)}, and some of it lies ` +
       `elsewhere: ${elsewhere.join(', ')}`,
   );
 }

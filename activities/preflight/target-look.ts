@@ -9,7 +9,7 @@ import {
 } from '../../contract/index.ts';
 import type { Inventory, VmSummary, Vsphere } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
-import { lookAtDestination } from '../finalize/destination.ts';
+import { lookAtLocation } from '../finalize/location.ts';
 import type { Step } from '../step.ts';
 import { withTarget } from '../target.ts';
 import type { BackupLook } from './backup-look.ts';
@@ -50,7 +50,7 @@ export async function lookAtTarget(
       lookAtGatewayDatastore(inventory, place, datastore, others.gateway, found);
       lookAtNetworks(place, input, others.backup, found);
       const cards = planCards(place.host, input.placement, others.backup, found);
-      lookAtAutoMigrate(vsphere, inventory, input, { place, datastore, others }, found);
+      await lookAtAutoMigrate(vsphere, inventory, input, { place, datastore, others }, step, found);
       return { targetId: targetIdOf(vsphere, input), place, datastore, cards };
     }),
   );
@@ -127,21 +127,31 @@ export function lookAtGatewayDatastore(
 }
 
 /** Where the VM is to go as soon as it runs: said now, before anything is touched. */
-function lookAtAutoMigrate(
-  { isVirtualCenter }: Vsphere,
+async function lookAtAutoMigrate(
+  vsphere: Vsphere,
   inventory: Inventory,
-  { autoMigrate, powerOn }: StartInput,
-  { place, datastore, others }: { place: ChosenPlace; datastore: string; others: Others },
+  { sessionId, autoMigrate, powerOn, placement, source }: StartInput,
+  {
+    place,
+    datastore,
+    others: { backup, gateway },
+  }: { place: ChosenPlace; datastore: string; others: Others },
+  step: Step,
   found: Findings,
-): void {
+): Promise<void> {
   if (autoMigrate === undefined) return;
-  const migrant = {
+  const mover = {
     host: place.host,
     mode: powerOn ? 'live' : 'cold',
-    provisionedBytes: others.backup?.provisionedBytes ?? 0,
-    gateway: { datastore, remoteHost: others.gateway?.advertise },
+    provisionedBytes: backup?.provisionedBytes ?? 0,
+    gateway: { datastore, remoteHost: gateway?.advertise },
+    folder: place.folder,
+    name: placement.name ?? backup?.vmName ?? source.vmName,
+    disks: (backup?.nodes ?? []).map(({ node, sizeBytes }, key) => ({ node, key, capacityBytes: sizeBytes })),
+    cards: (backup?.cards ?? []).map(({ node }) => node),
+    successor: { sessionId, moref: undefined, origin: backup?.origin },
   } as const;
-  lookAtDestination(inventory, isVirtualCenter, autoMigrate, migrant, found);
+  await lookAtLocation(vsphere, inventory, autoMigrate, mover, step, found);
 }
 
 export function lookAtNetworks(

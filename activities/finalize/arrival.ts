@@ -1,0 +1,24 @@
+// Whether a VM has arrived: every file of it, as the target shows them, lies where the plan says.
+import type { FinalizePlan } from '../../contract/index.ts';
+import type { Vm } from '../../vsphere/index.ts';
+
+/** Files that lie elsewhere: `[datastore] folder/name`. */
+export function filesElsewhere(
+  { vmPathName, disks }: Pick<Vm, 'vmPathName' | 'disks'>,
+  plan: Pick<FinalizePlan, 'datastore' | 'disks'>,
+): readonly string[] {
+  const isOn = (file: string, { name }: FinalizePlan['datastore']): boolean => file.startsWith(`[${name}] `);
+  const ofDisks = disks.flatMap(({ key, fileName, parents }) => {
+    const to = plan.disks?.find((each) => each.key === key)?.datastore ?? plan.datastore;
+    return [fileName, ...parents].filter((file) => !isOn(file, to));
+  });
+  return isOn(vmPathName, plan.datastore) ? ofDisks : [vmPathName, ...ofDisks];
+}
+
+/** `datastore vmfs01`, or `datastore vmfs01, scsi0:1 to vmfs02`. */
+export function placeWords({ datastore, disks = [] }: Pick<FinalizePlan, 'datastore' | 'disks'>): string {
+  return [
+    `datastore ${datastore.name}`,
+    ...disks.map(({ node, datastore: { name } }) => `${node} to ${name}`),
+  ].join(', ');
+}

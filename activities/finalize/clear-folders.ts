@@ -1,0 +1,35 @@
+// Removes files that lie in a VM's way and that nobody uses, as somebody asked for. Who uses what is looked at once
+// more, right before: a VM may have been registered from them meanwhile, or it is the one that has come.
+import type { MigrateVmInput } from '../../contract/index.ts';
+import type { VmSummary } from '../../vsphere/index.ts';
+import type { ActivityDeps } from '../deps.ts';
+import { failureFor } from '../failures.ts';
+import type { Step } from '../step.ts';
+import { assertOwnSession, withTarget } from '../target.ts';
+import { usersOf } from './leftover-files.ts';
+
+export async function clearFolders(
+  deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
+  input: MigrateVmInput,
+  step: Step,
+): Promise<void> {
+  assertOwnSession(step, input.sessionId);
+  const folders = input.plan.overwrite ?? [];
+  await withTarget(deps, step, input.target, async (vsphere) => {
+    const { signal } = step;
+    const vms: VmSummary[] = [];
+    for await (const vm of vsphere.listVms({ templates: true, signal })) vms.push(vm);
+    for (const folder of folders) {
+      const [user] = usersOf(folder, vms);
+      if (user?.moref === input.moref) continue;
+      if (user !== undefined) {
+        throw failureFor(
+          'NotOurs',
+          `${folder} belongs to ${user.name} (${user.moref}) now: nothing is removed there. Finalize under another ` +
+            'name with --name',
+        );
+      }
+      await vsphere.deleteDatastoreFile(folder, { signal });
+    }
+  });
+}
