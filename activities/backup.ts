@@ -31,9 +31,11 @@ export async function backup(deps: Deps, input: BackupInput, step: Step): Promis
     for (const folder of vmFolders) sources.push(await deps.vmFolders.open(folder));
     const { set, isNew } = await openOrCreate(vault, backupSet, passphrase);
     const reports = throttledReport(step);
-    const { damaged, ...job } = await set.backup(sources, {
+    const warnings: string[] = [];
+    const job = await set.backup(sources, {
       full,
       signal: step.signal,
+      onDamage: (damage) => warnings.push(`${damage} The new job does not build on it.`),
       onProgress: (progress) => {
         const report: BackupReport = progress;
         reports.tell(progress.totalBytes === 0 ? 0 : progress.doneBytes / progress.totalBytes, report);
@@ -41,13 +43,11 @@ export async function backup(deps: Deps, input: BackupInput, step: Step): Promis
     });
     await reports.settled();
     const durationMs = Date.now() - startedAtMs;
-    return { ...job, backupSet, newSet: isNew, durationMs, warnings: damaged.map(notBuiltOn) };
+    return { ...job, backupSet, newSet: isNew, durationMs, warnings };
   } finally {
     await Promise.all(sources.map((source) => source.close()));
   }
 }
-
-const notBuiltOn = (damage: string): string => `${damage} The new job does not build on it.`;
 
 async function openOrCreate(
   vault: Vault,

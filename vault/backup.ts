@@ -11,15 +11,7 @@ import { encodeManifest, type JobContent, type ManifestDisk, summaryOf } from '.
 import { blockFileSizes, type Job, listSequences, loadJob, loadJobs, type SetContext } from './job-store.ts';
 import { ImageCache } from './loading-cache.ts';
 import { blockFileName, jobIdFor, jobObjectName, setPrefix } from './object-names.ts';
-import type {
-  BackupOptions,
-  BackupSource,
-  DiskChanges,
-  JobSummary,
-  KeptFrom,
-  MadeJob,
-  SourceDisk,
-} from './ports.ts';
+import type { BackupOptions, BackupSource, DiskChanges, JobSummary, KeptFrom, SourceDisk } from './ports.ts';
 import { SetLock } from './set-lock.ts';
 import { VaultError } from './vault-error.ts';
 import { assertChainsWhole, diskContext } from './vm-at-job.ts';
@@ -36,7 +28,7 @@ export async function runBackup(
   set: SetContext,
   sources: readonly BackupSource[],
   options: BackupOptions,
-): Promise<MadeJob> {
+): Promise<JobSummary> {
   checkSources(sources);
   const lock = await SetLock.acquire(set.destination, set.setName);
   try {
@@ -68,14 +60,15 @@ class BackupRun {
       .reduce((sum, bytes) => sum + bytes, 0);
   }
 
-  async run(): Promise<MadeJob> {
+  async run(): Promise<JobSummary> {
     const { jobs, damaged } = await loadJobs(this.#set);
+    for (const damage of damaged) this.#options.onDamage?.(damage);
     const done = jobs.find(({ content }) => isOf(content, this.#options.keptFrom));
-    if (done !== undefined) return { ...summaryOf(done), damaged };
+    if (done !== undefined) return summaryOf(done);
     // A damaged manifest may name files that are whole: nothing is removed that it could be needed for.
     if (damaged.length === 0) await this.#removeLeftovers(jobs);
     try {
-      return { ...(await this.#backUp(jobs)), damaged };
+      return await this.#backUp(jobs);
     } catch (error) {
       // A manifest whose writing failed may still be there: then its files must be, too. The next backup knows.
       if (this.#committing) throw error;

@@ -98,12 +98,6 @@ export interface JobSummary {
   readonly storedBytes: number;
 }
 
-/** A job that was just made. */
-export interface MadeJob extends JobSummary {
-  /** Manifests of earlier jobs that can't be read, in words: object and reason. This job builds on none of them. */
-  readonly damaged: readonly string[];
-}
-
 /** What anybody who reads the destination can see of a set: names, sizes and times, and no contents. */
 export interface SetSummary {
   readonly name: string;
@@ -131,6 +125,8 @@ export interface BackupOptions {
   /** Marks the job. When the set has a job of the same `keepId`, that is answered and nothing is written. */
   readonly keptFrom?: KeptFrom;
   readonly onProgress?: (progress: BackupProgress) => void;
+  /** Told of each manifest that can't be read, in words: object and reason. The new job builds on none of them. */
+  readonly onDamage?: (damage: string) => void;
   /** Aborting removes what was written; the reason is thrown. */
   readonly signal?: AbortSignal;
 }
@@ -193,7 +189,7 @@ export interface BackupSet {
    * BackupNotFound (a base that is not there), InvalidInput; and whatever the sources throw. Nothing is visible
    * unless it returns.
    */
-  backup(sources: readonly BackupSource[], options?: BackupOptions): Promise<MadeJob>;
+  backup(sources: readonly BackupSource[], options?: BackupOptions): Promise<JobSummary>;
   /** `latest` is the newest job that holds the VM. Throws BackupNotFound, ChainBroken, BlockCorrupt. */
   openVm(jobId: string, vmName: string): Promise<VmAtJob>;
   /** Reads every block of the job (of one VM, or all) and checks seals and digests. Damage is reported, not thrown. */

@@ -21,7 +21,6 @@ import type {
   BackupSource,
   Destination,
   JobSummary,
-  MadeJob,
   SetSummary,
   Vault,
   VerifyOptions,
@@ -236,7 +235,7 @@ class OpenSet implements BackupSet {
     return jobs;
   }
 
-  async backup(sources: readonly BackupSource[], options: BackupOptions = {}): Promise<MadeJob> {
+  async backup(sources: readonly BackupSource[], options: BackupOptions = {}): Promise<JobSummary> {
     return runBackup(this.#set, sources, options);
   }
 
