@@ -40,6 +40,8 @@ const secrets: Record<SecretsErrorCode, FailureType> = {
 const gateway: Record<GatewayErrorCode, FailureType> = {
   InvalidInput: 'InvalidInput',
   NotFound: 'NotFound',
+  NotSupported: 'NotSupported',
+  Busy: 'TaskInProgress',
   ExportDropped: 'ExportDropped',
   ExportConflict: 'InvalidInput',
   FenceFinal: 'VmMoved',

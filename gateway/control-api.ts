@@ -16,6 +16,9 @@
 //   GET    /leases                         → Lease[]
 //   GET    /mounts                         → MountObservation[]  (who mounted what, since the gateway was started)
 //   POST   /locks                          LockRequest; answers 200 when held, holds until the connection closes
+//   POST   /points                         PointRequest → ExportPoint, one line; open until the connection closes
+//   POST   /changes                        ChangesRequest → PointChanges
+//   POST   /reads                          ReadRequest → the bytes, as they are
 //
 // An error is answered with its status and { code, message }, code being a GatewayErrorCode.
 import { z } from 'zod';
@@ -120,6 +123,44 @@ export const lockRequestSchema = z.object({
   holder: z.string().min(1).max(300),
 });
 
+/** Not repeatable: each one is another moment. */
+export const pointRequestSchema = z.object({ sessionId: plainName });
+/** A session's disks as they were at one moment, to be read for as long as the connection that asked is open. */
+export interface ExportPoint {
+  readonly pointId: string;
+  /** The moment, ISO 8601, UTC. */
+  readonly at: string;
+  /** What the session runs from, and differs from where it changed; the key as in the request that published it. */
+  readonly source: PublishRequest['source'];
+  readonly disks: readonly {
+    /** Its name in the backup. */
+    readonly name: string;
+    readonly sizeBytes: number;
+    /** How much of it may differ from the backup. */
+    readonly changedBytes: number;
+  }[];
+  /** What a backup of the VM would hold beside its disks; contents in base64. */
+  readonly files: readonly { readonly name: string; readonly contents: string }[];
+}
+
+const ofPoint = { pointId: z.string().max(64), disk: z.string().max(255) };
+const offset = z.number().int().nonnegative();
+export const changesRequestSchema = z.object({ ...ofPoint, fromBytes: offset });
+export type ChangesRequest = z.infer<typeof changesRequestSchema>;
+export interface PointChanges {
+  /** Offset and length in bytes, in order. */
+  readonly ranges: readonly (readonly [number, number])[];
+  /** Where to ask on; undefined at the end. */
+  readonly nextBytes: number | undefined;
+}
+export const MAX_POINT_READ_BYTES = 4 * 1024 * 1024;
+export const readRequestSchema = z.object({
+  ...ofPoint,
+  offsetBytes: offset,
+  lengthBytes: z.number().int().positive().max(MAX_POINT_READ_BYTES),
+});
+export type ReadRequest = z.infer<typeof readRequestSchema>;
+
 export interface GatewayStatus {
   readonly pid: number;
   readonly startedAt: string;
@@ -141,6 +182,10 @@ export interface MountObservation {
 export type GatewayErrorCode =
   | 'InvalidInput'
   | 'NotFound'
+  /** It can't be done with the session as it is; the message says why. */
+  | 'NotSupported'
+  /** It can be done as soon as something else is over. */
+  | 'Busy'
   | 'ExportDropped'
   | 'ExportConflict'
   | 'FenceFinal'

@@ -3,12 +3,15 @@ import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { z } from 'zod';
 import {
+  changesRequestSchema,
   fenceRequestSchema,
   type GatewayErrorCode,
   type GatewayStatus,
   leaseSchema,
   lockRequestSchema,
+  pointRequestSchema,
   publishRequestSchema,
+  readRequestSchema,
   spaceRequestSchema,
 } from './control-api.ts';
 import { type Exports } from './exports.ts';
@@ -16,6 +19,7 @@ import { asGatewayError, GatewayError } from './gateway-error.ts';
 import { type Leases } from './leases.ts';
 import { type Locks } from './locks.ts';
 import { type Mounts } from './mounts.ts';
+import { type Points } from './points.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 /** Workers of one site, with a lock or a request each. */
@@ -26,6 +30,7 @@ export interface ControlDeps {
   readonly leases: Leases;
   readonly locks: Locks;
   readonly mounts: Mounts;
+  readonly points: Points;
   readonly status: () => Promise<GatewayStatus>;
 }
 
@@ -58,11 +63,15 @@ const routes: Readonly<Record<string, Answer>> = {
   'DELETE /leases': ({ leases }, { body }) => leases.release(parsed(leaseSchema, body)),
   'GET /leases': ({ leases }) => leases.all(),
   'GET /mounts': ({ mounts }) => mounts.all(),
+  'POST /changes': ({ points }, { body }) => points.changes(parsed(changesRequestSchema, body)),
+  'POST /reads': ({ points }, { body }) => points.read(parsed(readRequestSchema, body)),
 };
 
 const httpStatus: Record<GatewayErrorCode, number> = {
   InvalidInput: 400,
   NotFound: 404,
+  NotSupported: 422,
+  Busy: 409,
   ExportDropped: 410,
   ExportConflict: 409,
   FenceFinal: 409,
@@ -94,6 +103,8 @@ async function respond(deps: ControlDeps, request: IncomingMessage, response: Se
   try {
     const body = await readBody(request);
     if (request.method === 'POST' && request.url === '/locks') holdLock(deps.locks, body, response);
+    else if (request.method === 'POST' && request.url === '/points')
+      await holdPoint(deps.points, body, response);
     else send(response, 200, await answer(deps, request, body));
   } catch (error) {
     const { code, message } = asGatewayError(error);
@@ -121,6 +132,20 @@ function holdLock(locks: Locks, body: unknown, response: ServerResponse): void {
   if (response.destroyed) release();
 }
 
+/** Answers with the point, and never ends the answer: the point is the connection's. */
+async function holdPoint(points: Points, body: unknown, response: ServerResponse): Promise<void> {
+  const { sessionId } = parsed(pointRequestSchema, body);
+  const point = await points.open(sessionId);
+  const close = (): void => points.close(point.pointId);
+  response.on('close', close);
+  if (response.destroyed) {
+    close();
+    return;
+  }
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.write(`${JSON.stringify(point)}\n`);
+}
+
 async function readBody(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -146,8 +171,9 @@ function parsed<T>(schema: z.ZodType<T>, body: unknown): T {
 
 function send(response: ServerResponse, status: number, body: unknown): void {
   if (response.destroyed) return;
-  response.writeHead(status, { 'content-type': 'application/json' });
-  response.end(JSON.stringify(body));
+  const isBytes = Buffer.isBuffer(body);
+  response.writeHead(status, { 'content-type': isBytes ? 'application/octet-stream' : 'application/json' });
+  response.end(isBytes ? body : JSON.stringify(body));
 }
 
 function listen(server: Server, socketPath: string): Promise<void> {

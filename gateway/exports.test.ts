@@ -268,6 +268,7 @@ function failing(vm: VmAtJob, failure: () => VaultError | undefined): VmAtJob {
   return {
     jobId: vm.jobId,
     kind: vm.kind,
+    keptFrom: vm.keptFrom,
     vmName: vm.vmName,
     files: vm.files,
     disks: vm.disks,

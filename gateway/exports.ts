@@ -21,7 +21,7 @@ import { filesBehind, VolumeFence } from './fence.ts';
 import { asGatewayError, GatewayError, messageOf } from './gateway-error.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 
-import { type Overlay, PAGE_BYTES } from './overlay/index.ts';
+import { type FrozenView, type Overlay, PAGE_BYTES } from './overlay/index.ts';
 import { type PublishedVm, publishedVm } from './published-vm.ts';
 import { type ExportEntry, type Registry, type StoredRequest } from './registry.ts';
 import { type Share, Shares, type Volume } from './shares.ts';
@@ -60,6 +60,14 @@ interface LiveExport {
   readonly overlay: Overlay | undefined;
   /** Why it could not be restored, or why it takes no more writes. */
   problem: string | undefined;
+}
+
+/** A session's files as they were at one moment; who has it ends the view. */
+export interface FrozenExport {
+  readonly entry: ExportEntry;
+  readonly view: FrozenView;
+  /** The backup under it, to be closed, and the key of its set. */
+  readonly openBackup: () => Promise<{ readonly vm: VmAtJob; readonly setKey: Uint8Array }>;
 }
 
 export class Exports {
@@ -192,6 +200,28 @@ export class Exports {
       sizeBytes: inode.sizeBytes,
       writes: writes.of(inode.id),
     }));
+  }
+
+  /** The session's files at the moment of the call. Throws NotFound, NotSupported behind a fence, Busy. */
+  freeze(sessionId: string): FrozenExport {
+    const { registry, volumes, openVm } = this.#options;
+    const entry = registry.export(sessionId);
+    const overlay = this.#live.get(sessionId)?.overlay;
+    if (entry === undefined || overlay === undefined) {
+      throw new GatewayError('NotFound', `There is no export of session ${sessionId} on view here.`);
+    }
+    if (entry.fence !== undefined) {
+      const why = `The VM of session ${sessionId} is on its way to production: what is here is not its state any more.`;
+      throw new GatewayError('NotSupported', why);
+    }
+    const view = overlay.freeze();
+    if (view === undefined) throw new GatewayError('Busy', `Session ${sessionId} is being kept already.`);
+    const source = { ...entry.request.source, jobId: entry.jobId };
+    const openBackup = async () => {
+      const setKey = await volumes.setKey(entry.volume);
+      return { setKey, vm: await openVm(source, setKey) };
+    };
+    return { entry, view, openBackup };
   }
 
   statuses(): ExportStatus[] {

@@ -2,19 +2,31 @@
 // when nobody answers. Nothing is tried again here.
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import {
+  type ChangesRequest,
   type ExportFile,
+  type ExportPoint,
   type ExportStatus,
   type FenceRequest,
   type GatewayErrorCode,
   type GatewayStatus,
   type Lease,
   type MountObservation,
+  type PointChanges,
   type PublishedExport,
   type PublishRequest,
+  type ReadRequest,
   type SpaceAnswer,
   type SpaceRequest,
 } from './control-api.ts';
 import { GatewayError, messageOf } from './gateway-error.ts';
+
+/** A session's disks as they were at one moment; each method throws as the client does. */
+export interface OpenPoint extends ExportPoint {
+  /** Where a disk may differ from the backup, in order. */
+  changes(disk: string): AsyncIterable<{ readonly offsetBytes: number; readonly lengthBytes: number }>;
+  /** Fills `into`, of up to MAX_POINT_READ_BYTES. */
+  read(disk: string, offsetBytes: number, into: Uint8Array): Promise<void>;
+}
 
 export class GatewayClient {
   readonly #socketPath: string;
@@ -116,6 +128,63 @@ export class GatewayClient {
     }
   }
 
+  /**
+   * Runs `body` with the session's disks as they are at a moment of this call: it has every write that was
+   * acknowledged before, and the VM goes on meanwhile. The point is the connection's: it is gone when `body` ends,
+   * when this process dies, and when the gateway does. Throws NotFound, NotSupported, Busy; reading also StorageFull,
+   * when the guest needed the room that the point took.
+   */
+  async withPoint<T>(
+    sessionId: string,
+    body: (point: OpenPoint) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    const request = this.#request('POST', '/points', { sessionId });
+    const abort = (): void => {
+      request.destroy();
+    };
+    signal?.addEventListener('abort', abort);
+    try {
+      const point = await this.#answerOf(request, lineOf<ExportPoint>).catch((error: unknown) => {
+        signal?.throwIfAborted();
+        throw error;
+      });
+      return await body(this.#openPoint(point));
+    } finally {
+      signal?.removeEventListener('abort', abort);
+      request.on('error', () => undefined).destroy();
+    }
+  }
+
+  #openPoint(point: ExportPoint): OpenPoint {
+    const { pointId } = point;
+    return {
+      ...point,
+      changes: (disk) => this.#changes(pointId, disk),
+      read: (disk, offsetBytes, into) => {
+        const question: ReadRequest = { pointId, disk, offsetBytes, lengthBytes: into.byteLength };
+        return this.#answerOf(this.#request('POST', '/reads', question), (response) => fill(into, response));
+      },
+    };
+  }
+
+  async *#changes(
+    pointId: string,
+    disk: string,
+  ): AsyncGenerator<{ offsetBytes: number; lengthBytes: number }> {
+    for (let from: number | undefined = 0; from !== undefined; ) {
+      const question: ChangesRequest = { pointId, disk, fromBytes: from };
+      const { ranges, nextBytes }: PointChanges = await this.#call<PointChanges>(
+        'POST',
+        '/changes',
+        question,
+      );
+      for (const [offsetBytes, lengthBytes] of ranges) yield { offsetBytes, lengthBytes };
+      from = nextBytes;
+    }
+  }
+
   #call<T>(method: string, path: string, body?: unknown): Promise<T> {
     return this.#answerOf(this.#request(method, path, body), async (response) => {
       return (await bodyOf(response)) as T;
@@ -154,6 +223,33 @@ export class GatewayClient {
 /** A held lock's answer has no end: its head says all. */
 async function isHeld(response: IncomingMessage): Promise<void> {
   response.on('error', () => undefined).resume();
+}
+
+/** The first line of an answer that has no end. */
+function lineOf<T>(response: IncomingMessage): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const take = (part: string): void => {
+      text += part;
+      if (!text.endsWith('\n')) return;
+      response.off('data', take).resume();
+      resolve(JSON.parse(text) as T);
+    };
+    response.on('error', reject).setEncoding('utf8').on('data', take);
+    response.once('close', () => {
+      reject(new Error('the connection was closed'));
+    });
+  });
+}
+
+/** Throws unless the answer has exactly the bytes that were asked for. */
+async function fill(into: Uint8Array, response: IncomingMessage): Promise<void> {
+  let done = 0;
+  for await (const part of response as AsyncIterable<Buffer>) {
+    if (done + part.byteLength <= into.byteLength) into.set(part, done);
+    done += part.byteLength;
+  }
+  if (done !== into.byteLength) throw new Error(`${done} of ${into.byteLength} bytes came`);
 }
 
 function responseTo(request: ClientRequest): Promise<IncomingMessage> {

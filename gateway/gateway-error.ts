@@ -1,6 +1,8 @@
 // The one error class of the gateway, the same on both sides of the control socket.
+import { Nfs3Error } from '../nfs/index.ts';
 import { VaultError, type VaultErrorCode } from '../vault/index.ts';
 import { type GatewayErrorCode } from './control-api.ts';
+import { OverlayError, type OverlayErrorCode } from './overlay/index.ts';
 
 export class GatewayError extends Error {
   override readonly name = 'GatewayError';
@@ -26,12 +28,25 @@ const fromVault: Record<VaultErrorCode, GatewayErrorCode> = {
   InvalidInput: 'InvalidInput',
 };
 
+const fromOverlay: Record<OverlayErrorCode, GatewayErrorCode> = {
+  NoSpace: 'StorageFull',
+  Corrupt: 'BlockCorrupt',
+  Failed: 'Unexpected',
+  Stale: 'Unexpected',
+  Closed: 'NotFound',
+};
+
 /** Any error as one of the gateway's. */
 export function asGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
   if (error instanceof VaultError) {
     return new GatewayError(fromVault[error.code], error.message, { cause: error });
   }
+  if (error instanceof OverlayError) {
+    return new GatewayError(fromOverlay[error.code], error.message, { cause: error });
+  }
+  // What the NFS server was to be told of the backup's state.
+  if (error instanceof Nfs3Error && error.cause instanceof VaultError) return asGatewayError(error.cause);
   return new GatewayError('Unexpected', messageOf(error), { cause: error });
 }
 

@@ -1,6 +1,6 @@
 // The gateway's door: the client of its control socket, where that is, and a gateway in this process for tests.
 export * from './control-api.ts';
-export { GatewayClient } from './gateway-client.ts';
+export { GatewayClient, type OpenPoint } from './gateway-client.ts';
 export { GatewayError } from './gateway-error.ts';
 export { startGateway } from './start-gateway.ts';
 export { controlSocketPath, siteStateDirectory } from './state-directory.ts';

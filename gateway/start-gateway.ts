@@ -11,6 +11,7 @@ import { Exports, type OpenVm } from './exports.ts';
 import { Leases } from './leases.ts';
 import { Locks } from './locks.ts';
 import { Mounts } from './mounts.ts';
+import { Points } from './points.ts';
 import { Registry } from './registry.ts';
 import { controlSocketPath, lockStateDirectory, makeStateDirectory } from './state-directory.ts';
 import { VolumeStore } from './volume-store.ts';
@@ -93,7 +94,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     exports: exports.count,
     space: await exports.spaceOfState(),
   });
-  started.use(await serveControl(socketPath, { exports, leases, locks: new Locks(), mounts, status }));
+  const [locks, points] = [new Locks(), new Points(exports)];
+  started.use(await serveControl(socketPath, { exports, leases, locks, mounts, points, status }));
 
   const resources = started.move();
   const close = (): Promise<void> => resources.disposeAsync();

@@ -23,7 +23,7 @@ export interface ByteRange {
 export interface DiskChanges {
   /** Of all ranges together, for the progress. */
   readonly totalBytes: number;
-  /** In order, apart from each other, none beyond the disk's end. */
+  /** In order, none twice, none beyond the disk's end. */
   ranges(): AsyncIterable<ByteRange>;
 }
 

@@ -18,6 +18,8 @@ import { type Inode, type Tree } from './tree.ts';
 /** Changes are told in stretches of so many pages: 64 KiB. */
 const GRAIN_PAGES = 16;
 const GRAIN_BYTES = GRAIN_PAGES * PAGE_BYTES;
+/** The longest that is told at once, 64 MiB: whoever walks through the changes can pause between two. */
+const MAX_RANGE_GRAINS = 1024;
 const CHUNK_GRAINS = CHUNK_PAGES / GRAIN_PAGES;
 
 export interface FrozenFile extends FileContent {
@@ -81,14 +83,14 @@ export class FrozenView implements Disposable {
   }
 
   /**
-   * Where the file may differ from the first `baseBytes` of the image under it, zeros beyond: in order, apart from
-   * each other, in multiples of 64 KiB but for the file's end. Starts at `fromBytes`, a multiple of that.
+   * Where the file may differ from the first `baseBytes` of the image under it, zeros beyond: in order, each once, in
+   * multiples of 64 KiB but for the file's end, 64 MiB at most. Starts at `fromBytes`, a multiple of 64 KiB.
    */
   *changes(file: FrozenFile, baseBytes: number, fromBytes = 0): Generator<ByteRange> {
     let start: number | undefined;
     let end = 0;
     for (const grain of this.#changedGrains(file, baseBytes, fromBytes / GRAIN_BYTES)) {
-      if (start !== undefined && grain === end) {
+      if (start !== undefined && grain === end && end - start < MAX_RANGE_GRAINS) {
         end += 1;
         continue;
       }
