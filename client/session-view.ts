@@ -3,6 +3,7 @@ import type {
   FinalizeMode,
   FinalizeStatus,
   LogEntry,
+  OriginalStatus,
   SessionStatus,
   VerifyStatus,
 } from '../contract/index.ts';
@@ -55,6 +56,17 @@ function finalizeText(finalize: FinalizeStatus): string {
   return `${outcomeWords[outcome]}${to}${how}${progress}${took}`;
 }
 
+const originalWords = {
+  standing: 'stands where it was',
+  setAside: 'set aside, as',
+  givenBack: 'stands where it was',
+  removed: 'deleted',
+} as const;
+
+function originalText({ name, state, standsAs }: OriginalStatus): string {
+  return `${name}, ${originalWords[state]}${state === 'setAside' ? ` ${standsAs ?? ''}` : ''}`;
+}
+
 const guestAwayText = (ms: number | undefined): string | undefined => {
   if (ms === undefined) return undefined;
   return ms === 0 ? 'never' : formatDuration(ms);
@@ -80,6 +92,7 @@ export function sessionFacts(status: SessionStatus): string {
     ['verify', verifyText(status.verify)],
     ...status.verify.findings.map((finding) => ['damage', finding] as const),
     ['finalize', status.finalize && finalizeText(status.finalize)],
+    ['original', status.finalize?.original && originalText(status.finalize.original)],
     ['guest away', guestAwayText(status.finalize?.guestAwayMs)],
     [
       'not finalized',

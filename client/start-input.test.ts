@@ -62,6 +62,22 @@ it('seals each secret for this session, its purpose and its subject alone', () =
   expect(() => siteKey.open(target.password, binding)).toThrow();
 });
 
+it('says where single cards go, and whether addresses and UUIDs are new', () => {
+  const nic = [{ node: 'ethernet0', network: 'Test' }, { node: 'ethernet1' }];
+  const { placement } = startInput({ ...options, nic, mac: 'renew', uuid: 'renew' }, facts(), 'web01-x');
+  expect(placement).toMatchObject({ cards: nic, mac: 'renew', uuid: 'renew', network: 'original' });
+});
+
+it("has the VM take its original's place at once, with no datastore named", () => {
+  const flags = { autoMigrate: true, location: 'original', powerOffOriginal: true } as const;
+  expect(startInput({ ...options, ...flags }, facts(), 'web01-x').autoMigrate).toEqual({
+    ...{ location: 'original', powerOffOriginal: true, vmotion: 'auto' },
+  });
+  expect(() => startInput({ ...options, location: 'original' }, facts(), 'web01-x')).toThrow(
+    '--auto-migrate',
+  );
+});
+
 it('asks for the migration at once only with a place to go to', () => {
   expect(startInput(options, facts(), 'web01-x')).not.toHaveProperty('autoMigrate');
   const input = startInput({ ...options, autoMigrate: true, datastore: 'vmfs01' }, facts(), 'web01-x');

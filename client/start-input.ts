@@ -2,6 +2,8 @@
 // sealed for the one session that may open them.
 import { performance } from 'node:perf_hooks';
 import {
+  type CardPlace,
+  type Identity,
   type StartInput,
   startInputSchema,
   targetSubject,
@@ -12,11 +14,12 @@ import { seal } from '../secrets/index.ts';
 import { flagProblems } from './arguments.ts';
 import { ClientError } from './client-error.ts';
 import type { Context } from './context.ts';
+import { type LocationOptions, locationRequest } from './location-options.ts';
 import { readSessionSecrets, type SessionSecretOptions } from './session-secrets.ts';
 import { requireWorkers } from './temporal.ts';
 import { siteKeyForSealing, targetFingerprint } from './trust.ts';
 
-export interface StartOptions extends SessionSecretOptions {
+export interface StartOptions extends SessionSecretOptions, LocationOptions {
   readonly vault: string;
   readonly job: string;
   readonly vm: string;
@@ -26,12 +29,14 @@ export interface StartOptions extends SessionSecretOptions {
   readonly folder?: string;
   readonly resourcePool?: string;
   readonly network: 'original' | 'disconnected';
+  readonly nic?: readonly CardPlace[];
+  readonly mac?: Identity;
+  readonly uuid?: Identity;
   readonly powerOn: boolean;
   readonly verify: VerifyMode;
   readonly guestTimeout: number;
   readonly reserveFactor: number;
   readonly autoMigrate?: boolean;
-  readonly datastore?: string;
   readonly vmotion: Vmotion;
   readonly detach?: boolean;
   readonly site: string;
@@ -75,6 +80,9 @@ export function startInput(options: StartOptions, facts: StartFacts, sessionId: 
       folder: options.folder,
       resourcePool: options.resourcePool,
       network: options.network,
+      cards: options.nic,
+      mac: options.mac,
+      uuid: options.uuid,
     },
     powerOn: options.powerOn,
     verify: options.verify,
@@ -86,17 +94,16 @@ export function startInput(options: StartOptions, facts: StartFacts, sessionId: 
   return parsed.data;
 }
 
-function autoMigrate({
-  autoMigrate: wanted,
-  datastore,
-  vmotion,
-}: StartOptions): Pick<StartInput, 'autoMigrate'> {
-  if (wanted !== true) {
-    if (datastore === undefined) return {};
-    throw new ClientError('Usage', '--datastore is where --auto-migrate takes the VM: give both, or neither');
-  }
-  if (datastore === undefined) throw new ClientError('Usage', '--auto-migrate needs --datastore');
-  return { autoMigrate: { datastore, vmotion } };
+function autoMigrate(options: StartOptions): Pick<StartInput, 'autoMigrate'> {
+  const { autoMigrate: wanted, datastore, disk, location, vmotion } = options;
+  if (wanted === true) return { autoMigrate: { ...locationRequest(options), vmotion } };
+  const { powerOffOriginal, removeOriginal, overwrite } = options;
+  const all = [datastore, disk, location, powerOffOriginal, removeOriginal, overwrite];
+  if (all.every((each) => each === undefined)) return {};
+  throw new ClientError(
+    'Usage',
+    '--datastore, --disk, --location and what goes with them say where --auto-migrate takes the VM: give both, or neither',
+  );
 }
 
 /** Makes sure that somebody is there to do it, and asks for what is missing. Throws ClientError. */

@@ -3,6 +3,7 @@
 import { type Command, Option } from 'commander';
 import {
   type CancelFinalizeResult,
+  type CardPlace,
   type FinalizeRequest,
   type FinalizeResult,
   SessionMessage,
@@ -12,14 +13,15 @@ import {
 import type { Act } from '../act.ts';
 import { sessionId as sessionIdArgument } from '../arguments.ts';
 import { askSession } from '../ask-session.ts';
-import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
+import { type LocationOptions, locationOptions, locationRequest, nicOption } from '../location-options.ts';
 import { formatBytes, formatDuration } from '../quantity.ts';
 import { finalizeModeWords, showChange } from '../session-view.ts';
 import { printable } from '../table.ts';
 
-interface Options {
-  readonly datastore?: string;
+interface Options extends LocationOptions {
+  readonly name?: string;
+  readonly nic?: readonly CardPlace[];
   readonly vmotion: Vmotion;
   readonly host?: string;
   readonly folder?: string;
@@ -35,13 +37,12 @@ export const vmotionOption = (): Option =>
 
 async function finalize(context: Context, sessionId: string, options: Options): Promise<undefined> {
   if (options.cancel === true) return cancel(context, sessionId);
-  const { datastore, vmotion, host, folder, resourcePool } = options;
-  if (datastore === undefined) {
-    throw new ClientError('Usage', 'say where the VM goes with --datastore, or call it off with --cancel');
-  }
+  const { name, nic, vmotion, host, folder, resourcePool } = options;
   const request: FinalizeRequest = {
-    datastore,
+    ...locationRequest(options),
     vmotion,
+    ...(name === undefined ? {} : { name }),
+    ...(nic === undefined ? {} : { cards: [...nic] }),
     ...(host === undefined ? {} : { host }),
     ...(folder === undefined ? {} : { folder }),
     ...(resourcePool === undefined ? {} : { resourcePool }),
@@ -59,6 +60,9 @@ async function run(context: Context, sessionId: string, request: FinalizeRequest
   });
   terminal.document({ event: 'result', ...result });
   terminal.print(`Session ${sessionId} is finalized: ${finalizedWords(result)}.`);
+  if (result.original?.standsAs !== undefined) {
+    terminal.print(`The VM that it replaces is kept as ${printable(result.original.standsAs)}, powered off.`);
+  }
   return undefined;
 }
 
@@ -113,10 +117,16 @@ that still runs is waited for; what it found damaged is not taken to production.
 Examples:
   $ rundirect finalize web01-k3v9q2m4xa --datastore vmfs01
   $ rundirect finalize web01-k3v9q2m4xa --datastore vmfs01 --vmotion live --host esx2.example --detach
-  $ rundirect finalize web01-k3v9q2m4xa --cancel`;
+  $ rundirect finalize web01-k3v9q2m4xa --datastore vmfs01 --disk scsi0:1=fast01 --nic 'ethernet0=VM Network' --name web01
+  $ rundirect finalize web01-k3v9q2m4xa --location original --power-off-original
+  $ rundirect finalize web01-k3v9q2m4xa --cancel
+
+With --location original, the VM on the target that has the UUID of the one that was backed up is renamed to
+NAME.replaced-by-SESSION, and the session's VM takes its place; what is named beside it (--datastore, --host, --folder,
+--name, …) holds instead. After a failure, or --cancel, it is called as before, and powered on again if it ran.`;
 
 export function addFinalize(program: Command, act: Act): void {
-  program
+  const command = program
     .command('finalize')
     .summary('migrate a running session to production')
     .description(
@@ -124,18 +134,29 @@ export function addFinalize(program: Command, act: Act): void {
         'The target does it (Storage vMotion), so it must be a vCenter.',
     )
     .argument('<session>', "the session's id", sessionIdArgument)
-    .option('--datastore <name>', 'where the VM goes, every disk of it')
-    .addOption(vmotionOption())
-    .option('--host <name>', 'another host (default: where it runs)')
+    .option('--datastore <name>', 'where the VM goes, every disk of it that --disk does not name');
+  for (const option of locationOptions()) command.addOption(option);
+  command
+    .option('--host <name>', 'another host, or a cluster (default: where it runs)')
     .option('--folder <path>', 'another inventory folder')
     .option('--resource-pool <name>', 'another resource pool')
+    .option('--name <name>', "the VM's name from then on (default: as it is)")
+    .addOption(nicOption())
+    .addOption(vmotionOption())
     .option('--detach', 'begin, and do not follow')
     .addOption(
       new Option('--cancel', 'call off the finalize that is under way').conflicts([
         'datastore',
+        'disk',
+        'location',
+        'powerOffOriginal',
+        'removeOriginal',
+        'overwrite',
         'host',
         'folder',
         'resourcePool',
+        'name',
+        'nic',
         'detach',
       ]),
     )

@@ -4,6 +4,7 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { type Command, Option } from 'commander';
 import {
+  identitySchema,
   LATEST_JOB,
   SearchAttribute,
   type SessionStatus,
@@ -30,6 +31,7 @@ import { awaitSession, exitCodeOf, isSettled } from '../await-session.ts';
 import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
 import { ExitCode } from '../exit-code.ts';
+import { locationOptions, nicOption } from '../location-options.ts';
 import { formatDuration } from '../quantity.ts';
 import { randomLetters } from '../random-id.ts';
 import { passwordOptions } from '../session-secrets.ts';
@@ -129,6 +131,10 @@ Examples:
       --target esx1.example --user root --passphrase-file set.key --password-file root.pw
   $ rundirect start --vault /backups/vault --set nightly --vm web01 --target vcenter.example \\
       --user backup@vsphere.local --auto-migrate --datastore vmfs01
+  $ rundirect start --vault /backups/vault --set nightly --vm web01 --name web01-copy --target vcenter.example \\
+      --user backup@vsphere.local --host cluster01 --nic ethernet0=Test --mac renew --uuid renew
+  $ rundirect start --vault /backups/vault --set nightly --vm web01 --name web01-new --network disconnected \\
+      --target vcenter.example --user backup@vsphere.local --auto-migrate --location original --power-off-original
   $ printf '%s\\n%s\\n' "$PASSPHRASE" "$PASSWORD" | rundirect start … --passphrase-stdin --password-stdin
 
 With both secrets on standard input, the first line is the passphrase and the second the password.
@@ -159,7 +165,7 @@ export function addStart(program: Command, act: Act): void {
   for (const option of passwordOptions()) command.addOption(option);
   command
     .option('--name <name>', "the VM's name on the target (default: as in the backup)")
-    .option('--host <name>', 'host of the vCenter')
+    .option('--host <name>', 'host or cluster of the vCenter')
     .option('--folder <path>', 'inventory folder')
     .option('--resource-pool <name>', 'resource pool')
     .addOption(siteOption())
@@ -168,6 +174,20 @@ export function addStart(program: Command, act: Act): void {
       new Option('--network <mode>', 'networks as in the backup, or every NIC unplugged')
         .choices(['original', 'disconnected'])
         .default('original'),
+    )
+    .addOption(nicOption())
+    .addOption(
+      new Option('--mac <what>', 'MAC addresses as in the backup, or new ones')
+        .choices(identitySchema.options)
+        .default('keep'),
+    )
+    .addOption(
+      new Option(
+        '--uuid <what>',
+        'UUIDs of BIOS and instance as in the backup, or new ones at the first power-on',
+      )
+        .choices(identitySchema.options)
+        .default('keep'),
     )
     .option('--power-on', 'power the VM on', true)
     .option('--no-power-on', 'register the VM and leave it off')
@@ -192,7 +212,7 @@ export function addStart(program: Command, act: Act): void {
     .optionsGroup('And then:')
     .option('--auto-migrate', 'take the VM to production storage as soon as it runs, as `finalize` does')
     .option('--datastore <name>', 'where --auto-migrate takes it')
-    .addOption(vmotionOption())
-    .addHelpText('after', examples)
-    .action(act(start));
+    .addOption(vmotionOption());
+  for (const option of locationOptions()) command.addOption(option);
+  command.addHelpText('after', examples).action(act(start));
 }

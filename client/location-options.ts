@@ -1,0 +1,88 @@
+// Where a VM goes, device by device, as it is said on the command line; shared by `start` and `finalize`.
+import { InvalidArgumentError, Option } from 'commander';
+import {
+  type CardPlace,
+  cardPlaceSchema,
+  type DiskPlace,
+  diskPlaceSchema,
+  type FinalizeRequest,
+} from '../contract/index.ts';
+import { ClientError } from './client-error.ts';
+
+/** In place of a network's name. */
+const UNPLUGGED = 'disconnected';
+
+/** What the options of a migration's place leave behind. */
+export interface LocationOptions {
+  readonly datastore?: string;
+  readonly disk?: readonly DiskPlace[];
+  readonly location?: 'original';
+  readonly powerOffOriginal?: boolean;
+  readonly removeOriginal?: boolean;
+  readonly overwrite?: boolean;
+}
+
+function split(text: string, example: string): readonly [node: string, place: string] {
+  const at = text.indexOf('=');
+  if (at > 0 && at < text.length - 1) return [text.slice(0, at), text.slice(at + 1)];
+  throw new InvalidArgumentError(`it is written like ${example}`);
+}
+
+function disk(text: string, before: readonly DiskPlace[] = []): readonly DiskPlace[] {
+  const [node, datastore] = split(text, 'scsi0:0=DATASTORE');
+  const parsed = diskPlaceSchema.safeParse({ node: node.toLowerCase(), datastore });
+  if (parsed.success) return [...before, parsed.data];
+  throw new InvalidArgumentError('it is written like scsi0:0=DATASTORE');
+}
+
+function card(text: string, before: readonly CardPlace[] = []): readonly CardPlace[] {
+  const [node, network] = split(text, 'ethernet0=NETWORK');
+  const place = { node: node.toLowerCase(), ...(network === UNPLUGGED ? {} : { network }) };
+  const parsed = cardPlaceSchema.safeParse(place);
+  if (parsed.success) return [...before, parsed.data];
+  throw new InvalidArgumentError(`it is written like ethernet0=NETWORK, or ethernet0=${UNPLUGGED}`);
+}
+
+export const nicOption = (): Option =>
+  new Option(
+    '--nic <card=network>',
+    `put one network card elsewhere; =${UNPLUGGED} unplugs it (repeatable)`,
+  ).argParser(card);
+
+/** Beside `--datastore`, whose words differ. */
+export const locationOptions = (): Option[] => [
+  new Option('--disk <node=datastore>', 'put one disk elsewhere: scsi0:1=fast01 (repeatable)').argParser(
+    disk,
+  ),
+  new Option(
+    '--location <place>',
+    'original: take folder, pool, host, datastores, networks and name of the VM that was backed up',
+  ).choices(['original']),
+  new Option('--power-off-original', 'consent to power that VM off, where it runs'),
+  new Option('--remove-original', 'delete that VM once the new one is proven (default: it is kept, renamed)'),
+  new Option('--overwrite', "remove files in the VM's folder-to-be that no VM uses"),
+];
+
+/** Throws ClientError Usage where they say no place, or consent to what is not done. */
+export function locationRequest(
+  options: LocationOptions,
+): Pick<
+  FinalizeRequest,
+  'datastore' | 'disks' | 'location' | 'powerOffOriginal' | 'removeOriginal' | 'overwrite'
+> {
+  const { datastore, disk: disks, location, powerOffOriginal, removeOriginal, overwrite } = options;
+  if (datastore === undefined && location === undefined) {
+    throw new ClientError('Usage', 'say where the VM goes, with --datastore or with --location original');
+  }
+  if (location === undefined && (powerOffOriginal === true || removeOriginal === true)) {
+    throw new ClientError('Usage', '--power-off-original and --remove-original go with --location original');
+  }
+  return {
+    ...(datastore === undefined ? {} : { datastore }),
+    ...(disks === undefined ? {} : { disks: [...disks] }),
+    ...(location === undefined ? {} : { location }),
+    ...(powerOffOriginal === undefined ? {} : { powerOffOriginal }),
+    ...(removeOriginal === undefined ? {} : { removeOriginal }),
+    ...(overwrite === undefined ? {} : { overwrite }),
+  };
+}
