@@ -5,6 +5,7 @@ import type { TargetLogin, Targets } from '../activities/index.ts';
 import { SESSION_KEY } from '../vm-folder/index.ts';
 import {
   type Datastore,
+  type Folder,
   type Host,
   type Inventory,
   type NasDatastoreSpec,
@@ -13,6 +14,7 @@ import {
   type RelocateCheck,
   type RelocateOptions,
   type RelocateSpec,
+  type ResourcePool,
   type Vm,
   type VmState,
   type VmSummary,
@@ -62,6 +64,8 @@ export class FakeTarget {
   /** A migration that runs at the target: it ends when somebody says how, or asks to cancel it. */
   migration: FakeMigration | undefined;
   hosts: Host[] = [fakeHost];
+  folders: Folder[] = [];
+  resourcePools: ResourcePool[] = [];
   readonly mounts = new Map<string, NasDatastoreSpec>();
   /** Port groups without uplink, with their vSwitches. */
   readonly isolated = new Map<string, string>();
@@ -313,8 +317,8 @@ export class FakeTarget {
     return {
       hosts: this.hosts,
       datastores: [...datastores, ...this.production],
-      folders: [],
-      resourcePools: [],
+      folders: this.folders,
+      resourcePools: this.resourcePools,
     };
   }
 

@@ -30,8 +30,7 @@ export async function lookAtLocation(
   found: Findings,
 ): Promise<Location | undefined> {
   lookAtConsents(request, found);
-  // A host alone migrates nothing: there is no more to be looked at.
-  const vms = vsphere.isVirtualCenter ? await allVms(vsphere, step) : [];
+  const vms = await allVms(vsphere, step);
   const original = await originalOf(vsphere, vms, request, mover, step, found);
   if (original === 'unknown') return undefined;
   const asked = original === undefined ? request : inPlaceOf(original, request);
@@ -74,7 +73,7 @@ async function originalOf(
   step: Pick<Step, 'signal'>,
   found: Findings,
 ): Promise<FoundOriginal | undefined | 'unknown'> {
-  if (request.location !== 'original' || !vsphere.isVirtualCenter) return undefined;
+  if (request.location !== 'original') return undefined;
   return (await findOriginal(vsphere, vms, successor, request, step, found)) ?? 'unknown';
 }
 
