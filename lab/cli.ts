@@ -46,6 +46,7 @@ function describe(lab: Lab): string[] {
     `fingerprint  ${lab.fingerprint}`,
     `NFS ports    ${lab.nfsPort} (NFS), ${lab.mountPort} (MOUNT)`,
     ...lab.datastores.map(({ name, path }) => `datastore    ${name}  ${path}`),
+    ...lab.vsans.map(({ name, path }) => `vSAN         ${name}  ${path}`),
   ];
 }
 
@@ -59,10 +60,11 @@ function publicly({
   pid,
   directory,
   datastores,
+  vsans,
   ...rest
 }: Lab): object {
   const { nfsPort, mountPort } = rest;
-  return { url, host, port, user, fingerprint, model, pid, directory, datastores, nfsPort, mountPort };
+  return { url, host, port, user, fingerprint, model, pid, directory, datastores, vsans, nfsPort, mountPort };
 }
 
 async function needLab(): Promise<Lab> {

@@ -126,6 +126,8 @@ test('what is in the way of a mount has its fault', async () => {
   expect((await vsphere.inventory()).datastores.map(({ name }) => name).sort()).toEqual([
     'datastore1',
     'datastore2',
+    'vsan1',
+    'vsan2',
   ]);
 });
 

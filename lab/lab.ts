@@ -60,10 +60,18 @@ export interface Guest {
   logged(): Promise<number[]>;
 }
 
+export interface Production {
+  readonly name: string;
+  /** The directory of this machine. */
+  readonly path: string;
+}
+
 export interface Lab extends LabInfo, AsyncDisposable {
   readonly password: string;
-  /** The production datastores, on local disk. */
-  readonly datastores: readonly { readonly name: string; readonly path: string }[];
+  /** The production datastores that are VMFS, on local disk. */
+  readonly datastores: readonly Production[];
+  /** Those that are vSANs: their directories are namespaces, called by UUIDs, and disks are in none of them. */
+  readonly vsans: readonly Production[];
   vms(): Promise<LabVm[]>;
   createVm(spec: NewLabVm): Promise<LabVm>;
   /** As a person at the vSphere Client; returns when it is done. */
@@ -176,9 +184,8 @@ export async function attachLab(directory: string, end?: () => Promise<void>): P
   return {
     ...info,
     password,
-    datastores: datastores
-      .filter(({ type }) => type === 'VMFS')
-      .map(({ name, path: at }) => ({ name, path: at })),
+    datastores: productionOf(datastores, 'VMFS'),
+    vsans: productionOf(datastores, 'vsan'),
     vms: async () => z.array(labVmSchema).parse(await ask('GET', '/vms')),
     createVm: async (spec) => labVmSchema.parse(await ask('POST', '/vms', spec)),
     power: async (vm, to) => labVmSchema.parse(await ask('POST', '/power', { vm, to })),
@@ -194,6 +201,9 @@ export async function attachLab(directory: string, end?: () => Promise<void>): P
     [Symbol.asyncDispose]: close,
   };
 }
+
+const productionOf = (datastores: readonly LabDatastore[], wanted: LabDatastore['type']): Production[] =>
+  datastores.filter(({ type }) => type === wanted).map(({ name, path: at }) => ({ name, path: at }));
 
 const datastoresOf = async (ask: Ask): Promise<LabDatastore[]> =>
   z.array(labDatastoreSchema).parse(await ask('GET', '/datastores'));

@@ -39,7 +39,7 @@ export const labDatastoreSchema = z.object({
   path: z.string(),
   /** The host that mounted it; a production datastore is on all hosts. */
   host: z.string().optional(),
-  type: z.enum(['VMFS', 'NFS']),
+  type: z.enum(['VMFS', 'NFS', 'vsan']),
   remoteHost: z.string().optional(),
   remotePath: z.string().optional(),
   /** The mount's process. */

@@ -2,9 +2,7 @@
 
 import {
   copyDatastoreFile,
-  createNamespaceDirectory,
   deleteDatastoreFile,
-  deleteNamespaceDirectory,
   listFolder,
   makeDirectory,
   moveDatastoreFile,
@@ -82,8 +80,6 @@ export async function connect(options: ConnectOptions): Promise<Vsphere> {
     deleteDatastoreFile: (...rest) => deleteDatastoreFile(session, ...rest),
     copyDatastoreFile: (...rest) => copyDatastoreFile(session, ...rest),
     moveDatastoreFile: (...rest) => moveDatastoreFile(session, ...rest),
-    createNamespaceDirectory: (...rest) => createNamespaceDirectory(session, ...rest),
-    deleteNamespaceDirectory: (...rest) => deleteNamespaceDirectory(session, ...rest),
     listFolder: (...rest) => listFolder(session, ...rest),
     uploadFile: (...rest) => uploadFile(session, ...rest),
     downloadFile: (...rest) => downloadFile(session, ...rest),

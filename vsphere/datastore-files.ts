@@ -1,7 +1,8 @@
 // Files and folders of datastores: FileManager, DatastoreNamespaceManager (vSAN and vVols have no plain top-level
 // directories), and the datastore browser. Deleting and making are repeatable: what is so already is done.
 import { VsphereError } from './errors.ts';
-import { locate } from './place.ts';
+import { locate, type Place } from './place.ts';
+import { readObject } from './property-collector.ts';
 import type { HostDatastoreBrowserSearchResults, ManagedObjectReference } from './schema/vim25.ts';
 import type { Session } from './session.ts';
 import { runTask } from './tasks.ts';
@@ -14,12 +15,21 @@ import type {
   TaskOptions,
 } from './types.ts';
 
+/** Types of datastores whose top-level directories are objects. */
+const NAMESPACE_TYPES: ReadonlySet<string> = new Set(['vsan', 'vvol']);
+
 export async function makeDirectory(
   session: Session,
   path: string,
   options: FileOptions = {},
-): Promise<void> {
-  const { full, datacenter } = await locate(session, path, options);
+): Promise<string> {
+  const place = await locate(session, path, options);
+  if (await hasNamespaces(session, place, options)) return makeInNamespace(session, place, options);
+  await makePlain(session, place, options);
+  return place.full;
+}
+
+async function makePlain(session: Session, { full, datacenter }: Place, options: CallOptions): Promise<void> {
   const parameters = { name: full, datacenter, createParentDirectories: true };
   try {
     await session.call('MakeDirectory', service(session, 'fileManager'), parameters, options);
@@ -33,13 +43,13 @@ export async function deleteDatastoreFile(
   path: string,
   options: FileOptions = {},
 ): Promise<void> {
-  const { full, datacenter } = await locate(session, path, options);
-  try {
-    const parameters = { name: full, datacenter };
-    await runTask(session, 'DeleteDatastoreFile_Task', service(session, 'fileManager'), parameters, options);
-  } catch (error) {
-    if (!isFault(error, 'FileNotFound')) throw error;
+  const place = await locate(session, path, options);
+  const isTop = !place.path.includes('/');
+  if (isTop && (await hasNamespaces(session, place, options))) {
+    await deleteNamespace(session, place, options);
+    return;
   }
+  await deleteFile(session, place, options);
 }
 
 export async function copyDatastoreFile(
@@ -60,33 +70,115 @@ export async function moveDatastoreFile(
   await runTask(session, 'MoveDatastoreFile_Task', service(session, 'fileManager'), parameters, options);
 }
 
-export async function createNamespaceDirectory(
-  session: Session,
-  datastore: string,
-  name: string,
-  options: CallOptions = {},
-): Promise<string> {
-  const made = await session.call(
-    'CreateDirectory',
-    service(session, 'datastoreNamespaceManager'),
-    { datastore: { type: 'Datastore', value: datastore }, displayName: name },
-    options,
-  );
-  if (made !== undefined) return made;
-  throw new VsphereError('Unexpected', `Making directory ${name} on datastore ${datastore} made nothing.`);
+/**
+ * On vSAN and vVols a top-level directory is an object, which is called by a UUID and only known by its name. Both
+ * lead to its files; what a VM is registered with is the UUID.
+ */
+async function makeInNamespace(session: Session, place: Place, options: CallOptions): Promise<string> {
+  const [name = '', ...below] = place.path.split('/');
+  const top = await namespace(session, place, name, options);
+  const full = `[${place.datastoreName}] ${[top, ...below].join('/')}`;
+  if (below.length > 0) await makePlain(session, { ...place, full }, options);
+  return full;
 }
 
-export async function deleteNamespaceDirectory(
+async function namespace(
   session: Session,
-  path: string,
-  options: CallOptions & { readonly datacenter: string },
-): Promise<void> {
-  const datacenter = { type: 'Datacenter', value: options.datacenter };
-  const parameters = { datacenter, datastorePath: path };
+  place: Place,
+  name: string,
+  options: CallOptions,
+): Promise<string> {
+  const standing = await namespaceUuid(session, place, name, options);
+  if (standing !== undefined) return standing;
+  const namespaces = service(session, 'datastoreNamespaceManager');
+  const parameters = { datastore: place.datastore, displayName: name };
+  const made = await session.call('CreateDirectory', namespaces, parameters, options);
+  if (made !== undefined) return lastOf(made);
+  throw new VsphereError('Unexpected', `Making ${place.full} at ${session.address} made nothing.`);
+}
+
+/** Undefined when there is no namespace of that name or UUID. */
+async function namespaceUuid(
+  session: Session,
+  { datastore, datacenter }: Place,
+  name: string,
+  options: CallOptions,
+): Promise<string | undefined> {
+  const namespaces = service(session, 'datastoreNamespaceManager');
+  const namespaceUrl = `${await urlOf(session, datastore, options)}/${name}`;
   try {
-    await session.call('DeleteDirectory', service(session, 'datastoreNamespaceManager'), parameters, options);
+    const parameters = { datacenter, namespaceUrl };
+    const found = await session.call('ConvertNamespacePathToUuidPath', namespaces, parameters, options);
+    return found === undefined ? undefined : lastOf(found);
+  } catch (error) {
+    if (isFault(error, 'FileNotFound')) return undefined;
+    throw error;
+  }
+}
+
+const lastOf = (path: string): string => path.replace(/\/+$/, '').split('/').at(-1) ?? '';
+
+async function urlOf(
+  session: Session,
+  datastore: ManagedObjectReference,
+  options: CallOptions,
+): Promise<string> {
+  const ref = { type: 'Datastore', value: datastore.value } as const;
+  const url = (await readObject(session, ref, ['summary.url'], options))?.read['summary.url'];
+  if (url !== undefined) return url.replace(/\/+$/, '');
+  throw new VsphereError('NotFound', `Datastore ${datastore.value} at ${session.address} tells no path.`);
+}
+
+async function hasNamespaces(session: Session, { datastore }: Place, options: CallOptions): Promise<boolean> {
+  const ref = { type: 'Datastore', value: datastore.value } as const;
+  const type = (await readObject(session, ref, ['summary.type'], options))?.read['summary.type'];
+  return type !== undefined && NAMESPACE_TYPES.has(type.toLowerCase());
+}
+
+/** Emptied first: a namespace that is not empty stays, and disks are objects beside it. */
+async function deleteNamespace(session: Session, place: Place, options: CallOptions): Promise<void> {
+  const uuid = await namespaceUuid(session, place, place.path, options);
+  if (uuid === undefined) return;
+  const full = `[${place.datastoreName}] ${uuid}`;
+  const files = (await listFolder(session, full, { ...options, datacenter: place.datacenter.value })) ?? [];
+  for (const disk of files.filter((each) => !each.isFolder && each.path.endsWith('.vmdk'))) {
+    await deleteDisk(session, place, disk.path, options);
+  }
+  // A folder is listed before what is in it.
+  for (const file of files.toReversed()) await deleteFile(session, { ...place, full: file.path }, options);
+  const { datacenter } = place;
+  const url = await urlOf(session, place.datastore, options);
+  const datastorePath = `${url.replace(/^ds:\/\//, '')}/${uuid}`;
+  const namespaces = service(session, 'datastoreNamespaceManager');
+  try {
+    await session.call('DeleteDirectory', namespaces, { datacenter, datastorePath }, options);
   } catch (error) {
     if (!isFault(error, 'FileNotFound')) throw error;
+  }
+}
+
+async function deleteFile(
+  session: Session,
+  { full, datacenter }: Place,
+  options: TaskOptions,
+): Promise<void> {
+  try {
+    const parameters = { name: full, datacenter };
+    await runTask(session, 'DeleteDatastoreFile_Task', service(session, 'fileManager'), parameters, options);
+  } catch (error) {
+    if (!isFault(error, 'FileNotFound')) throw error;
+  }
+}
+
+/** A descriptor and its object; what only has a disk's name is deleted as a file. */
+async function deleteDisk(session: Session, place: Place, name: string, options: TaskOptions): Promise<void> {
+  const { datacenter } = place;
+  const disks = service(session, 'virtualDiskManager');
+  try {
+    await runTask(session, 'DeleteVirtualDisk_Task', disks, { name, datacenter }, options);
+  } catch (error) {
+    if (!(error instanceof VsphereError) || error.code === 'TargetUnavailable') throw error;
+    await deleteFile(session, { ...place, full: name }, options);
   }
 }
 

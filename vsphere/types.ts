@@ -440,19 +440,16 @@ export interface Vsphere extends AsyncDisposable {
   copyVirtualDisk(spec: CopyVirtualDiskSpec, options?: TaskOptions): Promise<void>;
   /** The descriptor with all its extents. Gone is done. */
   deleteVirtualDisk(path: string, options?: FileOptions): Promise<void>;
-  /** With the folders above it. There already is done. On vSAN see `createNamespaceDirectory`. */
-  makeDirectory(path: string, options?: FileOptions): Promise<void>;
-  /** A file, or a folder with all that is in it. Gone is done. */
+  /**
+   * With the folders above it; there already is done. Returns the path that it has for good: on vSAN and vVols a
+   * top-level folder is called by a UUID, `[vsan] 5f…/inner`, and that is how a VM in it names its files. Every call
+   * on files finds it by the name it was asked for, too.
+   */
+  makeDirectory(path: string, options?: FileOptions): Promise<string>;
+  /** A file, or a folder with all that is in it, on vSAN with its disks. Gone is done. */
   deleteDatastoreFile(path: string, options?: FileOptions): Promise<void>;
   copyDatastoreFile(spec: CopyFileSpec, options?: TaskOptions): Promise<void>;
   moveDatastoreFile(spec: CopyFileSpec, options?: TaskOptions): Promise<void>;
-  /** On vSAN and vVols: makes a top-level directory on a datastore (moref) and returns its real path, `/vmfs/volumes/…`. */
-  createNamespaceDirectory(datastore: string, name: string, options?: CallOptions): Promise<string>;
-  /** By the path that was returned. Gone is done. */
-  deleteNamespaceDirectory(
-    path: string,
-    options: CallOptions & { readonly datacenter: string },
-  ): Promise<void>;
   /** Files and folders in a folder and below it; undefined when there is none. */
   listFolder(path: string, options?: FileOptions): Promise<readonly DatastoreFile[] | undefined>;
   /** Writes a small file, replacing one of that name. */

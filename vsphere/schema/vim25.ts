@@ -1890,6 +1890,10 @@ export interface Arguments {
     readonly size?: number;
   };
   DeleteDirectory: { readonly datacenter?: ManagedObjectReference; readonly datastorePath: string };
+  ConvertNamespacePathToUuidPath: {
+    readonly datacenter?: ManagedObjectReference;
+    readonly namespaceUrl: string;
+  };
   SearchDatastoreSubFolders_Task: {
     readonly datastorePath: string;
     readonly searchSpec?: HostDatastoreBrowserSearchSpec;
@@ -1945,6 +1949,7 @@ export interface Results {
   MoveDatastoreFile_Task: ManagedObjectReference | undefined;
   CreateDirectory: string | undefined;
   DeleteDirectory: undefined;
+  ConvertNamespacePathToUuidPath: string | undefined;
   SearchDatastoreSubFolders_Task: ManagedObjectReference | undefined;
   Rename_Task: ManagedObjectReference | undefined;
   Destroy_Task: ManagedObjectReference | undefined;
@@ -2194,6 +2199,14 @@ export const methods: {
       { name: 'datacenter', type: 'ManagedObjectReference', optional: true },
       { name: 'datastorePath', type: 'string' },
     ],
+  },
+  ConvertNamespacePathToUuidPath: {
+    on: 'DatastoreNamespaceManager',
+    parameters: [
+      { name: 'datacenter', type: 'ManagedObjectReference', optional: true },
+      { name: 'namespaceUrl', type: 'string' },
+    ],
+    returns: { type: 'string' },
   },
   SearchDatastoreSubFolders_Task: {
     on: 'HostDatastoreBrowser',

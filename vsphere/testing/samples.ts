@@ -207,6 +207,10 @@ export const samples: { readonly [M in keyof Arguments]: Arguments[M] } = {
   MoveDatastoreFile_Task: TWO_FILES,
   CreateDirectory: { datastore: reference('Datastore'), displayName: 'a', policy: '<none/>' },
   DeleteDirectory: { datacenter: reference('Datacenter'), datastorePath: '/vmfs/volumes/vsan:1/2' },
+  ConvertNamespacePathToUuidPath: {
+    datacenter: reference('Datacenter'),
+    namespaceUrl: 'ds:///vmfs/volumes/vsan:1/web',
+  },
   SearchDatastoreSubFolders_Task: {
     datastorePath: '[ds] a',
     searchSpec: {

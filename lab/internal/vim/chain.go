@@ -53,6 +53,12 @@ func (y layer) image() guest.Layer {
 
 // data is the file that holds the layer's bytes, and its format.
 func (y layer) data() (file, format string) {
+	if object := y.object(); object != "" {
+		if y.descriptor.IsDelta() {
+			return object, "qcow2"
+		}
+		return object, "raw"
+	}
 	directory := filepath.Dir(y.local)
 	if raw := y.descriptor.Raw(directory); raw != "" {
 		return raw, "raw"
@@ -63,9 +69,20 @@ func (y layer) data() (file, format string) {
 	return y.local, "vmdk" // QEMU reads the descriptor itself
 }
 
+// object is the file that plays the layer's object on a vSAN, or "" for a layer whose bytes are in a file.
+func (y layer) object() string {
+	if len(y.descriptor.Extents) != 1 || y.descriptor.Extents[0].Object() == "" {
+		return ""
+	}
+	return filepath.Join(y.objects, y.descriptor.Extents[0].Object())
+}
+
 // files are the layer's files: the descriptor last, so that what is left of a removal that breaks off is still named.
 func (y layer) files() []string {
 	files := []string{y.local}
+	if object := y.object(); object != "" {
+		return []string{object, y.local}
+	}
 	for _, e := range y.descriptor.Extents {
 		if e.File != "" && !filepath.IsAbs(e.File) {
 			files = append([]string{filepath.Join(filepath.Dir(y.local), e.File)}, files...)
@@ -142,6 +159,9 @@ func readLayer(at place) (layer, types.BaseMethodFault) {
 func fits(child, parent layer) types.BaseMethodFault {
 	if child.descriptor.ParentCID != parent.descriptor.CID {
 		return badDisk(child.place, "The parent virtual disk has been modified since the child was created. The content ID of the parent virtual disk does not match the corresponding parent content ID in the child.")
+	}
+	if child.descriptor.CreateType == vmx.VSANSparse.CreateType && parent.objects == "" {
+		return badDisk(child.place, "a vsanSparse disk stands on a disk of a vSAN, and its parent is %s", parent.dsPath())
 	}
 	if child.descriptor.CapacityBytes() != parent.descriptor.CapacityBytes() {
 		return badDisk(child.place, "The capacity of the parent virtual disk and the capacity of the child disk are different.")

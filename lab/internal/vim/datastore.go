@@ -2,6 +2,7 @@ package vim
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -80,9 +81,13 @@ func (l *Lab) freeBytes(host types.ManagedObjectReference, ds *simulator.Datasto
 // place is a file on a datastore as one host sees it.
 type place struct {
 	datastore *simulator.Datastore
-	path      string // inside the datastore
+	path      string // inside the datastore; on vSAN it begins with a namespace's UUID
 	local     string // on this machine
 	network   bool
+	// objects is where the bytes of a vSAN's disks are kept; "" where disks are files.
+	objects string
+	// namespace is what a namespace of a vSAN that is yet to be made will be called.
+	namespace string
 }
 
 // dsPath is "[datastore] path".
@@ -98,7 +103,7 @@ func (p place) beside(name string) place {
 
 // locate finds a file on a datastore that a host has; false when the host has no such datastore.
 func (l *Lab) locate(host types.ManagedObjectReference, datastoreName, path string) (place, bool) {
-	ds := l.datastoreByName(datastoreName)
+	ds := l.datastoreByVolume(datastoreName)
 	if ds == nil {
 		return place{}, false
 	}
@@ -106,7 +111,12 @@ func (l *Lab) locate(host types.ManagedObjectReference, datastoreName, path stri
 	if !found || escapes(path) {
 		return place{}, false
 	}
-	return place{datastore: ds, path: path, local: filepath.Join(root, path), network: network}, true
+	objects := ""
+	if isVSAN(ds.Name) {
+		objects = l.objectsOf(ds.Name)
+		path = l.canonical(ds.Name, path)
+	}
+	return place{datastore: ds, path: path, local: filepath.Join(root, path), network: network, objects: objects}, true
 }
 
 func escapes(path string) bool {
@@ -122,10 +132,8 @@ func (l *Lab) root(host types.ManagedObjectReference, ds *simulator.Datastore) (
 	if n != nil {
 		return n.mount.Directory, true, true
 	}
-	for _, name := range ProductionDatastores {
-		if ds.Name == name {
-			return filepath.Join(l.config.Directory, "datastores", name), false, true
-		}
+	if isVSAN(ds.Name) || slices.Contains(ProductionDatastores, ds.Name) {
+		return l.production(ds.Name), false, true
 	}
 	return "", false, false
 }

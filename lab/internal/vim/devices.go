@@ -203,6 +203,12 @@ func (m *machine) disk(number int, d vmx.Disk) (*types.VirtualDisk, []types.Mana
 	return disk, used, nil
 }
 
+// deltaVariants tell deltas apart that the API calls by one format.
+var deltaVariants = map[string]string{
+	vmx.VMFSSparse.CreateType: string(types.VirtualDiskDeltaDiskFormatVariantVmfsSparseVariant),
+	vmx.VSANSparse.CreateType: string(types.VirtualDiskDeltaDiskFormatVariantVsanSparseVariant),
+}
+
 // backing is a chain as the API shows it: the last layer, with its parents in it.
 func backing(c chain, mode string) (*types.VirtualDiskFlatVer2BackingInfo, []types.ManagedObjectReference) {
 	var info *types.VirtualDiskFlatVer2BackingInfo
@@ -215,7 +221,12 @@ func backing(c chain, mode string) (*types.VirtualDiskFlatVer2BackingInfo, []typ
 			ContentId: y.descriptor.Database["ddb.longContentID"], DigestEnabled: types.NewBool(false),
 			Sharing: string(types.VirtualDiskSharingSharingNone), Parent: info,
 		}
+		if object := y.object(); object != "" {
+			id := filepath.Base(object)
+			shown.BackingObjectId = &id
+		}
 		if y.descriptor.IsDelta() {
+			shown.DeltaDiskFormatVariant = deltaVariants[y.descriptor.CreateType]
 			shown.DeltaDiskFormat = string(types.VirtualDiskDeltaDiskFormatRedoLogFormat)
 			if y.descriptor.CreateType == vmx.SESparse.CreateType {
 				shown.DeltaDiskFormat = string(types.VirtualDiskDeltaDiskFormatSeSparseFormat)

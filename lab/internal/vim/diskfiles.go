@@ -134,6 +134,9 @@ func (l *Lab) copyDisk(ctx *simulator.Context, from, to located, form diskForm) 
 	if fault != nil {
 		return fault
 	}
+	if fault := to.refusesFile(); fault != nil {
+		return fault
+	}
 	if !exists(filepath.Dir(to.local)) {
 		return fileNotFound(to.place, "its directory")
 	}
@@ -157,7 +160,8 @@ func (l *Lab) fillCopy(ctx *simulator.Context, c chain, to place, form diskForm)
 	cid := fmt.Sprintf("%08x", newContentID())
 	database := maps.Clone(c[0].descriptor.Database)
 	form.apply(database, cid)
-	flat, capacity := flatOf(to.local), c.top().descriptor.CapacityBytes()
+	extent, flat := to.newData(flatSuffix)
+	capacity := c.top().descriptor.CapacityBytes()
 	made.add(flat)
 	err := makeSparse(flat, capacity)
 	if err == nil {
@@ -165,7 +169,7 @@ func (l *Lab) fillCopy(ctx *simulator.Context, c chain, to place, form diskForm)
 	}
 	if err == nil {
 		made.add(to.local)
-		err = os.WriteFile(to.local, []byte(vmx.FlatDescriptor(filepath.Base(flat), capacity, cid, database)), 0o600)
+		err = os.WriteFile(to.local, []byte(vmx.FlatDescriptor(extent, capacity, cid, database)), 0o600)
 	}
 	if err == nil && o.seal() {
 		return nil

@@ -48,6 +48,9 @@ func fileFault(at place, err error) types.BaseMethodFault {
 func (f *fileManager) MakeDirectory(_ *simulator.Context, c *types.MakeDirectory) soap.HasFault {
 	at, fault := f.lab.fileAt(c.Name, c.Datacenter)
 	if fault == nil {
+		fault = at.refusesDirectory()
+	}
+	if fault == nil {
 		makeDirectory := os.Mkdir
 		if c.CreateParentDirectories != nil && *c.CreateParentDirectories {
 			makeDirectory = os.MkdirAll
@@ -67,6 +70,10 @@ func (f *fileManager) DeleteDatastoreFileTask(ctx *simulator.Context, c *types.D
 	ref := f.task(ctx, "deleteDatastoreFile", c.Name, c.Datacenter, func(at located) types.BaseMethodFault {
 		if _, err := os.Lstat(at.local); err != nil {
 			return fileFault(at.place, err)
+		}
+		if at.isNamespace() {
+			return localized(&types.CannotDeleteFile{FileFault: types.FileFault{File: at.dsPath()}},
+				"%s is a namespace of a vSAN: DatastoreNamespaceManager deletes it", at.dsPath())
 		}
 		if f.lab.openBelow(at.place) != unused {
 			return fileLocked(at.place)
@@ -104,6 +111,9 @@ func (f *fileManager) MoveDatastoreFileTask(ctx *simulator.Context, c *types.Mov
 		if f.lab.openBelow(from.place) != unused {
 			return fileLocked(from.place)
 		}
+		if from.isNamespace() {
+			return localized(&types.NotSupported{}, "%s is a namespace of a vSAN, which is not moved", from.dsPath())
+		}
 		if from.datastore == to.datastore {
 			if err := os.Rename(from.local, to.local); err != nil {
 				return fileFault(from.place, err)
@@ -137,6 +147,9 @@ func (f *fileManager) destination(name string, datacenter *types.ManagedObjectRe
 	if fault != nil {
 		return to, fault
 	}
+	if fault := to.refusesFile(); fault != nil {
+		return to, fault
+	}
 	if (force == nil || !*force) && exists(to.local) {
 		return to, fileAlreadyExists(to.place)
 	}
@@ -152,6 +165,9 @@ func copyFile(from, to place) types.BaseMethodFault {
 		return fileFault(from, err)
 	} else if !info.Mode().IsRegular() {
 		return localized(&types.CannotAccessFile{FileFault: types.FileFault{File: from.dsPath()}}, "%s is not a file", from.dsPath())
+	}
+	if y, fault := readLayer(from); fault == nil && y.object() != "" && from.datastore != to.datastore {
+		return localized(&types.NotSupported{}, "%s names an object of its vSAN: VirtualDiskManager copies it", from.dsPath())
 	}
 	making := to.local + ".copying"
 	err := copySparse(from.local, making)

@@ -167,6 +167,10 @@ func (l *Lab) override(ctx *simulator.Context, method *simulator.Method) (mo.Ref
 		wrapper = &diskManager{o, l}
 	case *simulator.FileManager:
 		wrapper = &fileManager{o, l}
+	case *simulator.DatastoreNamespaceManager:
+		wrapper = &namespaceManager{o, l}
+	case *simulator.HostDatastoreBrowser:
+		wrapper = &datastoreBrowser{o, l}
 	case *simulator.VmProvisioningChecker:
 		wrapper = &provisioningChecker{o, l}
 	case *simulator.Task:

@@ -60,7 +60,11 @@ func (l *Lab) Make(spec NewMachine) (MachineView, error) {
 	if !found {
 		return MachineView{}, fmt.Errorf("the host has no datastore %s", spec.Datastore)
 	}
+	config = config.inNewNamespace()
 	if err := os.Mkdir(filepath.Dir(config.local), 0o755); err != nil {
+		return MachineView{}, err
+	}
+	if err := config.nameNamespace(); err != nil {
 		return MachineView{}, err
 	}
 	file, err := l.writeMachine(host, config, spec)
@@ -143,11 +147,11 @@ func (l *Lab) makeBootDisk(f *vmx.File, config place, spec NewMachine) error {
 		return fmt.Errorf("the lab's guest image: %w", err)
 	}
 	at := config.beside(spec.Name + ".vmdk")
-	if err := writeDescriptor(at, info.Size()); err != nil {
+	flat, err := writeDescriptor(at, info.Size())
+	if err != nil {
 		return err
 	}
 	attach(f, 0, filepath.Base(at.path))
-	flat := config.beside(spec.Name + "-flat.vmdk").local
 	if spec.Bootable != nil && !*spec.Bootable {
 		return makeSparse(flat, info.Size())
 	}
@@ -166,19 +170,35 @@ func (l *Lab) makeDisk(f *vmx.File, host *simulator.HostSystem, config place, na
 		if !found {
 			return fmt.Errorf("the host has no datastore %s", d.Datastore)
 		}
-		if err := os.MkdirAll(filepath.Dir(at.local), 0o755); err != nil {
-			return err
+		if !exists(filepath.Dir(at.local)) {
+			at = at.inNewNamespace()
+			if err := errors.Join(os.MkdirAll(filepath.Dir(at.local), 0o755), at.nameNamespace()); err != nil {
+				return err
+			}
 		}
 		written = "/vmfs/volumes/" + d.Datastore + "/" + at.path
 	}
-	if err := writeDescriptor(at, d.SizeMiB<<20); err != nil {
+	flat, err := writeDescriptor(at, d.SizeMiB<<20)
+	if err != nil {
 		return err
 	}
 	attach(f, number, written)
-	return makeSparse(flatOf(at.local), d.SizeMiB<<20)
+	return makeSparse(flat, d.SizeMiB<<20)
 }
 
-func flatOf(descriptor string) string { return strings.TrimSuffix(descriptor, ".vmdk") + "-flat.vmdk" }
+const flatSuffix = "-flat.vmdk"
+
+func flatOf(descriptor string) string { return strings.TrimSuffix(descriptor, ".vmdk") + flatSuffix }
+
+// newData is where a new disk's bytes go: as its descriptor names them, and on this machine.
+func (p place) newData(suffix string) (extent, local string) {
+	if p.objects != "" {
+		id := newObject()
+		return vmx.ObjectScheme + id, filepath.Join(p.objects, id)
+	}
+	name := strings.TrimSuffix(filepath.Base(p.local), ".vmdk") + suffix
+	return name, p.beside(name).local
+}
 
 // attach hangs a disk on scsi0, past the controller's own unit 7.
 func attach(f *vmx.File, number int, file string) {
@@ -192,12 +212,14 @@ func attach(f *vmx.File, number int, file string) {
 	f.Set(name+".fileName", file)
 }
 
-func writeDescriptor(at place, capacityBytes int64) error {
+// writeDescriptor says which file is to hold the bytes.
+func writeDescriptor(at place, capacityBytes int64) (flat string, err error) {
 	var uuid [16]byte
 	_, _ = rand.Read(uuid[:])
 	copy(uuid[:], []byte{0x60, 0x00, 0xc2, 0x9a}) // the prefix of disks that VMware made
-	text := vmx.NewDescriptor(filepath.Base(flatOf(at.local)), capacityBytes, uuid, newContentID())
-	return os.WriteFile(at.local, []byte(text), 0o644)
+	extent, flat := at.newData(flatSuffix)
+	text := vmx.NewDescriptor(extent, capacityBytes, uuid, newContentID())
+	return flat, os.WriteFile(at.local, []byte(text), 0o644)
 }
 
 // newContentID is any number but the one that says that a disk has no parent.
@@ -289,6 +311,9 @@ func (l *Lab) Move(name, datastore string) (MachineView, error) {
 	to, found := l.locate(m.host, datastore, filepath.Join(directory, filepath.Base(m.config.local)))
 	if !found || to.network {
 		return MachineView{}, fmt.Errorf("the host has no production datastore %s", datastore)
+	}
+	if to.objects != "" || m.config.objects != "" {
+		return MachineView{}, fmt.Errorf("files of a vSAN can't be moved by hand: relocate the machine")
 	}
 	if err := m.moveFiles(to); err != nil {
 		return MachineView{}, err

@@ -13,8 +13,12 @@ import (
 
 const clusterHosts = 2
 
-// ProductionDatastores are on local disk. Every host of a vCenter sees both.
-var ProductionDatastores = []string{"datastore1", "datastore2"}
+// The production datastores are on local disk. Every host of a vCenter sees all of them.
+var (
+	ProductionDatastores = []string{"datastore1", "datastore2"}
+	// VSANDatastores refuse what a vSAN refuses; see vsan.go.
+	VSANDatastores = []string{"vsan1", "vsan2"}
+)
 
 // build makes the inventory: without machines, with "VM Network" and the production datastores. A vCenter has one
 // datacenter DC0, one cluster DC0_C0 with two hosts and a child resource pool, and a distributed port group DC0_DVPG0.
@@ -35,7 +39,12 @@ func (l *Lab) build() error {
 	l.registry = l.model.Map()
 	l.internal = l.model.Service.Context
 	for _, name := range ProductionDatastores {
-		if err := l.addProductionDatastore(name); err != nil {
+		if err := l.addProductionDatastore(name, vmfsVolume); err != nil {
+			return err
+		}
+	}
+	for _, name := range VSANDatastores {
+		if err := l.addVSAN(name); err != nil {
 			return err
 		}
 	}
@@ -45,8 +54,14 @@ func (l *Lab) build() error {
 	return nil
 }
 
-func (l *Lab) addProductionDatastore(name string) error {
-	directory := filepath.Join(l.config.Directory, "datastores", name)
+// production is the directory of this machine that holds a production datastore.
+func (l *Lab) production(name string) string {
+	return filepath.Join(l.config.Directory, "datastores", name)
+}
+
+// addProductionDatastore adds a local directory to all hosts; present lets it look like what it plays.
+func (l *Lab) addProductionDatastore(name string, present func(*simulator.Datastore, types.DatastoreInfo)) error {
+	directory := l.production(name)
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return err
 	}
@@ -59,19 +74,21 @@ func (l *Lab) addProductionDatastore(name string) error {
 		}
 	}
 	ds := l.datastoreByName(name)
-	ctx.WithLock(ds, func() {
-		ds.Summary.Type = "VMFS"
-		ds.Info = &types.VmfsDatastoreInfo{
-			DatastoreInfo: types.DatastoreInfo{Name: name, Url: directory},
-			Vmfs: &types.HostVmfsVolume{
-				HostFileSystemVolume: types.HostFileSystemVolume{Type: "VMFS", Name: name},
-				BlockSizeMb:          1, MajorVersion: 6, Version: "6.82",
-				Uuid: locationUUID("vmfs", name),
-			},
-		}
-	})
+	ctx.WithLock(ds, func() { present(ds, types.DatastoreInfo{Name: name, Url: directory}) })
 	l.refresh(ds)
 	return nil
+}
+
+func vmfsVolume(ds *simulator.Datastore, info types.DatastoreInfo) {
+	ds.Summary.Type = "VMFS"
+	ds.Info = &types.VmfsDatastoreInfo{
+		DatastoreInfo: info,
+		Vmfs: &types.HostVmfsVolume{
+			HostFileSystemVolume: types.HostFileSystemVolume{Type: "VMFS", Name: info.Name},
+			BlockSizeMb:          1, MajorVersion: 6, Version: "6.82",
+			Uuid: locationUUID("vmfs", info.Name),
+		},
+	}
 }
 
 func (l *Lab) hosts() []*simulator.HostSystem {

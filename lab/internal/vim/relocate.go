@@ -120,7 +120,7 @@ func (c *created) directory(of place) error {
 		return err
 	}
 	c.add(directory)
-	return nil
+	return of.nameNamespace()
 }
 
 // targets makes the new disks, all zeros.
@@ -153,8 +153,8 @@ func (c *created) flat(d diskMove) error {
 	if d.thin {
 		database["ddb.thinProvisioned"] = "1"
 	}
-	flat := flatOf(d.to.local)
-	text := vmx.FlatDescriptor(filepath.Base(flat), top.CapacityBytes(), top.CID, database)
+	extent, flat := d.to.newData(flatSuffix)
+	text := vmx.FlatDescriptor(extent, top.CapacityBytes(), top.CID, database)
 	c.add(d.to.local)
 	if err := os.WriteFile(d.to.local, []byte(text), 0o600); err != nil {
 		return err

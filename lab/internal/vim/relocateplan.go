@@ -128,8 +128,11 @@ func (m *machine) freeDirectory(host, datastore types.ManagedObjectReference) (p
 			directory = fmt.Sprintf("%s_%d", name, number)
 		}
 		at, fault := m.target(host, datastore, path.Join(directory, "any"))
-		if fault != nil || !exists(path.Dir(at.local)) {
+		if fault != nil {
 			return at, fault
+		}
+		if !exists(path.Dir(at.local)) {
+			return at.inNewNamespace(), nil
 		}
 	}
 }

@@ -57,7 +57,7 @@ func (l *Lab) serve() error {
 	mux.Handle("/sdk", l.soap(http.HandlerFunc(service.ServeSDK)))
 	mux.Handle("/sdk/vimService", l.soap(http.HandlerFunc(service.ServeSDK)))
 	mux.HandleFunc("/sdk/vimServiceVersions.xml", service.ServiceVersions)
-	mux.Handle("/folder/", l.authenticated(http.HandlerFunc(service.ServeDatastore)))
+	mux.Handle("/folder/", l.authenticated(l.folderOfVSAN(http.HandlerFunc(service.ServeDatastore))))
 	mux.Handle("/screen", l.authenticated(http.HandlerFunc(l.serveScreen)))
 	l.server.http = &http.Server{
 		Handler: mux, ErrorLog: log.New(logDiscard{}, "", 0), ReadHeaderTimeout: 30 * time.Second,

@@ -141,13 +141,10 @@ func (m *machine) childPlace(parent layer) place {
 }
 
 func (l *Lab) makeChild(parent layer, at place) (layer, error) {
-	kind := vmx.SESparse
-	if at.network {
-		kind = vmx.VMFSSparse
-	}
-	data := strings.TrimSuffix(filepath.Base(at.local), ".vmdk") + kind.Suffix
+	kind := deltaKind(parent, at)
+	data, file := at.newData(kind.Suffix)
 	capacity := parent.descriptor.CapacityBytes()
-	if err := l.images().CreateDelta(at.beside(data).local, capacity); err != nil {
+	if err := l.images().CreateDelta(file, capacity); err != nil {
 		return layer{}, err
 	}
 	text := vmx.NewDelta(kind, data, capacity, newContentID(), reference(at, parent.place), parent.descriptor.CID)
@@ -158,8 +155,21 @@ func (l *Lab) makeChild(parent layer, at place) (layer, error) {
 		}
 		err = fmt.Errorf("the new disk can not be read back")
 	}
-	_ = os.Remove(at.beside(data).local)
+	_ = os.Remove(file)
 	return layer{}, err
+}
+
+// deltaKind is the format of a child: the one of its datastore. A vSAN's own stands on a vSAN's disk alone, and is not
+// mixed with another in one chain.
+func deltaKind(parent layer, at place) vmx.DeltaKind {
+	standsOnVSAN := parent.objects != "" && (!parent.descriptor.IsDelta() || parent.descriptor.CreateType == vmx.VSANSparse.CreateType)
+	switch {
+	case at.objects != "" && standsOnVSAN:
+		return vmx.VSANSparse
+	case at.network, at.objects != "":
+		return vmx.VMFSSparse
+	}
+	return vmx.SESparse
 }
 
 // images is the tool for disks that no machine runs from.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sort"
 	"time"
 
@@ -76,14 +77,12 @@ func (l *Lab) Machines() []MachineView {
 	return views
 }
 
-// Datastores lists the production datastores and every NFS mount.
+// Datastores lists the production datastores, VMFS and vSAN, and every NFS mount.
 func (l *Lab) Datastores() []DatastoreView {
 	views := []DatastoreView{}
-	for _, name := range ProductionDatastores {
-		views = append(views, DatastoreView{
-			Name: name, Moref: l.datastoreByName(name).Self.Value, Type: "VMFS",
-			Path: filepath.Join(l.config.Directory, "datastores", name),
-		})
+	for _, name := range append(slices.Clone(ProductionDatastores), VSANDatastores...) {
+		ds := l.datastoreByName(name)
+		views = append(views, DatastoreView{Name: name, Moref: ds.Self.Value, Type: ds.Summary.Type, Path: l.production(name)})
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

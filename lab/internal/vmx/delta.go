@@ -20,7 +20,7 @@ type DeltaKind struct {
 var (
 	VMFSSparse = DeltaKind{"vmfsSparse", "VMFSSPARSE", "-delta.vmdk"}
 	SESparse   = DeltaKind{"seSparse", "SESPARSE", "-sesparse.vmdk"}
-	VSANSparse = DeltaKind{"vsanSparse", "VSANSPARSE", "-delta.vmdk"}
+	VSANSparse = DeltaKind{"vsanSparse", "VSANSPARSE", ""} // an object, which has no name
 )
 
 // IsDelta tells whether the disk holds only what differs from its parent.
@@ -35,7 +35,7 @@ func (d *Descriptor) IsDelta() bool {
 
 // Delta returns the one file that holds a delta disk's blocks, or "" for a disk of another kind.
 func (d *Descriptor) Delta(directory string) string {
-	if !d.IsDelta() || len(d.Extents) != 1 || d.Extents[0].File == "" {
+	if !d.IsDelta() || len(d.Extents) != 1 || d.Extents[0].File == "" || d.Extents[0].Object() != "" {
 		return ""
 	}
 	return filepath.Join(directory, filepath.Base(d.Extents[0].File))

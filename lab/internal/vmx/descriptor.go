@@ -23,6 +23,18 @@ type Extent struct {
 	File    string
 }
 
+// ObjectScheme begins the name of an extent whose bytes are an object of a vSAN, and no file.
+const ObjectScheme = "vsan://"
+
+// Object is the UUID of the object that holds the extent's bytes, or "" where a file does.
+func (e Extent) Object() string {
+	id, found := strings.CutPrefix(e.File, ObjectScheme)
+	if !found {
+		return ""
+	}
+	return filepath.Base(id)
+}
+
 // Descriptor is the text file NAME.vmdk that says which files hold a disk's bytes.
 type Descriptor struct {
 	CID, ParentCID string
@@ -138,7 +150,7 @@ func (d *Descriptor) UUID() string {
 
 // Raw returns the one flat file that holds the disk byte for byte, or "" for a disk of another kind.
 func (d *Descriptor) Raw(directory string) string {
-	if len(d.Extents) != 1 || (d.Extents[0].Kind != "VMFS" && d.Extents[0].Kind != "FLAT") {
+	if len(d.Extents) != 1 || (d.Extents[0].Kind != "VMFS" && d.Extents[0].Kind != "FLAT") || d.Extents[0].Object() != "" {
 		return ""
 	}
 	if filepath.IsAbs(d.Extents[0].File) {
