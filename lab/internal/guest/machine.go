@@ -37,6 +37,7 @@ type Machine struct {
 	serial  *serial
 	stderr  *tail
 	ended   chan struct{}
+	stalled chan string
 }
 
 // Start starts the machine and returns when its processor runs.
@@ -55,7 +56,7 @@ func Start(children *process.Registry, spec Spec) (*Machine, error) {
 		_ = serialThere.Close()
 		return nil, err
 	}
-	m := &Machine{command: exec.Command(program, arguments...), stderr: &tail{}, ended: make(chan struct{})}
+	m := &Machine{command: exec.Command(program, arguments...), stderr: &tail{}, ended: make(chan struct{}), stalled: make(chan string, 1)}
 	m.command.ExtraFiles = []*os.File{serialThere, monitorThere}
 	m.command.Stderr = m.stderr
 	err = children.Start(m.command, "guest "+spec.Name)
@@ -117,10 +118,47 @@ func (m *Machine) waitStatus(timeout time.Duration, reached func(string) bool) e
 	}
 }
 
-func (m *Machine) event(name string, _ json.RawMessage) {
-	if name == "RESET" {
-		m.serial.reset()
+func (m *Machine) event(name string, data json.RawMessage) {
+	var about struct {
+		Node    string `json:"node-name"`
+		Action  string
+		NoSpace bool
 	}
+	_ = json.Unmarshal(data, &about)
+	switch {
+	case name == "RESET":
+		m.serial.reset()
+	case name == "BLOCK_IO_ERROR" && about.Action == "stop" && about.NoSpace:
+		m.stall(about.Node)
+	case name == "BLOCK_WRITE_THRESHOLD":
+		go m.stopAndStall(about.Node) // not here: this is who reads QEMU's answers
+	}
+}
+
+// stall tells once that the machine stands still: further requests of the same moment add nothing.
+func (m *Machine) stall(node string) {
+	select {
+	case m.stalled <- node:
+	default:
+	}
+}
+
+func (m *Machine) stopAndStall(node string) {
+	if m.monitor.execute("stop", nil, nil) == nil {
+		m.stall(node)
+	}
+}
+
+// Stalled tells the node of a disk that has no space for a write. The machine stands still until Continue, which
+// tries that write again.
+func (m *Machine) Stalled() <-chan string { return m.stalled }
+
+// Continue lets a machine that stands still go on.
+func (m *Machine) Continue() error { return m.monitor.execute("cont", nil, nil) }
+
+// StallAtNextWrite lets the machine stand still once its guest writes to a disk: what it has written till then is kept.
+func (m *Machine) StallAtNextWrite(node string) error {
+	return m.monitor.execute("block-set-write-threshold", map[string]any{"node-name": node, "write-threshold": 1}, nil)
 }
 
 // Ended is closed when the machine is off, by whatever means.

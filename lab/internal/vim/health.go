@@ -27,6 +27,8 @@ func (m *machine) watch(vm *simulator.VirtualMachine, g *guest.Machine) {
 		case <-g.Ended():
 			m.endedByItself(ctx, vm, g)
 			return
+		case node := <-g.Stalled():
+			go m.askForSpace(ctx, vm, g, node)
 		case <-changed:
 		case <-ticker.C:
 		}

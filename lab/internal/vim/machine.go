@@ -32,8 +32,7 @@ type machine struct {
 	chains      map[int32]chain // the open disks of a machine that is powered on, by device key
 	snapshots   []snapshotRecord
 	locks       []string // files that exist while the machine is powered on
-	answer      chan string
-	question    string
+	question    *question
 	screenshots int
 }
 

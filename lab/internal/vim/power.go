@@ -31,6 +31,10 @@ func (v *virtualMachine) exclusive(ctx *simulator.Context, method string, body f
 	if !m.busy.TryLock() {
 		return v.Self, simulator.Fault("Another task is already in progress.", &types.TaskInProgress{})
 	}
+	if fault := m.pending(); fault != nil {
+		m.busy.Unlock()
+		return v.Self, simulator.Fault(message(fault), fault)
+	}
 	ref := v.lab.task(ctx, v.VirtualMachine, method, m.busy.Unlock, func(own *simulator.Context) (types.AnyType, types.BaseMethodFault) {
 		return body(m, own)
 	})
@@ -146,6 +150,7 @@ func (m *machine) powerOn(ctx *simulator.Context, vm *simulator.VirtualMachine) 
 	m.mu.Unlock()
 	m.log("powered on (QEMU %d)", g.PID())
 	m.publishPower(ctx, vm, on)
+	m.stallWhereFull(m.lab.storage.isFull)
 	go m.watch(vm, g)
 	return nil
 }

@@ -1,6 +1,7 @@
 package vim
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/vmware/govmomi/simulator"
@@ -47,7 +48,7 @@ func (m *machine) moved(ctx *simulator.Context, vm *simulator.VirtualMachine) ty
 		m.newIdentity()
 		return nil
 	}
-	switch m.ask(ctx, vm) {
+	switch m.ask(ctx, vm, movedOrCopied(), nil) {
 	case answerMoved:
 		return nil
 	case answerCopied:
@@ -55,6 +56,22 @@ func (m *machine) moved(ctx *simulator.Context, vm *simulator.VirtualMachine) ty
 		return nil
 	}
 	return localized(&types.RequestCanceled{}, "The power-on was cancelled at the question whether the machine was moved or copied.")
+}
+
+func movedOrCopied() types.VirtualMachineQuestionInfo {
+	const text = "This virtual machine might have been moved or copied."
+	return types.VirtualMachineQuestionInfo{
+		Text: "msg.uuid.altered:" + text,
+		Choice: types.ChoiceOption{
+			ChoiceInfo: []types.BaseElementDescription{
+				choice(answerCancel, "button.uuid.cancel", "Cancel"),
+				choice(answerMoved, "button.uuid.movedTheVM", "I _Moved It"),
+				choice(answerCopied, "button.uuid.copiedTheVM", "I _Copied It"),
+			},
+			DefaultIndex: 2,
+		},
+		Message: []types.VirtualMachineMessage{{Id: "msg.uuid.altered", Text: text}},
+	}
 }
 
 func (m *machine) newIdentity() {
@@ -102,34 +119,51 @@ func (m *machine) settle(ctx *simulator.Context, vm *simulator.VirtualMachine, h
 	return nil
 }
 
-// ask shows the question and waits for AnswerVM, or for the end of the lab.
-func (m *machine) ask(ctx *simulator.Context, vm *simulator.VirtualMachine) string {
-	answer := make(chan string, 1)
-	id := "_vmx" + randomHex(3)
-	m.mu.Lock()
-	m.question, m.answer = id, answer
-	m.mu.Unlock()
-	question := &types.VirtualMachineQuestionInfo{
-		Id:   id,
-		Text: "msg.uuid.altered:This virtual machine might have been moved or copied.",
-		Choice: types.ChoiceOption{
-			ChoiceInfo: []types.BaseElementDescription{
-				choice(answerCancel, "button.uuid.cancel", "Cancel"),
-				choice(answerMoved, "button.uuid.movedTheVM", "I _Moved It"),
-				choice(answerCopied, "button.uuid.copiedTheVM", "I _Copied It"),
-			},
-			DefaultIndex: 2,
-		},
-		Message: []types.VirtualMachineMessage{{Id: "msg.uuid.altered", Text: "This virtual machine might have been moved or copied."}},
+// question is one that is open.
+type question struct {
+	id, text string
+	choices  []string
+	answer   chan string
+}
+
+// ask shows a question and waits for AnswerVM; "" when nobody can answer any more, because the lab or what the
+// question is about has ended. One question is open at a time: a second one is not asked, and has no answer.
+func (m *machine) ask(ctx *simulator.Context, vm *simulator.VirtualMachine, info types.VirtualMachineQuestionInfo, over <-chan struct{}) string {
+	info.Id = "_vmx" + randomHex(3)
+	q := &question{id: info.Id, text: info.Text, answer: make(chan string, 1)}
+	for _, c := range info.Choice.ChoiceInfo {
+		q.choices = append(q.choices, c.GetElementDescription().Key)
 	}
-	m.showQuestion(ctx, vm, question)
-	chosen := answerCancel
+	m.mu.Lock()
+	if m.question != nil {
+		m.mu.Unlock()
+		return ""
+	}
+	m.question = q
+	m.mu.Unlock()
+	m.showQuestion(ctx, vm, &info)
+	chosen := ""
 	select {
-	case chosen = <-answer:
+	case chosen = <-q.answer:
+	case <-over:
 	case <-m.lab.closing:
 	}
+	m.mu.Lock()
+	m.question = nil
+	m.mu.Unlock()
 	m.showQuestion(ctx, vm, nil)
 	return chosen
+}
+
+// pending is the fault of whoever wants something of a machine that waits for an answer.
+func (m *machine) pending() types.BaseMethodFault {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.question == nil {
+		return nil
+	}
+	return localized(&types.InvalidState{},
+		"The operation is not allowed at the moment because the virtual machine has a question pending: '%s'", m.question.text)
 }
 
 func (m *machine) showQuestion(ctx *simulator.Context, vm *simulator.VirtualMachine, q *types.VirtualMachineQuestionInfo) {
@@ -149,26 +183,29 @@ func choice(key, label, summary string) *types.ElementDescription {
 // AnswerVM answers the machine's question. ConcurrentAccess when that question is not (or no longer) open,
 // InvalidArgument when the choice is none of those offered.
 func (v *virtualMachine) AnswerVM(_ *simulator.Context, c *types.AnswerVM) soap.HasFault {
-	fail := func(fault types.BaseMethodFault) soap.HasFault {
+	if fault := v.lab.machine(v.Self).answer(c.QuestionId, c.AnswerChoice); fault != nil {
 		return &methods.AnswerVMBody{Fault_: simulator.Fault(message(fault), fault)}
-	}
-	if c.AnswerChoice != answerCancel && c.AnswerChoice != answerMoved && c.AnswerChoice != answerCopied {
-		return fail(localized(&types.InvalidArgument{InvalidProperty: "answerChoice"}, "There is no choice %q", c.AnswerChoice))
-	}
-	m := v.lab.machine(v.Self)
-	if m == nil || !m.takeAnswer(c.QuestionId, c.AnswerChoice) {
-		return fail(localized(&types.ConcurrentAccess{}, "The question has been answered already."))
 	}
 	return &methods.AnswerVMBody{Res: &types.AnswerVMResponse{}}
 }
 
-func (m *machine) takeAnswer(question, chosen string) bool {
+func (m *machine) answer(question, chosen string) types.BaseMethodFault {
+	answered := localized(&types.ConcurrentAccess{}, "The question has been answered already.")
+	if m == nil {
+		return answered
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.answer == nil || m.question != question {
-		return false
+	if m.question == nil || m.question.id != question {
+		return answered
 	}
-	m.answer <- chosen
-	m.answer, m.question = nil, ""
-	return true
+	if !slices.Contains(m.question.choices, chosen) {
+		return localized(&types.InvalidArgument{InvalidProperty: "answerChoice"}, "There is no choice %q", chosen)
+	}
+	select {
+	case m.question.answer <- chosen:
+		return nil
+	default:
+		return answered
+	}
 }

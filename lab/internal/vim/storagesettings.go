@@ -39,7 +39,16 @@ func (l *Lab) SetStorageRate(bytesPerSecond int64) error {
 	return nil
 }
 
-// SetFreeSpace lets a datastore have no more than so many free bytes; a negative number lifts the limit.
+// isFull tells a datastore that was told to have no space at all.
+func (s *storageSettings) isFull(datastore string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	limit, limited := s.freeBytes[datastore]
+	return limited && limit == 0
+}
+
+// SetFreeSpace lets a datastore have no more than so many free bytes; a negative number lifts the limit. Without any
+// space a machine that runs stands still when it next writes there, and asks.
 func (l *Lab) SetFreeSpace(datastore string, bytes int64) error {
 	ds := l.datastoreByName(datastore)
 	if ds == nil {
@@ -53,6 +62,9 @@ func (l *Lab) SetFreeSpace(datastore string, bytes int64) error {
 	}
 	l.storage.mu.Unlock()
 	l.refresh(ds)
+	for _, m := range l.allMachines() {
+		m.stallWhereFull(func(name string) bool { return name == datastore && l.storage.isFull(name) })
+	}
 	return nil
 }
 
