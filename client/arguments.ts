@@ -9,6 +9,7 @@ import {
   fingerprintSchema,
   MAX_RESERVE_FACTOR,
   MIN_RESERVE_FACTOR,
+  proveIdSchema,
   reportFolderSchema,
   sessionIdSchema,
   siteNameSchema,
@@ -37,6 +38,7 @@ export const sessionId = by(sessionIdSchema);
 export const stopReason = by(stopRequestSchema.shape.reason.unwrap());
 export const drillName = by(drillNameSchema);
 export const drillId = by(drillIdSchema);
+export const proveId = by(proveIdSchema);
 export const reportFolder = by(reportFolderSchema);
 export const certificateFingerprint = by(fingerprintSchema);
 

@@ -6,6 +6,7 @@ import { ClientError } from './client-error.ts';
 import { addBackup } from './commands/backup.ts';
 import { addDrill } from './commands/drill/drill.ts';
 import { addFinalize } from './commands/finalize.ts';
+import { addProve } from './commands/prove.ts';
 import { addSessions } from './commands/sessions.ts';
 import { addShow } from './commands/show.ts';
 import { addSitePin } from './commands/site-pin.ts';
@@ -37,8 +38,8 @@ Processes of a site:
 
 Exit codes: 0 done; 1 failed; 2 the command line is wrong; 130 interrupted.
 Where Temporal is: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, or a profile of Temporal's own temporal.toml (--profile).
-With --json, standard output holds JSON alone: one document, or for backup, drill run, finalize, start and watch an event
-a line with the result last. A failure is {"error": …}. Words for people go to standard error.
+With --json, standard output holds JSON alone: one document, or for backup, drill run, finalize, prove, start and watch
+an event a line with the result last. A failure is {"error": …}. Words for people go to standard error.
 
 A first session:
   $ rundirect site pin
@@ -85,6 +86,7 @@ function buildProgram(act: Act): Command {
     .description('The certificates of targets.');
   addTargetShow(target, act);
   addTargetPin(target, act);
+  addProve(program, act);
   program.addHelpText('after', epilogue);
   return program;
 }
@@ -109,7 +111,7 @@ function tell(terminal: Terminal, explanation: Explanation, event: boolean): voi
 }
 
 /** Commands whose JSON is a line for each event. */
-const followers: ReadonlySet<string> = new Set(['backup', 'finalize', 'run', 'start', 'watch']);
+const followers: ReadonlySet<string> = new Set(['backup', 'finalize', 'prove', 'run', 'start', 'watch']);
 
 /**
  * Runs one command line (without node and script). Never throws; answers the exit code. `interrupted` is aborted

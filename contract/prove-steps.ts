@@ -1,7 +1,7 @@
 // What a site can be asked to do for a proof, beside the steps of its sessions. A step that tries things answers a
 // row for each, whatever the host says; it throws only where nobody can tell (the target is away, the worker died),
 // and is not tried again: its round is cleared and begun anew. The steps that clear are idempotent.
-import type { Placement, SessionSource, TargetStepInput } from './activities.ts';
+import type { Placement, SessionSource, TargetStepInput } from './placement.ts';
 import type { ProveInput, ProveRow } from './prove.ts';
 import type { Target } from './target.ts';
 

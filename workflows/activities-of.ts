@@ -20,6 +20,8 @@ const PROVE_STEP_TIMEOUT = '5m';
 const PROVE_ATTEMPTS = 3;
 /** A handful of primitives, each with its own limit. */
 const TRYING_STEP_TIMEOUT = '15m';
+/** What a dead worker left behind lies on somebody's host until it is noticed. */
+const TRYING_HEARTBEAT_TIMEOUT = '5s';
 /** A verify or a backup of many terabytes takes days. */
 const LONG_STEP = '14d';
 
@@ -104,7 +106,7 @@ export const proveSteps = (site: string): Proxy =>
 export const tryingSteps = (site: string): Proxy =>
   proxyOf(site, {
     scheduleToCloseTimeout: TRYING_STEP_TIMEOUT,
-    heartbeatTimeout: MIGRATION_HEARTBEAT_TIMEOUT,
+    heartbeatTimeout: TRYING_HEARTBEAT_TIMEOUT,
     retry: { maximumAttempts: 1 },
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   });

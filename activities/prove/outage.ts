@@ -12,7 +12,7 @@ import { bootedOnce, homeOf, homePathOf, noFolders, sessionFolderOf, sessionPath
 import { assertMerged, readDisk, takeSnapshot } from './snapshot.ts';
 import { TINY_DISK, TINY_VM } from './tiny-vm.ts';
 import { type Trial, trial, Unmet } from './trial.ts';
-import { awaitGuestWrites } from './watch-files.ts';
+import { awaitGuestWrites, guestWrites } from './watch-files.ts';
 
 type Input = ProveProductionInput & { readonly moref: string };
 
@@ -44,7 +44,7 @@ export async function proveOutage(
     });
     if (isCopied && child !== undefined) {
       await tried.attempt('copySpec', (signal) => assertAsAsked(vsphere, input, signal));
-      await swap(vsphere, input, child, tried);
+      await swap(deps, vsphere, input, child, tried);
     }
     return tried.rows(ROWS);
   });
@@ -87,13 +87,21 @@ async function assertAsAsked(vsphere: Vsphere, input: Input, signal: AbortSignal
 }
 
 /** From the VM at the gateway to the one in production, which has another moref. */
-async function swap(vsphere: Vsphere, input: Input, child: VirtualDisk, tried: Trial): Promise<void> {
+async function swap(
+  { gateway }: Pick<ActivityDeps, 'gateway'>,
+  vsphere: Vsphere,
+  input: Input,
+  child: VirtualDisk,
+  tried: Trial,
+): Promise<void> {
   let moref: string | undefined;
   const isResumed = await tried.attempt('resumeElsewhere', async (signal) => {
     await vsphere.suspendVm(input.moref, { signal });
     moref = await moveHome(vsphere, input, child, signal);
+    const before = await guestWrites(gateway, input.sessionId);
     await vsphere.powerOnVm(moref, { movedOrCopied: 'moved', signal });
-    return 'it is on';
+    await awaitGuestWrites(gateway, input.sessionId, signal, before);
+    return 'the guest writes on';
   });
   const moved = moref;
   if (moved === undefined) return;

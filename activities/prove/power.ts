@@ -26,7 +26,7 @@ export async function provePower(
   if (await powerOn(deps, input, step, tried)) {
     const { gateway } = deps;
     await tried.attempt('guestWrites', async (signal) => {
-      return `${await awaitGuestWrites(gateway, input.sessionId, signal)} WRITEs to its disk`;
+      return `${await awaitGuestWrites(gateway, input.sessionId, signal)} WRITE(s) to its disk`;
     });
     await tried.attempt('fileSync', async () => stabilityOf(await gateway.files(input.sessionId)));
     await tried.attempt('filesBeside', async () => besideOf(await gateway.files(input.sessionId)));

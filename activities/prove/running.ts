@@ -6,6 +6,7 @@ import { ensureMounted, otherLeases, withHostLock } from '../host-mount.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
 import { type Trial, trial, Unmet } from './trial.ts';
+import { awaitGuestWrites, guestWrites } from './watch-files.ts';
 
 type Deps = Pick<ActivityDeps, 'siteKey' | 'targets' | 'gateway'>;
 
@@ -30,7 +31,7 @@ export async function proveRunning(
       const state = files.filter(({ name }) => /\.vms[sn]$|\.vmem$/.test(name)).map(({ name }) => name);
       return state.length === 0 ? 'the state lies elsewhere' : `the state is ${state.join(', ')}`;
     });
-    if (isSuspended) await tried.attempt('resume', (signal) => resume(vsphere, moref, signal));
+    if (isSuspended) await tried.attempt('resume', (signal) => resume(deps, vsphere, input, signal));
     return tried.rows(ROWS);
   });
 }
@@ -72,7 +73,14 @@ async function unmountInUse(
   });
 }
 
-async function resume(vsphere: Vsphere, moref: string, signal: AbortSignal): Promise<string> {
+async function resume(
+  { gateway }: Deps,
+  vsphere: Vsphere,
+  { moref, sessionId }: ProveStepInput,
+  signal: AbortSignal,
+): Promise<string> {
+  const before = await guestWrites(gateway, sessionId);
   await vsphere.powerOnVm(moref, { movedOrCopied: 'moved', signal });
-  return 'it runs on';
+  await awaitGuestWrites(gateway, sessionId, signal, before);
+  return 'the guest writes on';
 }
