@@ -117,7 +117,7 @@ export interface SessionStatus {
   readonly progressPercent: number;
   readonly step: string;
   readonly vm: RunningVm | undefined;
-  /** The first heartbeat of the guest: not waited for, waited for, seen, or not seen in the time given. */
+  /** The heartbeat of the guest since it was powered on: not waited for, waited for, seen, or not in the time given. */
   readonly guest: 'off' | 'awaited' | 'ready' | 'silent';
   readonly powerState: 'poweredOn' | 'poweredOff' | 'suspended' | undefined;
   /** Milliseconds from the command. */

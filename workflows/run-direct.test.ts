@@ -193,15 +193,20 @@ describe.concurrent('a running session', () => {
     await withSession(input, world, async (session) => {
       await session.untilState('running');
       await eventually('the watch', () => (world.calls.includes('watchVm') ? true : undefined));
+      await eventually('the guest', async () =>
+        (await session.status()).guest === 'ready' ? true : undefined,
+      );
       world.change(`vm-${input.sessionId}`, { powerState: 'poweredOff' });
       await eventually('powered off', async () =>
         (await session.status()).powerState === 'poweredOff' ? true : undefined,
       );
-      expect(await session.status()).toMatchObject({ state: 'running', status: 'OK' });
+      expect(await session.status()).toMatchObject({ state: 'running', status: 'OK', guest: 'off' });
       world.change(`vm-${input.sessionId}`, { powerState: 'poweredOn' });
-      await eventually('powered on', async () =>
-        (await session.status()).powerState === 'poweredOn' ? true : undefined,
-      );
+      await eventually('the guest to be up again', async () => {
+        const { powerState, guest } = await session.status();
+        return powerState === 'poweredOn' && guest === 'ready' ? true : undefined;
+      });
+      expect((await session.status()).log.at(-1)?.message).toContain('up again');
       await session.stop();
     });
     expect(world.leftovers).toEqual([]);

@@ -15,6 +15,7 @@ import {
 import type {
   FinalizeRequest,
   FinalizeResult,
+  SessionStatus,
   StopResult,
   VmSighting,
   VmStanding,
@@ -25,7 +26,7 @@ import type { FinalizeDesk } from './finalize-desk.ts';
 import { type FinalizeOutcome, finalizeByHand, finalizeSession } from './finalize-session.ts';
 import { withLeftBehind } from './left-behind.ts';
 import type { OrderableStopDesk } from './ordered-stop.ts';
-import { HAND_OVER_MOVED_VM } from './patches.ts';
+import { AWAIT_GUEST_AGAIN, HAND_OVER_MOVED_VM } from './patches.ts';
 import { type RunDirect, type RunningSession, runningVmStep, type Session } from './session.ts';
 import { stopSession } from './stop-session.ts';
 import { verifyBeside } from './verify.ts';
@@ -165,7 +166,9 @@ function openBeside(session: Session, running: RunningSession): Beside {
   const all = scope.run(() =>
     Promise.all([
       watch(session, running, onStanding),
-      awaitGuest(session, running).finally(closed),
+      awaitGuest(session, running)
+        .finally(closed)
+        .then(() => awaitGuestAgain(session, running)),
       verifyWhenAsked(session, running).finally(closed),
     ]),
   );
@@ -173,7 +176,7 @@ function openBeside(session: Session, running: RunningSession): Beside {
     if (!cancelled(error)) throw error;
   });
   return {
-    quiet: () => open === 0,
+    quiet: () => open === 0 && session.record.status().guest !== 'awaited',
     moved: () => moved,
     takeMoved: () => {
       const told = moved;
@@ -199,7 +202,10 @@ async function awaitGuest(session: Session, running: RunningSession): Promise<vo
     const step = { ...runningVmStep(session, running), timeoutMs };
     const { readyAtMs } = await longSteps(input.site).awaitGuest(step);
     if (readyAtMs === undefined) noHeartbeat(session, `none within ${Math.round(timeoutMs / 1000)} s`);
-    else {
+    else if (record.status().timings.guestReadyMs !== undefined) {
+      record.update({ guest: 'ready' });
+      record.say('The guest is up again: its heartbeat came');
+    } else {
       record.timed('guestReadyMs', readyAtMs);
       record.update({ guest: 'ready' });
       const seconds = ((record.status().timings.guestReadyMs ?? 0) / 1000).toFixed(1);
@@ -208,6 +214,14 @@ async function awaitGuest(session: Session, running: RunningSession): Promise<vo
   } catch (error) {
     if (cancelled(error)) throw error;
     noHeartbeat(session, reasonOf(error, 'waiting for the guest').message);
+  }
+}
+
+/** Whenever the VM was off and is on again. */
+async function awaitGuestAgain(session: Session, running: RunningSession): Promise<never> {
+  for (;;) {
+    await condition(() => session.record.status().guest === 'awaited');
+    await awaitGuest(session, running);
   }
 }
 
@@ -246,13 +260,13 @@ async function watch(
 }
 
 function tellChange(
-  { record }: Session,
+  { input, record }: Session,
   { vm }: RunningSession,
   known: Pick<VmSighting, 'standing' | 'powerState'>,
   seen: VmSighting,
 ): void {
   if (seen.powerState !== known.powerState && seen.powerState !== undefined) {
-    record.update({ powerState: seen.powerState });
+    record.update({ powerState: seen.powerState, guest: guestAfter(record.status().guest, input, seen) });
     const kept = seen.powerState === 'poweredOff' ? '; its changes are kept' : '';
     record.say(`${vm.name} is ${powerWords[seen.powerState]}${kept}`);
   }
@@ -260,6 +274,17 @@ function tellChange(
   if (seen.standing === known.standing || record.status().state === 'finalizing') return;
   if (seen.standing === 'ours') record.say(`${vm.name} is back where the session left it`);
   else record.say(`${standingWords[seen.standing]} (${seen.detail})`, 'warning');
+}
+
+/** A guest whose VM is off is not up; one whose VM was powered on again has to show it again. */
+function guestAfter(
+  guest: SessionStatus['guest'],
+  { powerOn, guestTimeoutMs }: Session['input'],
+  { powerState }: VmSighting,
+): SessionStatus['guest'] {
+  if (guest === 'awaited' || !patched(AWAIT_GUEST_AGAIN)) return guest;
+  if (powerState !== 'poweredOn') return 'off';
+  return powerOn && guestTimeoutMs > 0 ? 'awaited' : 'off';
 }
 
 const powerWords = { poweredOn: 'powered on', poweredOff: 'powered off', suspended: 'suspended' } as const;
