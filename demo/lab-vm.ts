@@ -1,6 +1,6 @@
 // A VM of the lab, as somebody in the vSphere Client has it before them: powered on and off through vSphere,
 // looked at by its screenshot, used at its console.
-import { rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import type { Lab, LabVm as LabVmView, NewLabVm } from '../lab/lab.ts';
 import { connect, type PowerState, type Vsphere } from '../vsphere/index.ts';
 import { type Guest, guestAt } from './guest.ts';
@@ -21,7 +21,7 @@ export interface LabVm {
   guest(): Promise<Guest>;
   /** Writes what the screen shows as a PNG. */
   screenshot(file: string): Promise<void>;
-  /** Powers it off, takes it out of the inventory, and deletes its folder. */
+  /** Powers it off, takes it out of the inventory, and deletes its files. */
   destroy(): Promise<void>;
 }
 
@@ -59,10 +59,6 @@ function labVm(lab: Lab, { name, moref, folder }: LabVmView): LabVm {
     async screenshot(file) {
       await writeFile(file, await withVsphere((vsphere) => vsphere.screenshot(moref)));
     },
-    async destroy() {
-      await powerOff();
-      await withVsphere((vsphere) => vsphere.unregisterVm(moref));
-      await rm(folder, { recursive: true });
-    },
+    destroy: () => lab.destroyVm(moref),
   };
 }

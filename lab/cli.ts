@@ -1,11 +1,13 @@
 // `rundirect lab …`: the lab for people, on the same code as the tests.
 import { writeFileSync } from 'node:fs';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
-import type { Lab, LabOptions, NewLabVm } from './lab.ts';
+import type { Lab, LabOptions, LabVm, NewLabVm } from './lab.ts';
 import { LabError } from './lab.ts';
-import { findPersonalLab, personalLabFolder, startPersonalLab, stopPersonalLab } from './up.ts';
+import { findPersonalLab, passwordFile, personalLabFolder, startPersonalLab, stopPersonalLab } from './up.ts';
 
 const EXIT_USAGE = 2;
+const SHUTDOWN_LIMIT_MS = 60_000;
+const LOOK_EVERY_MS = 100;
 const print = (text: string): void => writeFileSync(process.stdout.fd, `${text}\n`);
 const tell = (text: string): void => writeFileSync(process.stderr.fd, `${text}\n`);
 
@@ -21,10 +23,12 @@ Examples:
   rundirect lab vm web --disk 64           make a VM with a second disk on datastore1
   rundirect lab power web on
   rundirect lab guest web "WRITE hello"    have its guest write a line to its disk
+  rundirect lab power web shutdown         let its guest shut down, and wait until it is off
+  rundirect lab destroy web                the disaster: the VM and its disks are gone
   rundirect lab status
   rundirect lab down --wipe                end it and remove its datastores
 
-The password is in credentials.json in the lab's folder (rundirect lab status shows where).`,
+The target's password is in a file of its own; rundirect lab status shows where.`,
   );
 
 /** Prints for people, or as JSON. */
@@ -42,7 +46,7 @@ function describe(lab: Lab): string[] {
   return [
     `lab          ${lab.url} (${lab.model}, process ${lab.pid})`,
     `user         ${lab.user}`,
-    `password in  ${lab.directory}/credentials.json`,
+    `password in  ${passwordFile(lab.directory)}`,
     `fingerprint  ${lab.fingerprint}`,
     `NFS ports    ${lab.nfsPort} (NFS), ${lab.mountPort} (MOUNT)`,
     ...lab.datastores.map(({ name, path }) => `datastore    ${name}  ${path}`),
@@ -75,6 +79,21 @@ async function needLab(): Promise<Lab> {
       `no lab runs in ${personalLabFolder()}; start one with: rundirect lab up`,
     );
   return lab;
+}
+
+/** Returns when the guest has powered itself off. */
+async function shutDown(lab: Lab, name: string): Promise<LabVm> {
+  const guest = lab.guest(name);
+  await guest.ready();
+  await guest.command('HALT');
+  const deadlineMs = Date.now() + SHUTDOWN_LIMIT_MS;
+  for (;;) {
+    const vm = (await lab.vms()).find((each) => each.name === name || each.moref === name);
+    if (vm?.powerState === 'poweredOff') return vm;
+    if (vm === undefined || Date.now() > deadlineMs)
+      throw new LabError('Refused', `the guest of ${name} did not power itself off`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
 }
 
 program
@@ -136,12 +155,22 @@ program
 
 program
   .command('power')
-  .description('power a VM on (or resume it), off, or suspend it')
+  .description('power a VM on (or resume it), off, or suspend it; or let its guest shut down')
   .argument('<vm>', 'name or managed object id')
-  .addArgument(new Argument('<to>').choices(['on', 'off', 'suspend']))
-  .action(async (name: string, to: 'on' | 'off' | 'suspend') => {
-    const vm = await (await needLab()).power(name, to);
+  .addArgument(new Argument('<to>').choices(['on', 'off', 'suspend', 'shutdown']))
+  .action(async (name: string, to: 'on' | 'off' | 'suspend' | 'shutdown') => {
+    const lab = await needLab();
+    const vm = to === 'shutdown' ? await shutDown(lab, name) : await lab.power(name, to);
     show(vm, [`${vm.name}  ${vm.powerState}`]);
+  });
+
+program
+  .command('destroy')
+  .description('power a VM off, take it out of the inventory and delete its files')
+  .argument('<vm>', 'name or managed object id')
+  .action(async (name: string) => {
+    await (await needLab()).destroyVm(name);
+    show({ destroyed: name }, [`${name} is gone, with its disks`]);
   });
 
 program

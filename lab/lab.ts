@@ -76,6 +76,8 @@ export interface Lab extends LabInfo, AsyncDisposable {
   createVm(spec: NewLabVm): Promise<LabVm>;
   /** As a person at the vSphere Client; returns when it is done. */
   power(vm: string, to: 'on' | 'off' | 'suspend'): Promise<LabVm>;
+  /** Powers it off if it runs, takes it out of the inventory and deletes its files. */
+  destroyVm(vm: string): Promise<void>;
   /** Moves a VM that is powered off to the other production datastore, as somebody would by hand. */
   moveVm(name: string, datastore: string): Promise<LabVm>;
   /**
@@ -189,6 +191,9 @@ export async function attachLab(directory: string, end?: () => Promise<void>): P
     vms: async () => z.array(labVmSchema).parse(await ask('GET', '/vms')),
     createVm: async (spec) => labVmSchema.parse(await ask('POST', '/vms', spec)),
     power: async (vm, to) => labVmSchema.parse(await ask('POST', '/power', { vm, to })),
+    destroyVm: async (vm) => {
+      await ask('POST', '/destroy', { vm });
+    },
     moveVm: async (vm, datastore) => labVmSchema.parse(await ask('POST', '/move', { vm, datastore })),
     relocateVm: async (vm, datastore, host = '') =>
       labVmSchema.parse(await ask('POST', '/relocate', { vm, datastore, host }, RELOCATE_LIMIT_MS)),

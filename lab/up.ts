@@ -1,5 +1,5 @@
 // The lab that a person plays with: at most one per user, in the background, found again by its folder.
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { LabError } from './error.ts';
@@ -11,6 +11,9 @@ export function personalLabFolder(): string {
   const state = base !== undefined && path.isAbsolute(base) ? base : path.join(homedir(), '.local', 'state');
   return path.join(state, 'rundirect', 'lab');
 }
+
+/** The target's password, alone in a file that only this user can read: for `--password-file`. */
+export const passwordFile = (directory: string): string => path.join(directory, 'password');
 
 /** The personal lab, or undefined when it does not run. */
 export async function findPersonalLab(): Promise<Lab | undefined> {
@@ -32,7 +35,9 @@ export async function startPersonalLab(options: LabOptions): Promise<Lab> {
     throw new LabError('Refused', `a lab runs already at ${running.url}; end it with: rundirect lab down`);
   const directory = personalLabFolder();
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  return startDetachedLab({ ...options, directory });
+  const lab = await startDetachedLab({ ...options, directory });
+  await writeFile(passwordFile(directory), `${lab.password}\n`, { mode: 0o600 });
+  return lab;
 }
 
 /** Ends the personal lab and, if asked, removes its datastores. False when none ran. */

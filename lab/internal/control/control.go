@@ -50,6 +50,9 @@ func routes(lab *vim.Lab, info any) http.Handler {
 	handle(mux, "GET /info", func(context.Context, *http.Request, none) (any, error) { return info, nil })
 	handle(mux, "GET /vms", func(context.Context, *http.Request, none) (any, error) { return lab.Machines(), nil })
 	handle(mux, "POST /vms", func(_ context.Context, _ *http.Request, spec vim.NewMachine) (any, error) { return lab.Make(spec) })
+	handle(mux, "POST /destroy", func(ctx context.Context, _ *http.Request, b destroyRequest) (any, error) {
+		return none{}, lab.Destroy(ctx, b.VM)
+	})
 	handle(mux, "POST /move", func(_ context.Context, _ *http.Request, b moveRequest) (any, error) {
 		return lab.Move(b.VM, b.Datastore)
 	})
@@ -93,6 +96,10 @@ func routes(lab *vim.Lab, info any) http.Handler {
 }
 
 type none struct{}
+
+type destroyRequest struct {
+	VM string `json:"vm"`
+}
 
 type moveRequest struct {
 	VM        string `json:"vm"`

@@ -30,6 +30,33 @@ func (l *Lab) Power(ctx context.Context, name, to string) (MachineView, error) {
 	return l.view(m), nil
 }
 
+// Destroy does what a person at the vSphere Client does: the machine is powered off, and taken out of the inventory and
+// off its datastores. It waits for the task's end.
+func (l *Lab) Destroy(ctx context.Context, name string) error {
+	m, err := l.find(name)
+	if err != nil {
+		return err
+	}
+	if m.running() != nil {
+		if _, err := l.Power(ctx, name, "off"); err != nil {
+			return err
+		}
+	}
+	vm, there := l.registry.Get(m.self).(*simulator.VirtualMachine)
+	if !there {
+		return fmt.Errorf("%s is gone", name)
+	}
+	var body *methods.Destroy_TaskBody
+	own := l.context()
+	own.WithLock(vm, func() {
+		body = (&virtualMachine{vm, l}).DestroyTask(own, nil).(*methods.Destroy_TaskBody)
+	})
+	if body.Fault_ != nil {
+		return errors.New(body.Fault_.String)
+	}
+	return l.waitTask(ctx, body.Res.Returnval)
+}
+
 // Relocate does what a person at the vSphere Client does: it moves all of a machine to a datastore, running or not, and
 // to another host when one is named. It waits for the task's end.
 func (l *Lab) Relocate(ctx context.Context, name, datastore, host string) (MachineView, error) {
