@@ -35,6 +35,7 @@ function by<Output>(schema: z.ZodType<Output, string>): (text: string) => Output
 const vaultLocation = by(vaultLocationSchema);
 export const backupSetName = by(backupSetNameSchema);
 export const sessionId = by(sessionIdSchema);
+export const siteName = by(siteNameSchema);
 export const stopReason = by(stopRequestSchema.shape.reason.unwrap());
 export const drillName = by(drillNameSchema);
 export const drillId = by(drillIdSchema);
@@ -108,9 +109,7 @@ export function flagProblems({ issues }: z.ZodError): string {
 // Options that several commands share, made anew for each.
 
 export const siteOption = (): Option =>
-  new Option('--site <name>', 'the site that does the work')
-    .default(DEFAULT_SITE)
-    .argParser(by(siteNameSchema));
+  new Option('--site <name>', 'the site that does the work').default(DEFAULT_SITE).argParser(siteName);
 
 export const vaultOption = (): Option =>
   new Option('--vault <dir>', 'the vault: an absolute folder, as the site sees it')
@@ -124,7 +123,14 @@ export const passphraseOptions = (): Option[] => [
   new Option('--passphrase-stdin', "read the set's passphrase from standard input"),
 ];
 
-/** What the options above leave behind. */
+function sessionIds(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, sessionId(text)];
+}
+
+export const onlyOption = (): Option =>
+  new Option('--only <session...>', 'of a batch: these of its sessions').argParser(sessionIds);
+
+/** What the passphrase's options leave behind. */
 export interface PassphraseOptions {
   readonly passphraseFile?: string;
   readonly passphraseStdin?: boolean;

@@ -4,27 +4,27 @@ import { type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
 import type { LogEntry, SessionStatus } from '../contract/index.ts';
 import { ClientError } from './client-error.ts';
 import type { Context } from './context.ts';
-import { followSession } from './follow.ts';
+import { type Followed, followSession } from './follow.ts';
 import { listedSession } from './session-list.ts';
-import { findSession } from './session-lookup.ts';
+import { findStarted } from './session-lookup.ts';
 import { requireWorkers, type Temporal } from './temporal.ts';
 
-export interface Question<Answer> {
+export interface Question<Answer, Status extends Followed = SessionStatus> {
   /** What is asked for, as in "the stop that was asked for goes on". */
   readonly what: string;
   readonly ask: (handle: WorkflowHandle) => Promise<Answer>;
   /** What the session does meanwhile; what it had said before is old news. */
-  readonly onStatus?: (status: SessionStatus, newEntries: readonly LogEntry[]) => void;
+  readonly onStatus?: (status: Status, newEntries: readonly LogEntry[]) => void;
 }
 
 /** Throws ClientError SessionNotFound, SessionEnded, Interrupted, NoWorker; and what the session refuses with. */
-export async function askSession<Answer>(
+export async function askSession<Answer, Status extends Followed = SessionStatus>(
   context: Context,
   sessionId: string,
-  question: Question<Answer>,
+  question: Question<Answer, Status>,
 ): Promise<Answer> {
   const temporal = await context.temporal();
-  const { description } = await findSession(temporal, sessionId);
+  const { description } = await findStarted(temporal, sessionId);
   const { site, state } = listedSession(description);
   if (description.closeTime !== undefined) throw ended(sessionId, state);
   await requireWorkers(temporal, site);
@@ -38,11 +38,11 @@ export async function askSession<Answer>(
   }
 }
 
-async function request<Answer>(
+async function request<Answer, Status extends Followed>(
   context: Context,
   temporal: Temporal,
   sessionId: string,
-  { what, ask }: Question<Answer>,
+  { what, ask }: Question<Answer, Status>,
 ): Promise<Answer> {
   const handle = temporal.client.workflow.getHandle(sessionId);
   try {
@@ -61,16 +61,16 @@ async function request<Answer>(
   }
 }
 
-async function narrate<Answer>(
+async function narrate<Answer, Status extends Followed>(
   context: Context,
   sessionId: string,
-  { onStatus }: Question<Answer>,
+  { onStatus }: Question<Answer, Status>,
   answered: AbortSignal,
 ): Promise<void> {
   if (onStatus === undefined) return;
   const until = AbortSignal.any([answered, context.interrupted]);
   let sinceAsked = false;
-  for await (const event of followSession(await context.temporal(), sessionId, until)) {
+  for await (const event of followSession<Status>(await context.temporal(), sessionId, until)) {
     if (event.kind === 'trouble') context.terminal.note(event.message);
     if (event.kind !== 'status') continue;
     onStatus(event.status, sinceAsked ? event.newEntries : []);

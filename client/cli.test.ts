@@ -69,6 +69,15 @@ const siteSteps: Partial<SiteActivities> = {
   },
 };
 
+/** Opened as the batch's own preflight opens it, and each session's by its own. */
+siteSteps.preflightBatch = async (input) => {
+  const { batchId: workflowId, passphrase, password, sessions } = input;
+  const [{ source, target } = sessions[0]!] = sessions;
+  open(passphrase, { workflowId, purpose: 'set-passphrase', subject: source.backupSet });
+  open(password, { workflowId, purpose: 'target-password', subject: targetSubject(target) });
+  return world.activities.preflightBatch(input);
+};
+
 async function startWorkers(): Promise<void> {
   const connection = temporal.nativeConnection;
   workers.push(
@@ -485,6 +494,111 @@ describe.runIf(process.platform === 'linux')('at a terminal', () => {
     expect(screen).toContain('the two passphrases differ');
     expect(code).toBe(1);
     expect(world.calls).not.toContain('backup');
+  });
+});
+
+describe('several VMs from the command line', () => {
+  it('run as a batch with one secret each, are listed, shown and watched, and are stopped', async () => {
+    await pin();
+    const start = await rundirect(
+      startArguments('--vm', 'db01', 'app01', '--name', '{vm}-test', '--session', 'trio'),
+    );
+    expect(start).toMatchObject({ code: 0, stderr: '' });
+    expect(start.stdout).toMatch(/^web01-test +trio-1 +running +\d/m);
+    expect(start.stdout).toMatch(/^app01-test +trio-3 +running +\d/m);
+    expect(opened.filter((secret) => secret === PASSPHRASE)).toHaveLength(4);
+    expect(opened.filter((secret) => secret === PASSWORD)).toHaveLength(4);
+    for (const id of ['trio', 'trio-1']) {
+      const bytes = await historyBytes(id);
+      for (const secret of [PASSPHRASE, PASSWORD]) expect(bytes.includes(secret)).toBe(false);
+    }
+
+    expect((await rundirect(['sessions'])).stdout).toMatch(/trio-2 +db01 +running .* trio$/m);
+    const shown = await rundirect(['show', 'trio', '--json']);
+    expect(shown.documents()).toMatchObject([{ batch: { batchId: 'trio', state: 'running' } }]);
+    expect((await rundirect(['show', 'trio'])).stdout).toMatch(/db01-test +trio-2 +running/);
+    expect((await rundirect(['show', 'trio-2'])).stdout).toContain('db01-test');
+    const watched = await rundirect(['watch', 'trio', '--json']);
+    expect(watched.documents().at(-1)).toMatchObject({ event: 'result', batch: { state: 'running' } });
+
+    const one = await rundirect(['stop', 'trio', '--only', 'trio-2', '--json']);
+    expect(one.documents()).toMatchObject([
+      { batchId: 'trio', vms: [{ vmName: 'db01-test', state: 'stopped' }] },
+    ]);
+    const rest = await rundirect(['stop', 'trio']);
+    expect(rest).toMatchObject({ code: 0, stderr: '' });
+    expect(rest.stdout).toMatch(/web01-test +trio-1 +stopped/);
+    expect(rest.stdout).not.toContain('trio-2 ');
+    expect(world.leftovers).toEqual([]);
+    const again = await rundirect(['stop', 'trio', '--json']);
+    expect(again).toMatchObject({ code: 0 });
+    expect(again.documents()).toMatchObject([
+      { vms: [{ state: 'stopped' }, { state: 'stopped' }, { state: 'stopped' }] },
+    ]);
+  });
+
+  it('are finalized one as the other, and end with 1 and a table where one is broken', async () => {
+    await pin();
+    world.broken.add('db01');
+    const start = await rundirect(startArguments('--vm', 'db01', 'app01', '--session', 'pair', '--json'));
+    expect(start.code).toBe(1);
+    expect(start.documents().at(-1)).toMatchObject({
+      event: 'result',
+      batch: {
+        vms: [
+          { state: 'running', jobId: 'job-2' },
+          { state: 'notStarted', failure: { type: 'ChainBroken', message: 'db01 lacks a file' } },
+          { state: 'running' },
+        ],
+      },
+    });
+    const named = await rundirect(['finalize', 'pair', '--datastore', 'prod', '--name', 'x']);
+    expect(named).toMatchObject({ code: 2 });
+    const finalized = await rundirect(['finalize', 'pair', '--datastore', 'prod']);
+    expect(finalized).toMatchObject({ code: 0, stderr: '' });
+    expect(finalized.stdout).toMatch(/web01 +pair-1 +finalized/);
+    const shown = await rundirect(['show', 'pair']);
+    expect(shown.stdout).toMatch(/db01 +pair-2 +not started/);
+    expect(shown.stdout).toContain('ChainBroken: db01 lacks a file');
+  });
+
+  it('are those of the job where all are asked for, and migrated at once where start says so', async () => {
+    await pin();
+    const vm = (name: string) => ({ name, disks: [] });
+    const job = { kind: 'full' as const, createdAt: '2026-01-01T00:00:00.000Z', storedBytes: 1 };
+    override.vaultList = async ({ vault }) => {
+      const jobs = [
+        { ...job, jobId: 'job-1', vms: [vm('old')] },
+        { ...job, jobId: 'job-2', vms: [vm('web01'), vm('db01')] },
+      ];
+      return { vault, vaultId: 'v', backupSets: [{ name: 'nightly', createdAt: job.createdAt, jobs }] };
+    };
+    const without = startArguments().filter((arg) => !['--vm', 'web01'].includes(arg));
+    const flags = ['--auto-migrate', '--datastore', 'prod', '--session', 'everything'];
+    const start = await rundirect([...without, '--all', ...flags, '--json']);
+    expect(start).toMatchObject({ code: 0, stderr: '' });
+    expect(start.documents()[0]).toMatchObject({
+      event: 'started',
+      batchId: 'everything',
+      sessions: [{ vm: 'web01' }, { vm: 'db01' }],
+    });
+    expect(start.documents().at(-1)).toMatchObject({
+      batch: { vms: [{ state: 'finalized' }, { state: 'finalized' }] },
+    });
+    const unknown = await rundirect([...without, '--all', '--job', 'job-9']);
+    expect(unknown.code).toBe(2);
+    expect(unknown.stderr).toContain('job-9');
+  });
+
+  it.each([
+    [['--vm', 'web01'], 'asked for twice'],
+    [['--vm', 'db01', '--name', 'same'], 'say {vm} in it'],
+    [['--all'], '--all'],
+  ])('are refused where they make no batch: %j', async (more, words) => {
+    await pin();
+    const refused = await rundirect(startArguments(...more));
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain(words);
   });
 });
 

@@ -17,8 +17,13 @@ const QUERY_TIMEOUT_MS = 5_000;
 const TEMPORAL_AWAY_LIMIT_MS = 120_000;
 const GRPC_NOT_FOUND = 5;
 
-export type SessionEvent =
-  | { readonly kind: 'status'; readonly status: SessionStatus; readonly newEntries: readonly LogEntry[] }
+/** Of a session, or of a batch. */
+export interface Followed {
+  readonly log: readonly LogEntry[];
+}
+
+export type SessionEvent<Status extends Followed> =
+  | { readonly kind: 'status'; readonly status: Status; readonly newEntries: readonly LogEntry[] }
   /** Something hinders, and is tried again; told once. */
   | { readonly kind: 'trouble'; readonly message: string }
   /** The Workflow has ended; `error` is what it failed with, if it did. Always the last event. */
@@ -32,28 +37,31 @@ export function entriesAfter(log: readonly LogEntry[], seen: LogEntry | undefine
   );
 }
 
-/** Asks a session how it is. Fails after QUERY_TIMEOUT_MS, as where no worker runs. */
-export async function queryStatus(temporal: Temporal, handle: WorkflowHandle): Promise<SessionStatus> {
+/** Asks a session, or a batch, how it is. Fails after QUERY_TIMEOUT_MS, as where no worker runs. */
+export async function queryStatus<Status extends Followed = SessionStatus>(
+  temporal: Temporal,
+  handle: WorkflowHandle,
+): Promise<Status> {
   return temporal.client.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () =>
-    handle.query<SessionStatus>(SessionMessage.status),
+    handle.query<Status>(SessionMessage.status),
   );
 }
 
 /** Yields until the session has ended or `signal` is aborted; the caller may leave at any event. */
-export async function* followSession(
+export async function* followSession<Status extends Followed = SessionStatus>(
   temporal: Temporal,
   sessionId: string,
   signal: AbortSignal,
-): AsyncGenerator<SessionEvent, void, undefined> {
+): AsyncGenerator<SessionEvent<Status>, void, undefined> {
   const handle = temporal.client.workflow.getHandle(sessionId);
   using end = watchEnd(temporal, handle, signal);
-  let shown: SessionStatus | undefined;
+  let shown: Status | undefined;
   let trouble = '';
   for (let poll = 1; !isAborted(signal); poll += 1) {
     // Read before the question, so that the last status is not missed.
     const ended = end.outcome();
     const status = await temporal.client
-      .withAbortSignal(signal, () => queryStatus(temporal, handle))
+      .withAbortSignal(signal, () => queryStatus<Status>(temporal, handle))
       .catch(() => undefined);
     if (isAborted(signal)) return;
     if (status !== undefined && JSON.stringify(status) !== JSON.stringify(shown)) {

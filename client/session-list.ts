@@ -1,7 +1,7 @@
 // Sessions as Temporal's visibility knows them: no worker is needed to list them.
 import type { WorkflowExecutionInfo } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { SearchAttribute, WorkflowType } from '../contract/index.ts';
+import { batchIdSchema, SearchAttribute, WorkflowType } from '../contract/index.ts';
 import type { Temporal } from './temporal.ts';
 
 export interface ListedSession {
@@ -11,6 +11,8 @@ export interface ListedSession {
   readonly target: string;
   readonly backupSet: string;
   readonly site: string;
+  /** That it was started in. */
+  readonly batch: string | undefined;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
   readonly endedAt: string | undefined;
@@ -25,7 +27,7 @@ const endings: Partial<Record<WorkflowExecutionInfo['status']['name'], string>> 
 export function listedSession(
   info: Pick<
     WorkflowExecutionInfo,
-    'workflowId' | 'status' | 'startTime' | 'closeTime' | 'typedSearchAttributes'
+    'workflowId' | 'status' | 'startTime' | 'closeTime' | 'typedSearchAttributes' | 'parentExecution'
   >,
 ): ListedSession {
   const attribute = (name: string): string =>
@@ -37,23 +39,31 @@ export function listedSession(
     target: attribute(SearchAttribute.target),
     backupSet: attribute(SearchAttribute.backupSet),
     site: attribute(SearchAttribute.site),
+    batch: batchOf(info.parentExecution?.workflowId),
     startedAt: info.startTime.toISOString(),
     endedAt: info.closeTime?.toISOString(),
   };
 }
 
+/** A session that is part of something else has a parent, too: a drill. */
+const batchOf = (parent: string | null | undefined): string | undefined =>
+  batchIdSchema.safeParse(parent).data;
+
 export interface SessionFilter {
   /** Sessions that have ended, too. */
   readonly all: boolean;
   readonly state: string | undefined;
+  /** Of this site alone. */
+  readonly site?: string | undefined;
   readonly limit: number;
 }
 
 /** The filter as a List Filter of Temporal's visibility. `state` must be one of contract's states. */
-export function visibilityQuery({ all, state }: SessionFilter): string {
+export function visibilityQuery({ all, state, site }: SessionFilter): string {
   const conditions = [`WorkflowType = '${WorkflowType.runDirect}'`];
   if (state !== undefined) conditions.push(`${SearchAttribute.state} = '${state}'`);
   else if (!all) conditions.push("ExecutionStatus = 'Running'");
+  if (site !== undefined) conditions.push(`${SearchAttribute.site} = '${site}'`);
   return conditions.join(' AND ');
 }
 

@@ -1,4 +1,4 @@
-// Finds a session by its id, and tells the ids apart that are none.
+// Finds a session, or a batch of them, by its id, and tells the ids apart that are none.
 import {
   type WorkflowExecutionDescription,
   type WorkflowHandle,
@@ -9,12 +9,18 @@ import { ClientError } from './client-error.ts';
 import type { Temporal } from './temporal.ts';
 
 export interface FoundSession {
+  readonly kind: 'session' | 'batch';
   readonly handle: WorkflowHandle;
   readonly description: WorkflowExecutionDescription;
 }
 
+const kinds: Readonly<Record<string, FoundSession['kind']>> = {
+  [WorkflowType.runDirect]: 'session',
+  [WorkflowType.batch]: 'batch',
+};
+
 /** Throws ClientError SessionNotFound. */
-export async function findSession(temporal: Temporal, sessionId: string): Promise<FoundSession> {
+export async function findStarted(temporal: Temporal, sessionId: string): Promise<FoundSession> {
   const handle = temporal.client.workflow.getHandle(sessionId);
   const unknown = (cause?: unknown): ClientError =>
     new ClientError('SessionNotFound', `Temporal ${temporal.name} knows no session ${sessionId}`, {
@@ -23,8 +29,9 @@ export async function findSession(temporal: Temporal, sessionId: string): Promis
     });
   try {
     const description = await handle.describe();
-    if (description.type !== WorkflowType.runDirect) throw unknown();
-    return { handle, description };
+    const kind = kinds[description.type];
+    if (kind === undefined) throw unknown();
+    return { kind, handle, description };
   } catch (error) {
     throw error instanceof WorkflowNotFoundError ? unknown(error) : error;
   }

@@ -87,10 +87,13 @@ it('shows how far a backup is, and what became of it', () => {
   );
 });
 
-it('searches among running sessions, all of them, or those in a state', () => {
+it('searches among running sessions, all of them, those in a state, or those of a site', () => {
   const type = "WorkflowType = 'runDirect'";
   const filter = { all: false, state: undefined, limit: 1 };
   expect(visibilityQuery(filter)).toBe(`${type} AND ExecutionStatus = 'Running'`);
   expect(visibilityQuery({ ...filter, all: true })).toBe(type);
   expect(visibilityQuery({ ...filter, state: 'failed' })).toBe(`${type} AND RunDirectState = 'failed'`);
+  expect(visibilityQuery({ ...filter, all: true, site: 'paris' })).toBe(
+    `${type} AND RunDirectSite = 'paris'`,
+  );
 });

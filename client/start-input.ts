@@ -4,6 +4,7 @@ import { performance } from 'node:perf_hooks';
 import {
   type CardPlace,
   type Identity,
+  type SealedSecret,
   type StartInput,
   startInputSchema,
   targetSubject,
@@ -54,10 +55,8 @@ export interface StartFacts {
 
 /** A session's input from the command line. Throws ClientError Usage where they don't make one. */
 export function startInput(options: StartOptions, facts: StartFacts, sessionId: string): StartInput {
-  const { siteKey } = facts;
-  const address = { host: options.target.host, port: options.target.port, user: options.user };
-  const sealFor = (purpose: string, subject: string, secret: Uint8Array) =>
-    seal(siteKey, secret, { workflowId: sessionId, purpose, subject });
+  const address = addressOf(options);
+  const { passphrase, password } = sealedSecrets(options, facts, sessionId);
   const parsed = startInputSchema.safeParse({
     sessionId,
     site: options.site,
@@ -67,12 +66,12 @@ export function startInput(options: StartOptions, facts: StartFacts, sessionId: 
       backupSet: options.set,
       jobId: options.job,
       vmName: options.vm,
-      passphrase: sealFor('set-passphrase', options.set, facts.passphrase),
+      passphrase,
     },
     target: {
       ...address,
       fingerprint: facts.fingerprint,
-      password: sealFor('target-password', targetSubject(address), facts.password),
+      password,
     },
     placement: {
       name: options.name,
@@ -94,6 +93,26 @@ export function startInput(options: StartOptions, facts: StartFacts, sessionId: 
   return parsed.data;
 }
 
+/** The same two secrets, for this Workflow alone. */
+export function sealedSecrets(
+  options: Pick<StartOptions, 'set' | 'target' | 'user'>,
+  facts: StartFacts,
+  workflowId: string,
+): { readonly passphrase: SealedSecret; readonly password: SealedSecret } {
+  const sealFor = (purpose: string, subject: string, secret: Uint8Array): SealedSecret =>
+    seal(facts.siteKey, secret, { workflowId, purpose, subject });
+  return {
+    passphrase: sealFor('set-passphrase', options.set, facts.passphrase),
+    password: sealFor('target-password', targetSubject(addressOf(options)), facts.password),
+  };
+}
+
+const addressOf = ({ target, user }: Pick<StartOptions, 'target' | 'user'>) => ({
+  host: target.host,
+  port: target.port,
+  user,
+});
+
 function autoMigrate(options: StartOptions): Pick<StartInput, 'autoMigrate'> {
   const { autoMigrate: wanted, datastore, disk, location, vmotion } = options;
   if (wanted === true) return { autoMigrate: { ...locationRequest(options), vmotion } };
@@ -104,6 +123,12 @@ function autoMigrate(options: StartOptions): Pick<StartInput, 'autoMigrate'> {
     'Usage',
     '--datastore, --disk, --location and what goes with them say where --auto-migrate takes the VM: give both, or neither',
   );
+}
+
+/** With the VM's name in the backup where `--name` says `{vm}`. */
+export function named(options: StartOptions): StartOptions {
+  const { name, vm } = options;
+  return name === undefined ? options : { ...options, name: name.replaceAll('{vm}', vm) };
 }
 
 /** Makes sure that somebody is there to do it, and asks for what is missing. Throws ClientError. */

@@ -11,15 +11,18 @@ import {
   vmotionSchema,
 } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { sessionId as sessionIdArgument } from '../arguments.ts';
+import { onlyOption, sessionId as sessionIdArgument } from '../arguments.ts';
 import { askSession } from '../ask-session.ts';
 import type { Context } from '../context.ts';
+import type { ExitCode } from '../exit-code.ts';
 import { type LocationOptions, locationOptions, locationRequest, nicOption } from '../location-options.ts';
 import { formatBytes, formatDuration } from '../quantity.ts';
+import { findStarted } from '../session-lookup.ts';
 import { finalizeModeWords, showChange } from '../session-view.ts';
 import { printable } from '../table.ts';
+import { cancelFinalizeOfBatch, finalizeBatch, type OnlyOption, refuseOnly } from './batch-orders.ts';
 
-interface Options extends LocationOptions {
+interface Options extends LocationOptions, OnlyOption {
   readonly name?: string;
   readonly nic?: readonly CardPlace[];
   readonly vmotion: Vmotion;
@@ -35,8 +38,17 @@ export const vmotionOption = (): Option =>
     .choices(vmotionSchema.options)
     .default('auto');
 
-async function finalize(context: Context, sessionId: string, options: Options): Promise<undefined> {
-  if (options.cancel === true) return cancel(context, sessionId);
+async function finalize(
+  context: Context,
+  sessionId: string,
+  options: Options,
+): Promise<ExitCode | undefined> {
+  const { kind } = await findStarted(await context.temporal(), sessionId);
+  const isBatch = kind === 'batch';
+  if (!isBatch) refuseOnly(options);
+  if (options.cancel === true) {
+    return isBatch ? cancelFinalizeOfBatch(context, sessionId) : cancel(context, sessionId);
+  }
   const { name, nic, vmotion, host, folder, resourcePool } = options;
   const request: FinalizeRequest = {
     ...locationRequest(options),
@@ -47,6 +59,7 @@ async function finalize(context: Context, sessionId: string, options: Options): 
     ...(folder === undefined ? {} : { folder }),
     ...(resourcePool === undefined ? {} : { resourcePool }),
   };
+  if (isBatch) return finalizeBatch(context, sessionId, request, options);
   return options.detach === true ? begin(context, sessionId, request) : run(context, sessionId, request);
 }
 
@@ -120,6 +133,9 @@ Examples:
   $ rundirect finalize web01-k3v9q2m4xa --datastore vmfs01 --disk scsi0:1=fast01 --nic 'ethernet0=VM Network' --name web01
   $ rundirect finalize web01-k3v9q2m4xa --location original --power-off-original
   $ rundirect finalize web01-k3v9q2m4xa --cancel
+  $ rundirect finalize nightly-k3v9q2m4xa --datastore vmfs01
+
+The VMs of a batch take turns, two at a time; one that fails leaves the others alone.
 
 With --location original, the VM on the target that has the UUID of the one that was backed up is renamed to
 NAME.replaced-by-SESSION, and the session's VM takes its place; what is named beside it (--datastore, --host, --folder,
@@ -133,7 +149,8 @@ export function addFinalize(program: Command, act: Act): void {
       "Migrates a session's VM to production storage while it runs, and removes all else of the session.\n" +
         'The target does it (Storage vMotion), so it must be a vCenter.',
     )
-    .argument('<session>', "the session's id", sessionIdArgument)
+    .argument('<session>', 'the id of a session, or of a batch: all of it that runs', sessionIdArgument)
+    .addOption(onlyOption())
     .option('--datastore <name>', 'where the VM goes, every disk of it that --disk does not name');
   for (const option of locationOptions()) command.addOption(option);
   command
@@ -158,6 +175,7 @@ export function addFinalize(program: Command, act: Act): void {
         'name',
         'nic',
         'detach',
+        'only',
       ]),
     )
     .addHelpText('after', examples)

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { SessionState } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { count } from '../arguments.ts';
+import { count, siteName } from '../arguments.ts';
 import { formatDuration, formatTime } from '../quantity.ts';
 import { type ListedSession, listSessions } from '../session-list.ts';
 import { type Column, table } from '../table.ts';
@@ -10,6 +10,7 @@ import { type Column, table } from '../table.ts';
 interface Options {
   readonly all?: boolean;
   readonly state?: string;
+  readonly site?: string;
   readonly limit: number;
 }
 
@@ -44,6 +45,9 @@ const columns: readonly Column<ListedSession>[] = [
   { title: 'FOR', align: 'right', value: lasted },
 ];
 
+/** Beside the others where there are some. */
+const batchColumn: Column<ListedSession> = { title: 'BATCH', value: ({ batch }) => batch ?? '–' };
+
 export function addSessions(program: Command, act: Act): void {
   program
     .command('sessions')
@@ -51,18 +55,22 @@ export function addSessions(program: Command, act: Act): void {
     .description('Lists the sessions that are under way, newest first.')
     .option('--all', 'those that have ended, too')
     .addOption(new Option('--state <state>', 'only sessions in this state').choices(Object.keys(states)))
+    .option('--site <name>', 'only sessions of this site', siteName)
     .option('--limit <n>', 'at most so many', count, DEFAULT_LIMIT)
     .addHelpText(
       'after',
-      '\nExamples:\n  $ rundirect sessions\n  $ rundirect sessions --state failed\n  $ rundirect sessions --all --json',
+      '\nExamples:\n  $ rundirect sessions\n  $ rundirect sessions --state failed\n  $ rundirect sessions --site paris\n  $ rundirect sessions --all --json',
     )
     .action(
-      act(async (context, { all = false, state, limit }: Options) => {
+      act(async (context, { all = false, state, site, limit }: Options) => {
         const { terminal } = context;
-        const listing = await listSessions(await context.temporal(), { all, state, limit });
+        const listing = await listSessions(await context.temporal(), { all, state, site, limit });
         terminal.document(listing);
         if (listing.sessions.length === 0) terminal.print('No sessions.');
-        else terminal.print(table(columns, listing.sessions));
+        else {
+          const hasBatches = listing.sessions.some(({ batch }) => batch !== undefined);
+          terminal.print(table(hasBatches ? [...columns, batchColumn] : columns, listing.sessions));
+        }
         if (listing.more) terminal.note(`There are more; --limit shows them.`);
         return undefined;
       }),

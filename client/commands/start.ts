@@ -1,18 +1,14 @@
 // `rundirect start`: runs a VM straight from its backup. Starts the session's Workflow and follows it until the
 // VM runs and its guest is up.
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
-import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { type Command, Option } from 'commander';
 import {
   identitySchema,
   LATEST_JOB,
-  SearchAttribute,
+  MAX_PARALLEL_MIGRATIONS,
+  MAX_PARALLEL_STARTS,
   type SessionStatus,
-  type StartInput,
   sessionIdFor,
-  targetSubject,
   verifyModeSchema,
-  WORKFLOW_TASK_QUEUE,
   WorkflowType,
 } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
@@ -36,50 +32,14 @@ import { formatDuration } from '../quantity.ts';
 import { randomLetters } from '../random-id.ts';
 import { passwordOptions } from '../session-secrets.ts';
 import { sessionFacts } from '../session-view.ts';
-import { gatherFacts, type StartOptions, startInput } from '../start-input.ts';
+import { gatherFacts, named, type StartOptions, startInput } from '../start-input.ts';
+import { startWorkflow } from '../start-workflow.ts';
 import { printable } from '../table.ts';
-import type { Temporal } from '../temporal.ts';
 import { vmotionOption } from './finalize.ts';
+import { startBatch } from './start-batch.ts';
 
 const DEFAULT_GUEST_TIMEOUT = '5m';
 const DEFAULT_RESERVE_FACTOR = 1.5;
-
-const keyword = (name: string, value: string): SearchAttributePair => ({
-  key: defineSearchAttributeKey(name, 'KEYWORD'),
-  value,
-});
-
-async function startWorkflow(temporal: Temporal, input: StartInput): Promise<void> {
-  const { sessionId, source, target } = input;
-  const subject = targetSubject(target);
-  try {
-    await temporal.client.workflow.start(WorkflowType.runDirect, {
-      workflowId: sessionId,
-      taskQueue: WORKFLOW_TASK_QUEUE,
-      // A session's id is its directory and its mark on the host: it is never used twice.
-      workflowIdReusePolicy: 'REJECT_DUPLICATE',
-      workflowIdConflictPolicy: 'FAIL',
-      args: [input],
-      typedSearchAttributes: [
-        keyword(SearchAttribute.vm, source.vmName),
-        keyword(SearchAttribute.state, 'preflight'),
-        keyword(SearchAttribute.site, input.site),
-        keyword(SearchAttribute.target, subject),
-        keyword(SearchAttribute.backupSet, source.backupSet),
-      ],
-      staticSummary: `${source.vmName} from ${source.backupSet}/${source.jobId} on ${target.host}`,
-      staticDetails:
-        `Run Direct of VM \`${source.vmName}\` from backup set \`${source.backupSet}\`, job \`${source.jobId}\`, ` +
-        `in vault \`${source.vault}\`, on target \`${subject}\` through site \`${input.site}\`.`,
-    });
-  } catch (cause) {
-    if (!(cause instanceof WorkflowExecutionAlreadyStartedError)) throw cause;
-    throw new ClientError('SessionIdTaken', `there is, or was, a session ${sessionId} already`, {
-      cause,
-      hint: 'Give --session another id, or leave it out: then a fresh one is made.',
-    });
-  }
-}
 
 function report(context: Context, status: SessionStatus): void {
   const { terminal } = context;
@@ -99,11 +59,28 @@ function report(context: Context, status: SessionStatus): void {
   terminal.print(terminal.style('dim', `rundirect stop ${sessionId}  removes it and discards its changes`));
 }
 
+interface Flags extends Omit<StartOptions, 'vm'> {
+  readonly vm?: readonly string[];
+  readonly all?: boolean;
+}
+
+/** One VM is a session; several are a batch of them. */
+async function startOneOrMore(context: Context, flags: Flags): Promise<ExitCode | undefined> {
+  const { vm: vms = [], all = false, ...options } = flags;
+  const [vm] = vms;
+  if (all) return startBatch(context, options, undefined);
+  if (vm === undefined)
+    throw new ClientError('Usage', 'say which VM with --vm, or all of the job with --all');
+  return vms.length > 1 ? startBatch(context, options, vms) : start(context, named({ ...options, vm }));
+}
+
 async function start(context: Context, options: StartOptions): Promise<ExitCode | undefined> {
   const { terminal } = context;
   const sessionId = options.session ?? sessionIdFor(options.vm, randomLetters());
   const input = startInput(options, await gatherFacts(context, options), sessionId);
-  await startWorkflow(await context.temporal(), input);
+  await startWorkflow(await context.temporal(), {
+    ...{ type: WorkflowType.runDirect, workflowId: sessionId, input, vm: options.vm, session: input },
+  });
   terminal.document({ event: 'started', sessionId });
   terminal.print(`Session ${sessionId}`);
   if (options.detach === true) {
@@ -137,21 +114,28 @@ Examples:
       --target vcenter.example --user backup@vsphere.local --auto-migrate --location original --power-off-original
   $ printf '%s\\n%s\\n' "$PASSPHRASE" "$PASSWORD" | rundirect start … --passphrase-stdin --password-stdin
 
+  $ rundirect start --vault /backups/vault --set nightly --vm web01 db01 app01 --name '{vm}-test' \\
+      --network disconnected --target esx1.example --user root
+  $ rundirect start --vault /backups/vault --set nightly --all --target vcenter.example --user backup@vsphere.local
+
 With both secrets on standard input, the first line is the passphrase and the second the password.
 With --json the last line is the result; each line before it is an event.`;
 
 export function addStart(program: Command, act: Act): void {
   const command = program
     .command('start')
-    .summary('run a VM straight from its backup')
+    .summary('run VMs straight from their backup')
     .description(
-      'Runs a VM straight from its backup, and follows until it is powered on and its guest is up.',
+      'Runs a VM straight from its backup, and follows until it is powered on and its guest is up.\n' +
+        `Several VMs are a batch: a session for each, ${MAX_PARALLEL_STARTS} started at a time and ` +
+        `${MAX_PARALLEL_MIGRATIONS} migrated at a time. One that fails leaves the others alone.`,
     )
     .optionsGroup('What to run:')
     .addOption(vaultOption())
     .requiredOption('--set <name>', 'the backup set', backupSetName)
     .option('--job <id>', 'the backup job', LATEST_JOB)
-    .requiredOption('--vm <name>', "the VM's name in the backup");
+    .option('--vm <name...>', "the VM's name in the backup; several are run as a batch")
+    .addOption(new Option('--all', 'all VMs of the job, as a batch').conflicts('vm'));
   for (const option of passphraseOptions()) command.addOption(option);
   command
     .optionsGroup('Where:')
@@ -164,7 +148,7 @@ export function addStart(program: Command, act: Act): void {
     );
   for (const option of passwordOptions()) command.addOption(option);
   command
-    .option('--name <name>', "the VM's name on the target (default: as in the backup)")
+    .option('--name <name>', "the VM's name on the target, {vm} being that in the backup (default: {vm})")
     .option('--host <name>', 'host or cluster of the vCenter')
     .option('--folder <path>', 'inventory folder')
     .option('--resource-pool <name>', 'resource pool')
@@ -207,12 +191,16 @@ export function addStart(program: Command, act: Act): void {
       factor,
       DEFAULT_RESERVE_FACTOR,
     )
-    .option('--session <id>', "the session's id (default: from the VM's name)", sessionIdArgument)
+    .option(
+      '--session <id>',
+      "the session's id, or the batch's (default: from the VM's name, or the set's)",
+      sessionIdArgument,
+    )
     .option('--detach', 'start, and do not follow')
     .optionsGroup('And then:')
     .option('--auto-migrate', 'take the VM to production storage as soon as it runs, as `finalize` does')
     .option('--datastore <name>', 'where --auto-migrate takes it')
     .addOption(vmotionOption());
   for (const option of locationOptions()) command.addOption(option);
-  command.addHelpText('after', examples).action(act(start));
+  command.addHelpText('after', examples).action(act(startOneOrMore));
 }

@@ -1,14 +1,17 @@
-// `rundirect stop`: removes a session's VM and discards its changes. The session answers when all of it is gone,
-// or says why it is not; meanwhile its log is shown.
+// `rundirect stop`: removes a session's VM, or all of a batch, and discards the changes. The session answers when all
+// of it is gone, or says why it is not; meanwhile its log is shown.
 import type { Command } from 'commander';
 import { SessionMessage, type StopRequest, type StopResult } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { sessionId as sessionIdArgument, stopReason } from '../arguments.ts';
+import { onlyOption, sessionId as sessionIdArgument, stopReason } from '../arguments.ts';
 import { askSession } from '../ask-session.ts';
 import type { Context } from '../context.ts';
+import type { ExitCode } from '../exit-code.ts';
+import { findStarted } from '../session-lookup.ts';
 import { logLine, progressLine } from '../session-view.ts';
+import { type OnlyOption, refuseOnly, stopBatch } from './batch-orders.ts';
 
-interface Options {
+interface Options extends OnlyOption {
   readonly reason?: string;
 }
 
@@ -18,7 +21,14 @@ const words: Partial<Record<StopResult['state'], string>> = {
   cancelled: 'was still starting: the start is undone',
 };
 
-async function stop(context: Context, sessionId: string, { reason }: Options): Promise<undefined> {
+async function stop(context: Context, id: string, options: Options): Promise<ExitCode | undefined> {
+  const { kind, handle, description } = await findStarted(await context.temporal(), id);
+  if (kind === 'batch') return stopBatch(context, handle, description.closeTime !== undefined, options);
+  refuseOnly(options);
+  return stopSession(context, id, options);
+}
+
+async function stopSession(context: Context, sessionId: string, { reason }: Options): Promise<undefined> {
   const { terminal } = context;
   const request: StopRequest = reason === undefined ? {} : { reason };
   const result = await askSession<StopResult>(context, sessionId, {
@@ -35,16 +45,26 @@ async function stop(context: Context, sessionId: string, { reason }: Options): P
   return undefined;
 }
 
+const examples = `
+Of a batch, each session says for itself whether it could be stopped; the command ends with 1 if one of them could not,
+and may be given again.
+
+Examples:
+  $ rundirect stop web01-k3v9q2m4xa --reason "restore test done"
+  $ rundirect stop nightly-k3v9q2m4xa
+  $ rundirect stop nightly-k3v9q2m4xa --only nightly-k3v9q2m4xa-2 nightly-k3v9q2m4xa-3`;
+
 export function addStop(program: Command, act: Act): void {
   program
     .command('stop')
-    .summary("remove a session's VM and discard its changes")
+    .summary('remove VMs and discard their changes')
     .description(
       "Removes a session's VM from its host and discards all that it changed. The backup stays as it is.\n" +
         'A VM that somebody has moved to production storage goes on running there.',
     )
-    .argument('<session>', "the session's id", sessionIdArgument)
+    .argument('<session>', 'the id of a session, or of a batch: all that is left of it', sessionIdArgument)
+    .addOption(onlyOption())
     .option('--reason <text>', 'kept in the history', stopReason)
-    .addHelpText('after', '\nExample:\n  $ rundirect stop web01-k3v9q2m4xa --reason "restore test done"')
+    .addHelpText('after', examples)
     .action(act(stop));
 }

@@ -1,29 +1,43 @@
-// `rundirect watch`: a session's progress and log, live.
+// `rundirect watch`: a session's progress and log, or a batch's, live.
 import type { Command } from 'commander';
 import type { Act } from '../act.ts';
 import { sessionId as sessionIdArgument } from '../arguments.ts';
+import { awaitBatch, exitCodeOfBatch, isBatchSettled } from '../await-batch.ts';
 import { awaitSession, exitCodeOf, isSettled } from '../await-session.ts';
-import { findSession } from '../session-lookup.ts';
+import { batchTable } from '../batch-view.ts';
+import type { Context } from '../context.ts';
+import type { ExitCode } from '../exit-code.ts';
+import { findStarted } from '../session-lookup.ts';
 import { sessionFacts } from '../session-view.ts';
 
 interface Options {
   readonly follow?: boolean;
 }
 
+async function watchBatch(context: Context, batchId: string, follow: boolean): Promise<ExitCode | undefined> {
+  const { terminal } = context;
+  const status = await awaitBatch(context, batchId, (now) => !follow && isBatchSettled(now));
+  terminal.document({ event: 'result', batch: status ?? null });
+  if (status === undefined) return undefined;
+  terminal.print(`\n${batchTable(status.vms)}`);
+  return exitCodeOfBatch(status, ({ failure }) => failure === undefined);
+}
+
 export function addWatch(program: Command, act: Act): void {
   program
     .command('watch')
-    .summary('follow a session live')
+    .summary('follow a session, or a batch, live')
     .description(
       'Shows the progress and the log of a session, live, until it runs and its guest is up, or it ends.',
     )
-    .argument('<session>', "the session's id", sessionIdArgument)
+    .argument('<session>', 'the id of a session, or of a batch', sessionIdArgument)
     .option('--follow', 'go on watching while it runs, until it ends')
     .addHelpText('after', '\nExample:\n  $ rundirect watch --follow web01-k3v9q2m4xa')
     .action(
       act(async (context, sessionId: string, { follow = false }: Options) => {
         const { terminal } = context;
-        await findSession(await context.temporal(), sessionId);
+        const { kind } = await findStarted(await context.temporal(), sessionId);
+        if (kind === 'batch') return watchBatch(context, sessionId, follow);
         const status = await awaitSession(context, sessionId, (now) => !follow && isSettled(now));
         terminal.document({ event: 'result', session: status ?? null });
         if (status === undefined) return undefined;
