@@ -739,6 +739,23 @@ describe('what goes wrong before anything starts', () => {
     expect(outcome.stderr).toContain('rundirect worker --site branch');
   });
 
+  it.concurrent('says that nobody takes it up where Temporal still lists a worker that is gone', async ({
+    expect,
+  }) => {
+    const connection = temporal.nativeConnection;
+    const worker = await Worker.create({ connection, taskQueue: siteTaskQueue('gone'), activities });
+    await worker.runUntil(async () => {
+      await rundirect(['vault', 'list', '--vault', '/vault', '--site', 'gone']);
+    });
+    const outcome = await rundirect(['vault', 'list', '--vault', '/vault', '--site', 'gone'], {
+      interruptAt: 'takes up',
+    });
+    expect(outcome.stderr).toContain(
+      'no worker of site gone takes up vaultList; start one there: rundirect worker --site gone',
+    );
+    expect(outcome.code).toBe(130);
+  });
+
   it.concurrent('names the address where Temporal does not answer', async () => {
     const port = await freePort();
     const outcome = await rundirect(['sessions', '--json'], {

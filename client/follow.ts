@@ -125,8 +125,9 @@ async function failureOf(handle: WorkflowHandle, left: AbortSignal): Promise<Err
 }
 
 async function troubleNow(temporal: Temporal, handle: WorkflowHandle, answers: boolean): Promise<string> {
-  if (!answers) return 'the session does not answer (does a worker run?); it goes on, and is asked again';
-  return (await pendingTroubles(temporal, handle)).join('; ');
+  const troubles = (await pendingTroubles(temporal, handle)).join('; ');
+  if (answers || troubles !== '') return troubles;
+  return 'the session does not answer: is there a worker (rundirect worker)? It goes on, and is asked again';
 }
 
 async function pause(ms: number, until: AbortSignal): Promise<void> {
