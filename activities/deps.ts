@@ -2,6 +2,7 @@
 // no more than the steps use, so that a test can bring its own.
 import type {
   ExportFile,
+  ExportStatus,
   GatewayStatus,
   Lease,
   MountObservation,
@@ -48,6 +49,12 @@ export interface Gateway {
   space(request: SpaceRequest): Promise<SpaceAnswer>;
   publish(request: PublishRequest): Promise<PublishedExport>;
   drop(sessionId: string): Promise<void>;
+  exportStatus(sessionId: string): Promise<Pick<ExportStatus, 'fence'>>;
+  /** The session's old VM can't run from then on: of its files only those in `keep` are served. */
+  fence(sessionId: string, keep: readonly string[]): Promise<void>;
+  /** Throws FenceFinal after `sealFence`. */
+  liftFence(sessionId: string): Promise<void>;
+  sealFence(sessionId: string): Promise<void>;
   takeLease(lease: Lease): Promise<readonly Lease[]>;
   releaseLease(lease: Lease): Promise<readonly Lease[]>;
   leases(): Promise<readonly Lease[]>;

@@ -13,6 +13,7 @@ import { takeDrillPicture } from './drill/take-picture.ts';
 import { writeDrillReport } from './drill/write-report.ts';
 import { dropExport } from './drop-export.ts';
 import { clearFolders } from './finalize/clear-folders.ts';
+import { crossingActivities } from './finalize/crossing/activities.ts';
 import { endMigration } from './finalize/end-migration.ts';
 import { finalizePreflight } from './finalize/finalize-preflight.ts';
 import { handOverVm } from './finalize/hand-over-vm.ts';
@@ -65,6 +66,7 @@ export function createActivities(deps: ActivityDeps): SiteActivities {
     restoreOriginal: (input) => runStep((step) => restoreOriginal(deps, input, step)),
     removeOriginal: (input) => runStep((step) => removeOriginal(deps, input, step)),
     proveArrival: (input) => runStep((step) => proveArrival(deps, input, step)),
+    ...crossingActivities(deps),
     handOverVm: (input) => runStep((step) => handOverVm(deps, input, step)),
     vaultInit: (input) => runStep((step) => vaultInit(deps, input, step)),
     vaultList: (input) => runStep(() => vaultList(deps, input)),

@@ -25,6 +25,7 @@ const afterCommand = (ms: number | undefined): string | undefined =>
 /** How a VM got to production, after "migrated". */
 export const finalizeModeWords: Readonly<Record<FinalizeMode, string>> = {
   live: 'live',
+  shortOutage: 'with a short outage',
   cold: 'cold (it was powered off)',
   byHand: 'by hand',
 };
@@ -112,11 +113,14 @@ export function logLine({ time, level, message }: LogEntry, terminal: Terminal):
   return `${clock}  ${style === undefined ? text : terminal.style(style, text)}`;
 }
 
+/** Steps that move the disks. */
+const MIGRATING: ReadonlySet<string> = new Set(['migrateVm', 'copyFrozenDisk']);
+
 /** What stands on the line that is written over. */
 export function progressLine(status: SessionStatus): string {
   const verify = status.verify.state === 'running' ? `  verify ${verifyText(status.verify)}` : '';
   const { finalize, step } = status;
-  const migration = finalize !== undefined && step === 'migrateVm' ? `  ${migrationText(finalize)}` : '';
+  const migration = finalize !== undefined && MIGRATING.has(step) ? `  ${migrationText(finalize)}` : '';
   return `${status.progressPercent} %  ${status.state}  ${step}${migration}${verify}`;
 }
 

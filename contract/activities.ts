@@ -5,8 +5,9 @@
 // JSON-safe values come out. A secret travels sealed, and opens only for the Workflow that it was sealed for.
 
 import type { BatchActivities } from './batch-steps.ts';
+import type { CrossingActivities, CrossingPlan } from './crossing-steps.ts';
 import type { DrillActivities } from './drill-steps.ts';
-import type { FinalizeMode, FinalizeRequest } from './finalize.ts';
+import type { FinalizeMode, FinalizeRequest, GuestAway, Vmotion } from './finalize.ts';
 import type { CardPlan, DiskPlan, Identity, OriginalPlan } from './location.ts';
 import type { Placement, SessionExport, SessionSource, TargetStepInput } from './placement.ts';
 import type { ProveActivities } from './prove-steps.ts';
@@ -110,6 +111,12 @@ export interface FinalizePlan {
   /** Provisioned size of the disks. */
   readonly totalBytes: number;
   readonly warnings: readonly PreflightFinding[];
+  /** How the guest is taken away before, to be brought back after; absent where it runs on, or does not run. */
+  readonly guestAway?: GuestAway | undefined;
+  /** Where the target does not migrate the VM itself. */
+  readonly crossing?: CrossingPlan | undefined;
+  /** What may be tried next, in this order, where this way turns out not to be one. */
+  readonly fallbacks?: readonly Vmotion[] | undefined;
   /** Disks that go elsewhere than `datastore`. */
   readonly disks?: readonly DiskPlan[] | undefined;
   /** Cards that change, or may have to. */
@@ -140,7 +147,11 @@ export interface HandOverResult {
   readonly location: string | undefined;
 }
 
-export interface SiteActivities extends BatchActivities, ProveActivities, DrillActivities {
+export interface SiteActivities
+  extends CrossingActivities,
+    BatchActivities,
+    ProveActivities,
+    DrillActivities {
   preflight(input: StartInput): Promise<PreflightResult>;
   verifyChain(input: VerifyChainInput): Promise<VerifyChainResult>;
   publish(input: PublishInput): Promise<SessionExport>;
@@ -191,5 +202,7 @@ export type SessionReport =
       readonly bytesPerSecond: number | undefined;
       readonly leftMs: number | undefined;
     }
+  /** A copy runs at the target: whoever undoes the finalize has to end it. */
+  | { readonly kind: 'copyTask'; readonly task: string }
   | { readonly kind: 'note'; readonly level: LogEntry['level']; readonly message: string };
 export type BackupReport = BackupProgress;

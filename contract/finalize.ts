@@ -4,15 +4,24 @@ import { z } from 'zod';
 import { cardPlacesSchema, diskPlacesSchema } from './location.ts';
 import { MAX_VM_NAME_CHARACTERS } from './names.ts';
 
-/** How the VM may be migrated: as its power state and the target allow, or live and no other way. */
-export const vmotionSchema = z.enum(['auto', 'live']);
+/**
+ * How the VM may be migrated. `live`: the target does it while the guest runs. `short-outage`: its disks are copied
+ * while it runs, and it is away for as long as it takes to suspend and resume. `cold`: it is off meanwhile. `auto`: the
+ * first of these that the VM and the target allow; the others: that way and no other.
+ */
+export const vmotionSchema = z.enum(['auto', 'live', 'short-outage', 'cold']);
 export type Vmotion = z.infer<typeof vmotionSchema>;
+
+/** For a short outage: the guest is suspended unless it is to be shut down; where it can't be, it is shut down, too. */
+export const guestAwaySchema = z.enum(['suspend', 'shutDown']);
+export type GuestAway = z.infer<typeof guestAwaySchema>;
 
 /** Argument of the Update `finalize`, and what `start` takes to migrate by itself. Names as the target shows them. */
 export const finalizeRequestSchema = z.object({
   /** Where the configuration and every disk that `disks` does not name go; the original's where it takes its place. */
   datastore: z.string().min(1).max(80).optional(),
   vmotion: vmotionSchema,
+  guestAway: guestAwaySchema.optional(),
   /** A host, or a cluster; stays where it is unless one is named. */
   host: z.string().min(1).max(255).optional(),
   folder: z.string().min(1).max(1_000).optional(),
@@ -34,10 +43,10 @@ export const finalizeRequestSchema = z.object({
 export type FinalizeRequest = z.infer<typeof finalizeRequestSchema>;
 
 /**
- * `live`: the guest ran all the time. `cold`: the VM was powered off and the target moved its files. `byHand`:
- * somebody migrated it in the vSphere Client.
+ * `live`: the guest ran all the time. `shortOutage`: it was suspended, or restarted, between two places. `cold`: the VM
+ * was off while its disks moved. `byHand`: somebody migrated it in the vSphere Client.
  */
-export type FinalizeMode = 'live' | 'cold' | 'byHand';
+export type FinalizeMode = 'live' | 'shortOutage' | 'cold' | 'byHand';
 
 export interface FinalizeStatus {
   /** `failed` and `cancelled` leave the VM where it was, with every change; finalize can be asked for again. */
@@ -48,7 +57,7 @@ export interface FinalizeStatus {
   readonly datastore: string | undefined;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
-  /** Of the migration, as the target tells it. */
+  /** Of the migration, or of the copying, as the target tells it. */
   readonly percent: number;
   /** Provisioned size of the disks; undefined where it is not known. */
   readonly totalBytes: number | undefined;

@@ -5,6 +5,9 @@ import { GatewayError } from '../gateway/index.ts';
 
 export class FakeGateway implements Gateway {
   readonly exports = new Map<string, Awaited<ReturnType<Gateway['publish']>>>();
+  /** What is served on, by session. */
+  readonly fences = new Map<string, readonly string[]>();
+  readonly sealed = new Set<string>();
   held: readonly Lease[] = [];
   availableBytes = 2 ** 40;
   filesOfExports: Awaited<ReturnType<Gateway['files']>> = [];
@@ -55,6 +58,28 @@ export class FakeGateway implements Gateway {
   async drop(sessionId: string): Promise<void> {
     this.#answer();
     if (!this.exports.delete(sessionId)) throw new GatewayError('NotFound', `no export ${sessionId}`);
+  }
+
+  async exportStatus(sessionId: string): ReturnType<Gateway['exportStatus']> {
+    this.#answer();
+    if (this.sealed.has(sessionId)) return { fence: 'final' };
+    return { fence: this.fences.has(sessionId) ? 'raised' : undefined };
+  }
+
+  async fence(sessionId: string, keep: readonly string[]): Promise<void> {
+    this.#answer();
+    this.fences.set(sessionId, keep);
+  }
+
+  async liftFence(sessionId: string): Promise<void> {
+    this.#answer();
+    if (this.sealed.has(sessionId)) throw new GatewayError('FenceFinal', `${sessionId} has run elsewhere`);
+    this.fences.delete(sessionId);
+  }
+
+  async sealFence(sessionId: string): Promise<void> {
+    this.#answer();
+    this.sealed.add(sessionId);
   }
 
   async takeLease(lease: Lease): Promise<readonly Lease[]> {

@@ -9,14 +9,17 @@ import { runStep } from '../activities/step.ts';
 import type {
   DrillReport,
   DrillReportFiles,
+  FinalizePlan,
   FinalizeRequest,
   OriginalPlan,
   Placement,
   SessionExport,
   SiteActivities,
+  Vmotion,
   VmSighting,
 } from '../contract/index.ts';
 import { REPORT_SIGNAL } from '../contract/index.ts';
+import { FakeCrossing } from './fake-crossing.ts';
 import { fakeProof, fakeProofSteps } from './fake-proof.ts';
 
 export type StepName = keyof SiteActivities;
@@ -40,11 +43,11 @@ const fakeExport = (sessionId: string): SessionExport => ({
   vmxPath: `${sessionId}/web01.vmx`,
 });
 
-interface FakeVm {
+export interface FakeVm {
   /** The session's marks are on it. */
   marked: boolean;
   sessionId: string;
-  powerState: 'poweredOn' | 'poweredOff';
+  powerState: 'poweredOn' | 'poweredOff' | 'suspended';
   standing: VmSighting['standing'];
 }
 
@@ -76,6 +79,11 @@ export class FakeWorld {
   leftFiles = true;
   /** The guest's heartbeat: comes at once, or never. */
   guestComes = true;
+  /** A host alone, which migrates nothing itself. */
+  isHostAlone = false;
+  /** What a finalize may try after the way that its preflight chose. */
+  fallbacks: readonly Vmotion[] | undefined;
+  readonly crossing = new FakeCrossing(this);
   #changed: (() => void)[] = [];
 
   /** What is left of any session. */
@@ -88,7 +96,13 @@ export class FakeWorld {
       ...[...this.networks].map((id) => `network of ${id}`),
       ...this.proof.left,
       ...(this.migrating === undefined ? [] : [`migration of ${this.migrating}`]),
+      ...this.crossing.leftovers,
     ];
+  }
+
+  /** One step of a part of the world that lies elsewhere. */
+  step<T>(name: StepName, act: () => T): Promise<T> {
+    return this.#step(name, act);
   }
 
   /** Somebody else changes the VM; the watch sees it. */
@@ -139,6 +153,26 @@ export class FakeWorld {
     };
   }
 
+  #way(
+    moref: string,
+    { vmotion, guestAway }: FinalizeRequest,
+  ): Pick<FinalizePlan, 'mode' | 'guestAway' | 'crossing' | 'fallbacks'> {
+    const isOn = this.vms.get(moref)?.powerState === 'poweredOn';
+    const asked = { auto: this.isHostAlone ? 'shortOutage' : 'live', 'short-outage': 'shortOutage' } as const;
+    const mode = !isOn || vmotion === 'cold' ? 'cold' : vmotion === 'live' ? 'live' : asked[vmotion];
+    const whileRunning = mode === 'shortOutage';
+    const place = { name: 'web01', folder: 'group-v1', resourcePool: 'resgroup-1', host: 'host-1' };
+    const folder = { datastore: 'prod', folder: 'web01' };
+    const crosses = whileRunning || (mode === 'cold' && this.isHostAlone);
+    const away = whileRunning ? (guestAway ?? 'suspend') : 'shutDown';
+    return {
+      mode,
+      ...(isOn && mode !== 'live' ? { guestAway: away } : {}),
+      ...(crosses ? { crossing: { folder, whileRunning, place } } : {}),
+      ...(vmotion === 'auto' && this.fallbacks !== undefined ? { fallbacks: this.fallbacks } : {}),
+    };
+  }
+
   /** The VM is in production from here on. */
   #arrive(moref: string): void {
     this.migrating = undefined;
@@ -146,6 +180,7 @@ export class FakeWorld {
   }
 
   readonly activities: SiteActivities = {
+    ...this.crossing.activities,
     preflight: async (input) =>
       this.#step('preflight', () => ({
         jobId: 'job-2',
@@ -236,7 +271,7 @@ export class FakeWorld {
     },
     finalizePreflight: async ({ moref, request }) =>
       this.#step('finalizePreflight', () => ({
-        mode: this.vms.get(moref)?.powerState === 'poweredOn' ? ('live' as const) : ('cold' as const),
+        ...this.#way(moref, request),
         datastore: { moref: 'ds-1', name: request.datastore ?? 'of the original' },
         host: undefined,
         folder: undefined,

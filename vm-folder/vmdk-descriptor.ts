@@ -132,3 +132,27 @@ export function withAdapterType({ text }: VmdkDescriptor, adapterType: string): 
   const line = `ddb.adapterType = "${adapterType}"`;
   return ADAPTER.test(text) ? text.replace(ADAPTER, line) : `${text.trimEnd()}\n${line}\n`;
 }
+
+const PARENT_CID = /^(\s*parentCID\s*=\s*)"?([0-9a-f]{8})"?\s*$/im;
+const PARENT_HINT = /^(\s*parentFileNameHint\s*=\s*)"([^"]*)"\s*$/im;
+
+/** What a disk of changes stands on, as its descriptor names it; undefined where it stands by itself. */
+export interface ParentLink {
+  /** 8 hexadecimal digits: the content ID that the parent must have. */
+  readonly cid: string;
+  /** The parent's descriptor: relative to this one, or absolute. */
+  readonly hint: string;
+}
+
+export function parentOf({ text }: VmdkDescriptor): ParentLink | undefined {
+  const cid = PARENT_CID.exec(text)?.[2]?.toLowerCase();
+  const hint = PARENT_HINT.exec(text)?.[2];
+  return cid === undefined || cid === NO_PARENT || hint === undefined ? undefined : { cid, hint };
+}
+
+/** The descriptor's text on another parent, of a disk that has one; nothing else in it changes. */
+export function withParent({ text }: VmdkDescriptor, { cid, hint }: ParentLink): string {
+  return text
+    .replace(PARENT_CID, (_, key: string) => `${key}${cid}`)
+    .replace(PARENT_HINT, (_, key: string) => `${key}"${hint}"`);
+}

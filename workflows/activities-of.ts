@@ -74,6 +74,24 @@ export const migrationSteps = (site: string): Proxy =>
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   });
 
+/** A guest is away meanwhile: a worker that died is noticed sooner than elsewhere. Cancelled, it is waited for. */
+export const outageSteps = (site: string, timeoutMs: number): Proxy =>
+  proxyOf(site, {
+    scheduleToCloseTimeout: timeoutMs,
+    heartbeatTimeout: MIGRATION_HEARTBEAT_TIMEOUT,
+    retry: { ...quickRetry, maximumInterval: '2s' },
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  });
+
+/** As undoing, of work that takes the target as long as there is data: a merge, a resume. */
+export const longUndoSteps = (site: string): Proxy =>
+  proxyOf(site, {
+    startToCloseTimeout: LONG_STEP,
+    heartbeatTimeout: HEARTBEAT_TIMEOUT,
+    retry: { ...quickRetry, maximumAttempts: UNDO_ATTEMPTS },
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  });
+
 export const watchSteps = (site: string): Proxy =>
   proxyOf(site, {
     startToCloseTimeout: WATCH_ROUND,

@@ -1,12 +1,13 @@
 // Takes a running session's VM to its permanent place, and ends the session there.
 //
-//   preflight → (verify is done) → migrate → hand over → unmount → drop the export
+//   preflight → (verify is done) → bring it over → hand over → unmount → drop the export
 //
-// The guest runs all the time. Until the target has switched the VM over, a failure or a cancel leaves it where it
-// was, with every change: the session runs on and can be finalized again. Which side of that point it is on is
-// never guessed: after a migration that did not say that it succeeded, the target is asked where the VM is. From
-// there on there is only clean-up, which is tried until it is done. A VM that somebody migrated by hand enters at
-// "hand over".
+// The target migrates it, live or cold, or the session takes it over itself (cross-over.ts), as preflight has found.
+// Until the VM is in the new place a failure or a cancel leaves it where it was, with every change: the session runs
+// on and can be finalized again. Which side of that point it is on is never guessed: after a migration that did not
+// say that it succeeded, the target is asked where the VM is. Where nobody asked for one way alone, the next one is
+// tried after one that turned out not to be one. From there on there is only clean-up, which is tried until it is
+// done. A VM that somebody migrated by hand enters at "hand over".
 import { condition } from '@temporalio/workflow';
 import {
   DEFAULT_STEP_TIMEOUT_MS,
@@ -14,24 +15,28 @@ import {
   type FinalizeRequest,
   type FinalizeResult,
   type FinalizeStatus,
+  type RunningVm,
   type SessionStatus,
+  type Vmotion,
   type VmSighting,
 } from '../contract/index.ts';
 import { migrationSteps, startSteps, undoSteps } from './activities-of.ts';
+import { type CrossingOutcome, crossOver } from './cross-over.ts';
 import { failureFrom, type Reason, reasonOf, sentence } from './failure.ts';
 import type { FinalizeDesk } from './finalize-desk.ts';
+import { guestOutage } from './guest-outage.ts';
 import { afterArrival, giveBack, makeWay, tellOriginal } from './original-vm.ts';
 import { MIGRATED_PERCENT } from './progress.ts';
 import { removeTraces, take } from './remove-traces.ts';
 import { type RunningSession, runningVmStep, type Session } from './session.ts';
 
 /**
- * `failed`: the VM is where it was and the session runs on. `stuck`: the VM is in production, and what it left
- * behind could not be removed.
+ * `failed`: the VM is where it was, perhaps registered anew, and the session runs on. `stuck`: the VM is in
+ * production, and what it left behind could not be removed.
  */
 export type FinalizeOutcome =
   | { readonly kind: 'finalized'; readonly result: FinalizeResult }
-  | { readonly kind: 'failed'; readonly reason: Reason }
+  | { readonly kind: 'failed'; readonly reason: Reason; readonly vm: RunningVm }
   | { readonly kind: 'stuck'; readonly reason: Reason };
 
 /** @param onGone is called when the VM is off the session: what watches it may stop now. */
@@ -46,25 +51,78 @@ export async function finalizeSession(
   const before = begin(session, { mode: undefined, datastore: request.datastore });
   const to = request.datastore === undefined ? 'the place of its original' : `datastore ${request.datastore}`;
   record.say(`Finalize: ${running.vm.name} goes to ${to}`);
-  const prepared = await attempt('preparing the finalize', () =>
-    desk.cancellable(() => prepare(session, running, request)),
-  );
-  if ('reason' in prepared) return goBack(session, before, prepared.reason);
-  const plan = prepared.value;
+  let { vm } = running;
+  let ways: readonly Vmotion[] | undefined;
+  for (let asked = request; ; ) {
+    const from = { ...running, vm };
+    const wanted = asked;
+    const prepared = await attempt('preparing the finalize', () =>
+      desk.cancellable(() => prepare(session, from, wanted)),
+    );
+    if ('reason' in prepared) return goBack(session, before, { kind: 'back', reason: prepared.reason, vm });
+    const plan = prepared.value;
+    const outcome = await bringOver(session, from, plan, desk);
+    vm = outcome.vm;
+    if (outcome.kind === 'stuck') return { kind: 'stuck', reason: outcome.reason };
+    if (outcome.kind === 'arrived') {
+      return settle(session, renamed({ ...from, vm }, plan), before, onGone, plan);
+    }
+    await giveBack(session, { ...from, vm }, plan);
+    const [next, ...rest] = ways ?? plan.fallbacks ?? [];
+    if (next === undefined || outcome.kind === 'torn' || !isNoWay(outcome.reason)) {
+      return goBack(session, before, outcome);
+    }
+    record.say(`${sentence(outcome.reason.message)} Tries another way: ${next}`, 'warning');
+    asked = { ...request, vmotion: next };
+    ways = rest;
+  }
+}
+
+/** Says of the way that it is none here, and not of the VM or of the place that it goes to. */
+const NO_WAY: ReadonlySet<string> = new Set([
+  'NotSupported',
+  'LicenceRestricted',
+  'MigrationFailed',
+  'PowerOnFailed',
+]);
+const isNoWay = ({ type }: Reason): boolean => NO_WAY.has(type);
+
+/** By the target's own migration, or by the session's crossing. */
+async function bringOver(
+  session: Session,
+  running: RunningSession,
+  plan: FinalizePlan,
+  desk: Pick<FinalizeDesk, 'cancellable'>,
+): Promise<CrossingOutcome> {
+  const { crossing } = plan;
+  if (crossing === undefined) return migrateAtTarget(session, running, plan, desk);
+  const cleared = await attempt('making way', () => desk.cancellable(() => makeWay(session, running, plan)));
+  if ('reason' in cleared) return { kind: 'back', vm: running.vm, reason: cleared.reason };
+  return crossOver(session, running, { ...plan, crossing }, desk);
+}
+
+async function migrateAtTarget(
+  session: Session,
+  running: RunningSession,
+  plan: FinalizePlan,
+  desk: Pick<FinalizeDesk, 'cancellable'>,
+): Promise<CrossingOutcome> {
+  const { vm } = running;
+  const outage = guestOutage(session, running);
   const migrated = await attempt('the migration', () =>
     desk.cancellable(async () => {
       await makeWay(session, running, plan);
+      if (plan.guestAway !== undefined) await outage.begin(plan.guestAway);
       await migrate(session, running, plan);
     }),
   );
-  if ('reason' in migrated) {
-    const reason = await notMigrated(session, running, plan, migrated.reason);
-    if (reason !== undefined) {
-      await giveBack(session, running, plan);
-      return goBack(session, before, reason);
-    }
-  }
-  return settle(session, renamed(running, plan), before, onGone, plan);
+  const reason =
+    'reason' in migrated ? await notMigrated(session, running, plan, migrated.reason) : undefined;
+  const notBack = await outage.end();
+  if (reason === undefined) return { kind: 'arrived', vm };
+  if (notBack === undefined) return { kind: 'back', vm, reason };
+  const message = `${sentence(reason.message)} The guest could not be brought back: ${notBack.message}`;
+  return { kind: 'torn', vm, reason: { ...reason, message } };
 }
 
 /** Somebody has migrated it in the vSphere Client: it is in production, and only clean-up is left. */
@@ -122,10 +180,16 @@ async function prepare(
   for (const warning of plan.warnings) record.say(warning.message, 'warning');
   record.migration({ mode: plan.mode, totalBytes: plan.totalBytes, datastore: plan.datastore.name });
   tellOriginal(session, plan);
-  const way = plan.mode === 'live' ? 'live, the guest runs all the time' : 'cold, the VM is powered off';
-  record.say(`Preflight of the finalize passed: ${running.vm.name} is migrated ${way}`);
+  record.say(`Preflight of the finalize passed: ${running.vm.name} is migrated ${wordsOf(plan)}`);
   await verified(session);
   return plan;
+}
+
+function wordsOf({ mode, guestAway }: FinalizePlan): string {
+  if (mode === 'live') return 'live, the guest runs all the time';
+  if (mode === 'cold') return `cold, the VM is ${guestAway === undefined ? '' : 'shut down and '}powered off`;
+  const away = guestAway === 'suspend' ? 'suspended' : 'shut down and booted again';
+  return `with a short outage, the guest runs while its disks are copied and is then ${away}`;
 }
 
 async function verified({ record }: Session): Promise<void> {
@@ -193,7 +257,7 @@ async function settle(
   const kept = await take(session, "take the session's marks off the VM", async () => {
     ({ location } = await undoSteps(input.site).handOverVm(runningVmStep(session, running)));
   });
-  if (kept !== undefined) return goBack(session, before, kept);
+  if (kept !== undefined) return goBack(session, before, { kind: 'back', reason: kept, vm: running.vm });
   onGone();
   record.say(
     location === undefined
@@ -215,7 +279,7 @@ function finish(
   const mode = finalize?.mode ?? 'byHand';
   const datastore = datastoreOf(location) ?? finalize?.datastore;
   const durationMs = Date.now() - Date.parse(finalize?.startedAt ?? new Date().toISOString());
-  const guestAwayMs = mode === 'live' ? 0 : undefined;
+  const guestAwayMs = mode === 'live' ? 0 : finalize?.guestAwayMs;
   record.update({ vm: location === undefined ? undefined : { ...vm, datastore: datastore ?? '' } });
   record.migration({ outcome: 'done', percent: 100, leftMs: undefined, datastore, durationMs, guestAwayMs });
   const movedBytes = finalize?.totalBytes;
@@ -235,11 +299,17 @@ function finish(
 const datastoreOf = (location: string | undefined): string | undefined =>
   /^\[(.+?)\] /.exec(location ?? '')?.[1];
 
-function goBack({ record }: Session, before: Before, reason: Reason): FinalizeOutcome {
+function goBack(
+  { record }: Session,
+  before: Before,
+  { kind, reason, vm }: Exclude<CrossingOutcome, { readonly kind: 'arrived' }>,
+): FinalizeOutcome {
   const wasCancelled = reason.type === 'FinalizeCancelled';
   const now = record.status();
   const concern = !wasCancelled || now.guest === 'silent' ? 'Warning' : before.status;
-  const isDamaged = now.status === 'Error' || before.status === 'Error' || reason.type === 'BlockCorrupt';
+  const isTorn = kind === 'torn';
+  const isDamaged =
+    isTorn || now.status === 'Error' || before.status === 'Error' || reason.type === 'BlockCorrupt';
   record.migration({
     outcome: wasCancelled ? 'cancelled' : 'failed',
     bytesPerSecond: undefined,
@@ -252,10 +322,12 @@ function goBack({ record }: Session, before: Before, reason: Reason): FinalizeOu
     progressPercent: 100,
     status: isDamaged ? 'Error' : concern,
   });
-  const next = 'It runs from its backup as before, with every change';
+  const next = isTorn
+    ? 'Its changes are kept; where it runs is to be settled by hand'
+    : 'It runs from its backup as before, with every change';
   if (wasCancelled) record.say(`The finalize was cancelled. ${next}`, 'warning');
   else record.say(`Not finalized: ${sentence(reason.message)} ${next}`, 'error');
-  return { kind: 'failed', reason };
+  return { kind: 'failed', reason, vm };
 }
 
 type Attempt<T> = { readonly value: T } | { readonly reason: Reason };

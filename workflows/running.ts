@@ -54,10 +54,11 @@ export interface Ending {
  */
 export async function whileRunning(
   session: Session,
-  running: RunningSession,
+  began: RunningSession,
   desks: Desks,
   autoMigrate: FinalizeRequest | undefined,
 ): Promise<Ending> {
+  let running = began;
   let auto = autoMigrate;
   let beside = openBeside(session, running);
   for (;;) {
@@ -84,6 +85,12 @@ export async function whileRunning(
       const outcome = await finalizeSession(session, running, request, desks.finalize, () => beside.end());
       const ending = endingOf(session, outcome, desks.finalize);
       if (ending !== undefined) return ending;
+      if (outcome.kind === 'failed' && outcome.vm.moref !== running.vm.moref) {
+        // Registered anew on its way back: what watched it looks at nothing.
+        running = { ...running, vm: outcome.vm };
+        beside.end();
+        beside = openBeside(session, running);
+      }
     }
   }
 }

@@ -53,7 +53,12 @@ export interface SessionRecord {
   /** Of the finalize that is under way. */
   migration(changes: Partial<FinalizeStatus>): void;
   report(report: SessionReport): void;
+  /** Copies that ran at the target for the finalize that is under way, the newest last. */
+  copyTasks(): readonly string[];
 }
+
+/** Steps whose reports tell how far a finalize is. */
+const MIGRATING: ReadonlySet<string> = new Set(['migrateVm', 'copyFrozenDisk']);
 
 const keyword = (name: string) => defineSearchAttributeKey(name, 'KEYWORD');
 const stateKey = keyword(SearchAttribute.state);
@@ -94,9 +99,11 @@ export function sessionRecord(
   const migration = (changes: Partial<FinalizeStatus>): void => {
     if (current.finalize !== undefined) update({ finalize: { ...current.finalize, ...changes } });
   };
+  let copyTasks: readonly string[] = [];
   return {
     status: () => current,
     update,
+    copyTasks: () => copyTasks,
     say,
     step: (name, fraction = 0) => update({ step: name, progressPercent: percentAt(weights, name, fraction) }),
     migration,
@@ -109,9 +116,13 @@ export function sessionRecord(
         say(report.message, report.level);
         return;
       }
+      if (report.kind === 'copyTask') {
+        copyTasks = [...copyTasks, report.task];
+        return;
+      }
       if (report.kind === 'migration') {
         // One that comes late must not undo what is known by now.
-        if (current.step !== 'migrateVm') return;
+        if (!MIGRATING.has(current.step)) return;
         const { percent, bytesPerSecond, leftMs } = report;
         update({ progressPercent: migrationPercent(percent) });
         migration({ percent, bytesPerSecond, leftMs });

@@ -43,11 +43,11 @@ export function lookAtDestination(
   migrant: Migrant,
   found: Findings,
 ): Destination | undefined {
-  if (!isVirtualCenter) {
+  if (!isVirtualCenter && migrant.mode === 'live') {
     found.error(
       'NotSupported',
-      'The target is a host alone: only a vCenter migrates a VM. Start the session through the vCenter, or shut the ' +
-        'VM down and copy it',
+      'The target is a host alone: only a vCenter migrates a VM that runs. Leave --vmotion out, or start the session ' +
+        'through the vCenter',
     );
     return undefined;
   }

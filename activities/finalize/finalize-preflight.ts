@@ -7,7 +7,7 @@ import {
   type FinalizeStepInput,
   finalizeRequestSchema,
 } from '../../contract/index.ts';
-import type { Vm, Vsphere } from '../../vsphere/index.ts';
+import type { Host, Inventory, Vm, Vsphere } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { parsed } from '../parsed.ts';
 import { type Findings, failureForFindings, findings } from '../preflight/findings.ts';
@@ -15,8 +15,10 @@ import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
 import { standingOf } from '../vm-standing.ts';
 import { placeWords } from './arrival.ts';
+import { lookAtCrossing, lookAtTools } from './crossing/crossing-look.ts';
 import { lookAtLocation, type Mover } from './location.ts';
 import { relocateSpec } from './relocate-spec.ts';
+import { firstPassable, waysFor } from './ways.ts';
 
 const MAX_ATTEMPTS = 3;
 
@@ -29,7 +31,9 @@ export async function finalizePreflight(
   const request = parsed(finalizeRequestSchema, input.request);
   const found = findings(step.attempt < MAX_ATTEMPTS);
   const plan = await found.look(() =>
-    withTarget(deps, step, input.target, (vsphere) => look(vsphere, { ...input, request }, step, found)),
+    withTarget(deps, step, input.target, (vsphere) =>
+      look(vsphere, { ...input, request }, step, found, () => findings(step.attempt < MAX_ATTEMPTS)),
+    ),
   );
   const failure = failureForFindings(found.all);
   if (failure !== undefined) throw failure;
@@ -44,6 +48,7 @@ async function look(
   input: FinalizeStepInput,
   step: Step,
   found: Findings,
+  openFindings: () => Findings,
 ): Promise<Chosen | undefined> {
   const { signal } = step;
   const vm = await vsphere.readVm(input.moref, { signal });
@@ -58,7 +63,30 @@ async function look(
     found.error('NotFound', `${vm.name} runs on a host that the account can't see (${vm.host ?? 'none'})`);
     return undefined;
   }
-  const mode = vm.powerState === 'poweredOn' ? 'live' : 'cold';
+  const ways = waysFor(input.request.vmotion, vm.powerState, vsphere.isVirtualCenter);
+  const passable = await firstPassable(ways, found, openFindings, ({ mode }, own) =>
+    lookAtWay(vsphere, { inventory, host, vm, mode }, input, step, own),
+  );
+  if (passable === undefined) return undefined;
+  const fallbacks = passable.rest.map(({ vmotion }) => vmotion);
+  return { ...passable.answer, ...(fallbacks.length === 0 ? {} : { fallbacks }) };
+}
+
+interface Scene {
+  readonly inventory: Inventory;
+  readonly host: Host;
+  readonly vm: Vm;
+  readonly mode: FinalizePlan['mode'];
+}
+
+/** Undefined when there is an error among the findings. */
+async function lookAtWay(
+  vsphere: Vsphere,
+  { inventory, host, vm, mode }: Scene,
+  input: FinalizeStepInput,
+  step: Step,
+  found: Findings,
+): Promise<Chosen | undefined> {
   const totalBytes = vm.disks.reduce((sum, { capacityBytes }) => sum + capacityBytes, 0);
   const gateway = { datastore: input.placement.datastore, remoteHost: input.exported.remoteHost };
   const { sessionId, moref, placement } = input;
@@ -72,8 +100,17 @@ async function look(
   const where = await lookAtLocation(vsphere, inventory, input.request, mover, step, found);
   if (where === undefined) return undefined;
   const chosen: Chosen = { mode, totalBytes, ...where };
-  await askTarget(vsphere, vm, chosen, step, found);
-  return chosen;
+  if (mode === 'shortOutage' || (mode === 'cold' && !vsphere.isVirtualCenter)) {
+    const crossing = await lookAtCrossing(vsphere, inventory, vm, { ...input, mode }, where, step, found);
+    return crossing === undefined ? undefined : { ...chosen, ...crossing };
+  }
+  if (mode === 'live' || vm.powerState !== 'poweredOn') {
+    await askTarget(vsphere, vm, chosen, step, found);
+    return chosen;
+  }
+  // What the target says now is said of a VM that runs.
+  lookAtTools(vm, found);
+  return { ...chosen, guestAway: 'shutDown' };
 }
 
 function lookAtVm(vm: Vm, input: FinalizeStepInput, found: Findings): void {
@@ -93,10 +130,10 @@ function lookAtPower({ name, powerState }: Vm, { vmotion }: FinalizeRequest, fou
       'VmSuspended',
       `${name} is suspended. Resume it for a live migration, or power it off for a cold one`,
     );
-  } else if (powerState === 'poweredOff' && vmotion === 'live') {
+  } else if (powerState === 'poweredOff' && (vmotion === 'live' || vmotion === 'short-outage')) {
     found.error(
       'VmPoweredOff',
-      `${name} is powered off, and --vmotion live was asked for. Power it on, or leave --vmotion out`,
+      `${name} is powered off, and --vmotion ${vmotion} was asked for. Power it on, or leave --vmotion out`,
     );
   }
 }

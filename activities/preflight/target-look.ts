@@ -10,11 +10,12 @@ import {
 import type { Inventory, VmSummary, Vsphere } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { lookAtLocation } from '../finalize/location.ts';
+import { firstPassable, waysFor } from '../finalize/ways.ts';
 import type { Step } from '../step.ts';
 import { withTarget } from '../target.ts';
 import type { BackupLook } from './backup-look.ts';
 import { connectedCards, connectedMacs, planCards } from './cards.ts';
-import type { Findings } from './findings.ts';
+import { type Findings, findings } from './findings.ts';
 import type { GatewayLook } from './gateway-look.ts';
 import { type ChosenPlace, choosePlace } from './placement.ts';
 
@@ -142,7 +143,6 @@ async function lookAtAutoMigrate(
   if (autoMigrate === undefined) return;
   const mover = {
     host: place.host,
-    mode: powerOn ? 'live' : 'cold',
     provisionedBytes: backup?.provisionedBytes ?? 0,
     gateway: { datastore, remoteHost: gateway?.advertise },
     folder: place.folder,
@@ -151,7 +151,15 @@ async function lookAtAutoMigrate(
     cards: (backup?.cards ?? []).map(({ node }) => node),
     successor: { sessionId, moref: undefined, origin: backup?.origin },
   } as const;
-  await lookAtLocation(vsphere, inventory, autoMigrate, mover, step, found);
+  const powerState = powerOn ? 'poweredOn' : 'poweredOff';
+  const ways = waysFor(autoMigrate.vmotion, powerState, vsphere.isVirtualCenter);
+  // A target that is away is the findings' of this look; each way's own are taken over one by one.
+  await firstPassable(
+    ways,
+    found,
+    () => findings(true),
+    ({ mode }, own) => lookAtLocation(vsphere, inventory, autoMigrate, { ...mover, mode }, step, own),
+  );
 }
 
 export function lookAtNetworks(

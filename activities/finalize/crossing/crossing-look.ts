@@ -1,0 +1,133 @@
+// Whether a VM can be taken to production by the session itself, where the target does not migrate it: what of the VM,
+// its guest and the place there stands against it. Touches nothing.
+import type {
+  CrossingPlan,
+  FinalizePlan,
+  FinalizeRequest,
+  FinalizeStepInput,
+} from '../../../contract/index.ts';
+import type { Inventory, Vm, Vsphere } from '../../../vsphere/index.ts';
+import type { Findings } from '../../preflight/findings.ts';
+import { folderNameOf } from '../../restore/production-look.ts';
+import type { Step } from '../../step.ts';
+import type { Location } from '../location.ts';
+
+/** Their top-level directories are made in another way, by an object of their own, and hold no flat files. */
+const OBJECT_STORES: ReadonlySet<string> = new Set(['vsan', 'vvol']);
+/** `web01`, `web01_1`, … as a target names the folders of VMs that have one name. */
+const MAX_FOLDERS_TRIED = 10;
+
+export interface CrossingLook extends Pick<FinalizePlan, 'guestAway'> {
+  readonly crossing: CrossingPlan;
+}
+
+/** Undefined when there is an error among the findings. */
+export async function lookAtCrossing(
+  vsphere: Vsphere,
+  inventory: Inventory,
+  vm: Vm,
+  input: FinalizeStepInput & { readonly mode: 'shortOutage' | 'cold' },
+  where: Location,
+  step: Step,
+  found: Findings,
+): Promise<CrossingLook | undefined> {
+  const whileRunning = input.mode === 'shortOutage';
+  lookAtLayers(vm, whileRunning, found);
+  lookAtPlace(inventory, vsphere.isVirtualCenter, input.request, where, found);
+  const guestAway = guestAwayFor(vm, input.request, whileRunning);
+  if (guestAway === 'shutDown') lookAtTools(vm, found);
+  const name = where.rename?.to ?? vm.name;
+  const folder = await freeFolder(vsphere, name, where, step, found);
+  if (folder === undefined) return undefined;
+  const { placement } = input;
+  const place = {
+    name,
+    folder: where.folder ?? vm.folder ?? placement.folder,
+    resourcePool: where.resourcePool ?? placement.resourcePool,
+    host: placement.host.moref,
+  };
+  return {
+    guestAway,
+    crossing: { whileRunning, place, folder: { datastore: where.datastore.name, folder } },
+  };
+}
+
+/** Undefined where the VM is off, and stays so. */
+function guestAwayFor(
+  { powerState }: Vm,
+  { guestAway }: FinalizeRequest,
+  whileRunning: boolean,
+): FinalizePlan['guestAway'] {
+  if (powerState !== 'poweredOn') return undefined;
+  return whileRunning ? (guestAway ?? 'suspend') : 'shutDown';
+}
+
+/** A guest that can't be asked to shut down from outside has to be shut down from inside. */
+export function lookAtTools({ name, toolsRunningStatus }: Vm, found: Findings): void {
+  if (toolsRunningStatus === 'guestToolsRunning') return;
+  found.error(
+    'ToolsNotRunning',
+    `${name} runs without VMware Tools, so it can't be shut down from outside. Shut it down from inside, and ` +
+      'finalize it then',
+  );
+}
+
+function lookAtLayers({ name, disks, snapshots = [] }: Vm, whileRunning: boolean, found: Findings): void {
+  const isLayered = snapshots.length > 0 || disks.some(({ parents }) => parents.length > 0);
+  if (!isLayered) return;
+  if (whileRunning) {
+    found.error(
+      'HasSnapshots',
+      `${name} has snapshots. Remove them, or consolidate its disks, and finalize it then`,
+    );
+  } else {
+    found.warning(
+      'HasSnapshots',
+      `The snapshots of ${name} are not kept: its disks come over as they are now`,
+    );
+  }
+}
+
+function lookAtPlace(
+  { datastores }: Inventory,
+  isVirtualCenter: boolean,
+  { location }: FinalizeRequest,
+  where: Location,
+  found: Findings,
+): void {
+  const refuse = (what: string): void =>
+    found.error('NotSupported', `${what}. Leave that out, or migrate it live or cold through a vCenter`);
+  if (where.host !== undefined) refuse(`A VM stays on its host where the target does not migrate it`);
+  if (where.disks !== undefined)
+    refuse('All disks go to one datastore where the target does not migrate them');
+  if (location === 'original' && !isVirtualCenter) refuse("A host alone can't set the original aside");
+  const type = datastores.find(({ moref }) => moref === where.datastore.moref)?.type ?? '';
+  if (!OBJECT_STORES.has(type.toLowerCase())) return;
+  found.error(
+    'NotSupported',
+    `Datastore ${where.datastore.name} is of type ${type}: only the target itself can migrate a VM there`,
+  );
+}
+
+/** What somebody said may be overwritten is as good as free. Undefined when there is none. */
+async function freeFolder(
+  vsphere: Vsphere,
+  name: string,
+  { datastore, overwrite = [] }: Location,
+  { signal }: Step,
+  found: Findings,
+): Promise<string | undefined> {
+  const first = folderNameOf(name);
+  for (let index = 0; index < MAX_FOLDERS_TRIED; index++) {
+    const folder = index === 0 ? first : `${first}_${index}`;
+    const path = `[${datastore.name}] ${folder}`;
+    if (overwrite.includes(path)) return folder;
+    const files = await vsphere.listFolder(path, { signal });
+    if ((files ?? []).length === 0) return folder;
+  }
+  found.error(
+    'NameTaken',
+    `Datastore ${datastore.name} has folders ${first} to ${first}_${MAX_FOLDERS_TRIED - 1}. Give another name with --name`,
+  );
+  return undefined;
+}

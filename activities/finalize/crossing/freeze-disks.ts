@@ -1,0 +1,89 @@
+// What is copied to production must not change meanwhile. Under a running guest a snapshot sees to that: the guest
+// goes on in disks of changes, and what was there before is frozen. The way back is to merge them: the snapshot is
+// removed by its name, which only this session uses, and others' are left alone.
+import type { CrossingDisk, CrossingStepInput, RunningVmInput } from '../../../contract/index.ts';
+import { parentOf, parseDescriptor } from '../../../vm-folder/index.ts';
+import type { VirtualDisk, Vm, Vsphere } from '../../../vsphere/index.ts';
+import type { ActivityDeps } from '../../deps.ts';
+import { failureFor } from '../../failures.ts';
+import type { Step } from '../../step.ts';
+import { assertOwnSession, withTarget } from '../../target.ts';
+import { nameOf, productionFolder } from './place.ts';
+
+type Deps = Pick<ActivityDeps, 'siteKey' | 'targets'>;
+
+const snapshotName = (sessionId: string): string => `rundirect-${sessionId}`;
+
+export async function freezeDisks(
+  deps: Deps,
+  input: CrossingStepInput,
+  step: Step,
+): Promise<readonly CrossingDisk[]> {
+  assertOwnSession(step, input.sessionId);
+  const { signal } = step;
+  return withTarget(deps, step, input.target, async (vsphere) => {
+    if (input.crossing.whileRunning) {
+      const snapshot = {
+        name: snapshotName(input.sessionId),
+        description: 'Run Direct copies the disks to production; it removes this by itself',
+        memory: false,
+        quiesce: false,
+      } as const;
+      await vsphere.createSnapshot(input.moref, snapshot, { signal });
+    }
+    const vm = await readVm(vsphere, input, step);
+    const disks: CrossingDisk[] = [];
+    for (const disk of vm.disks) disks.push(await frozenDisk(vsphere, disk, input, step));
+    return disks;
+  });
+}
+
+export async function thawDisks(deps: Deps, input: RunningVmInput, step: Step): Promise<void> {
+  assertOwnSession(step, input.sessionId);
+  await withTarget(deps, step, input.target, async (vsphere) => {
+    await vsphere.removeSnapshot(input.moref, snapshotName(input.sessionId), { signal: step.signal });
+  });
+}
+
+/** Throws MigrationFailed where the VM's disks are not those that were frozen, in number, name and layers. */
+export function assertFrozen(vm: Vm, disks: readonly CrossingDisk[]): void {
+  const expected = disks.map(({ top, frozen }) => [top, ...(top === frozen ? [] : [frozen])].join(' on '));
+  const found = vm.disks.map(({ fileName, parents }) => [fileName, ...parents].join(' on '));
+  if (expected.sort().join('\n') === found.sort().join('\n')) return;
+  throw failureFor(
+    'MigrationFailed',
+    `Somebody changed the disks of ${vm.name} meanwhile (a snapshot, or a disk more): it has ` +
+      `${found.join('; ')}, and ${expected.join('; ')} was to be taken over. Finalize it again`,
+  );
+}
+
+export async function readVm(vsphere: Vsphere, { moref }: RunningVmInput, { signal }: Step): Promise<Vm> {
+  const vm = await vsphere.readVm(moref, { signal });
+  if (vm === undefined) throw failureFor('NotFound', `${moref} is not in the target's inventory any more`);
+  return vm;
+}
+
+async function frozenDisk(
+  vsphere: Vsphere,
+  { fileName, parents, capacityBytes }: VirtualDisk,
+  input: CrossingStepInput,
+  { signal }: Step,
+): Promise<CrossingDisk> {
+  const { whileRunning } = input.crossing;
+  const [below, ...deeper] = parents;
+  // A disk that a snapshot leaves out (an independent one) would change under the copy.
+  if (whileRunning && (below === undefined || deeper.length > 0)) {
+    throw failureFor(
+      'MigrationFailed',
+      `${fileName} stands on ${parents.length} disks, not on one frozen one`,
+    );
+  }
+  const frozen = whileRunning && below !== undefined ? below : fileName;
+  const base = parents.at(-1) ?? fileName;
+  const descriptor = parseDescriptor(await vsphere.downloadFile(fileName, { signal }), fileName);
+  return {
+    ...{ top: fileName, frozen, base, sizeBytes: capacityBytes },
+    copy: `${productionFolder(input)}/${nameOf(base)}`,
+    parent: whileRunning ? parentOf(descriptor) : undefined,
+  };
+}

@@ -1,0 +1,57 @@
+// Takes the guest away from the old place, and brings it back there. Suspended, it goes on later as if nothing had
+// been; shut down by its own system, it boots. What is asked for already being so is done.
+import type { RunningVmInput, SessionReport, TakeGuestAwayInput } from '../../../contract/index.ts';
+import type { Vsphere } from '../../../vsphere/index.ts';
+import type { ActivityDeps } from '../../deps.ts';
+import { failureFor, nonRetryable } from '../../failures.ts';
+import type { Step } from '../../step.ts';
+import { assertOwnSession, withTarget } from '../../target.ts';
+import { readVm } from './freeze-disks.ts';
+
+type Deps = Pick<ActivityDeps, 'siteKey' | 'targets'>;
+
+/** A system with much to end takes minutes; one that waits for somebody's answer never does. */
+const SHUT_DOWN_LIMIT_MS = 300_000;
+
+export async function takeGuestAway(deps: Deps, input: TakeGuestAwayInput, step: Step): Promise<void> {
+  assertOwnSession(step, input.sessionId);
+  await withTarget(deps, step, input.target, async (vsphere) => {
+    const { powerState, name } = await readVm(vsphere, input, step);
+    if (powerState !== 'poweredOn') return;
+    if (input.how === 'suspend') await vsphere.suspendVm(input.moref, { signal: step.signal });
+    else await shutDown(vsphere, name, input, step);
+  });
+}
+
+export async function bringGuestBack(deps: Deps, input: RunningVmInput, step: Step): Promise<void> {
+  assertOwnSession(step, input.sessionId);
+  await withTarget(deps, step, input.target, async (vsphere) => {
+    await vsphere.powerOnVm(input.moref, {
+      movedOrCopied: 'moved',
+      signal: step.signal,
+      onQuestion: ({ text }) => {
+        const message = `The host asks, answer it in the vSphere Client: ${text}`;
+        const report: SessionReport = { kind: 'note', level: 'warning', message };
+        step.report(report).catch(() => undefined);
+      },
+    });
+  });
+}
+
+async function shutDown(
+  vsphere: Vsphere,
+  name: string,
+  { moref }: TakeGuestAwayInput,
+  { signal }: Step,
+): Promise<void> {
+  const { toolsRunningStatus } = (await vsphere.readVm(moref, { signal })) ?? {};
+  if (toolsRunningStatus !== 'guestToolsRunning') {
+    throw nonRetryable('NotSupported', `${name} can't be shut down from outside: its VMware Tools don't run`);
+  }
+  await vsphere.shutdownGuest(moref, { signal });
+  const isOff = ({ powerState }: { readonly powerState: string }): boolean => powerState === 'poweredOff';
+  const seen = await vsphere.waitForVm(moref, isOff, { signal, timeoutMs: SHUT_DOWN_LIMIT_MS });
+  if (seen !== undefined) return;
+  const minutes = SHUT_DOWN_LIMIT_MS / 60_000;
+  throw failureFor('MigrationFailed', `${name} was asked to shut down and did not within ${minutes} minutes`);
+}

@@ -1,0 +1,94 @@
+// Writes the VM's small files in its folder of production, while the old VM still stands: the .vmx as it is now that
+// the guest is away, its disks and its saved state led elsewhere, and .nvram, without which an EFI guest loses its
+// boot entries. Says which files in the session's directory the new VM stands on: the disks of the changes, the state.
+import type { CrossingDisk, CrossingDisksInput, StagedVm } from '../../../contract/index.ts';
+import { parseDescriptor, parseVmx, productionVmx, STATE_KEY } from '../../../vm-folder/index.ts';
+import type { DatastoreFile, Vsphere } from '../../../vsphere/index.ts';
+import type { ActivityDeps } from '../../deps.ts';
+import { failureFor } from '../../failures.ts';
+import type { Step } from '../../step.ts';
+import { assertOwnSession, withTarget } from '../../target.ts';
+import { standingOf } from '../../vm-standing.ts';
+import { assertFrozen, readVm } from './freeze-disks.ts';
+import { absolute, nameOf, productionFolder, sessionFolder, vmxInProduction, vmxNameOf } from './place.ts';
+
+const NVRAM = /\.nvram$/i;
+
+export async function stageVm(
+  deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
+  input: CrossingDisksInput,
+  step: Step,
+): Promise<StagedVm> {
+  assertOwnSession(step, input.sessionId);
+  const { signal } = step;
+  return withTarget(deps, step, input.target, async (vsphere) => {
+    await assertReady(vsphere, input, step);
+    const files = (await vsphere.listFolder(sessionFolder(input), { signal })) ?? [];
+    const path = `${sessionFolder(input)}/${vmxNameOf(input)}`;
+    const vmx = parseVmx(await vsphere.downloadFile(path, { signal }), path);
+    const state = vmx.get(STATE_KEY);
+    const stateFile = state === undefined || state === '' ? undefined : stateIn(state, input);
+    const text = productionVmx(vmx, diskFileIn(input.disks), stateFile);
+    await vsphere.uploadFile(vmxInProduction(input), Buffer.from(text), { signal });
+    await copyNvram(vsphere, files, input, step);
+    const keep = [...(await layersOf(vsphere, input.disks, step)), ...stateFilesOf(stateFile, files)];
+    return { keep };
+  });
+}
+
+/** The guest is away, and the VM what was frozen: the last look at it while it can be turned back for nothing. */
+async function assertReady(vsphere: Vsphere, input: CrossingDisksInput, step: Step): Promise<void> {
+  const vm = await readVm(vsphere, input, step);
+  const { standing, detail } = standingOf(vm, input);
+  if (standing !== 'ours') throw failureFor('NotOurs', `${vm.name} is not as the session made it: ${detail}`);
+  if (vm.powerState === 'poweredOn') {
+    throw failureFor('MigrationFailed', `Somebody powered ${vm.name} on while it was taken to production`);
+  }
+  assertFrozen(vm, input.disks);
+}
+
+/** The disk of changes stays where it is; a copy lies beside the new .vmx. */
+function diskFileIn(disks: readonly CrossingDisk[]): (name: string) => string | undefined {
+  return (name) => {
+    const disk = disks.find(({ top }) => nameOf(top) === name);
+    if (disk === undefined) return undefined;
+    return disk.parent === undefined ? nameOf(disk.copy) : absolute(disk.top);
+  };
+}
+
+const stateIn = (state: string, input: CrossingDisksInput): string =>
+  state.startsWith('/') ? state : absolute(`${sessionFolder(input)}/${state}`);
+
+/** A saved state, and the memory that lies beside it under the same name. */
+function stateFilesOf(stateFile: string | undefined, files: readonly DatastoreFile[]): readonly string[] {
+  if (stateFile === undefined) return [];
+  const stem = nameOf(stateFile).replace(/\.[^.]+$/, '');
+  return files.map(({ path }) => nameOf(path)).filter((name) => name.startsWith(`${stem}.`));
+}
+
+/** Descriptors and data of the disks of changes. */
+async function layersOf(
+  vsphere: Vsphere,
+  disks: readonly CrossingDisk[],
+  { signal }: Step,
+): Promise<readonly string[]> {
+  const names: string[] = [];
+  for (const { top, parent } of disks) {
+    if (parent === undefined) continue;
+    const { extents } = parseDescriptor(await vsphere.downloadFile(top, { signal }), top);
+    names.push(nameOf(top), ...extents.flatMap(({ fileName }) => (fileName === undefined ? [] : [fileName])));
+  }
+  return names;
+}
+
+async function copyNvram(
+  vsphere: Vsphere,
+  files: readonly DatastoreFile[],
+  input: CrossingDisksInput,
+  { signal }: Step,
+): Promise<void> {
+  for (const { path: source } of files.filter(({ path }) => NVRAM.test(path))) {
+    const destination = `${productionFolder(input)}/${nameOf(source)}`;
+    await vsphere.copyDatastoreFile({ source, destination, overwrite: true }, { signal });
+  }
+}
