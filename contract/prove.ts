@@ -66,7 +66,7 @@ export const provePrimitives = {
   licence: { round: 'look', title: 'the licence allows changes', neededFor: ['run', 'stop'] },
   publish: { round: 'run', title: 'a backup is published at the gateway', neededFor: ['run'] },
   mount: { round: 'run', title: 'CreateNasDatastore', neededFor: ['run'] },
-  mountArrives: { round: 'run', title: "the host's MOUNT arrives at the gateway", neededFor: ['run'] },
+  mountArrives: { round: 'run', title: "the host's MOUNT arrives at the gateway", neededFor: [] },
   mountAgain: { round: 'run', title: 'a second CreateNasDatastore finds the first', neededFor: ['run'] },
   register: { round: 'run', title: 'RegisterVM; disks and mark read back', neededFor: ['run'] },
   reconfigure: {
@@ -180,7 +180,7 @@ export interface ProveResult {
   readonly datastore?: string | undefined;
   readonly rows: readonly ProveRow[];
   readonly features: Readonly<Record<ProveFeature, ProveVerdict>>;
-  /** Run and stop hold. */
+  /** Run holds, and nothing that stop needs was refused: some of that is not tried beside other sessions. */
   readonly holds: boolean;
   /** What could not be removed, in words. */
   readonly leftBehind: readonly string[];

@@ -56,7 +56,8 @@ export async function prove(argument: ProveInput): Promise<ProveResult> {
     await CancellationScope.nonCancellable(() => clear(record, undo, leftBehind));
     record.state(cancelled(error) ? 'cancelled' : 'failed');
     const reason = reasonOf(error, record.status().step);
-    record.say(`The proof ended early: ${sentence(reason.message)}`, 'error');
+    const ended = cancelled(error) ? 'The proof was cancelled' : `The proof ended early: ${reason.message}`;
+    record.say(ended, 'error');
     if (leftBehind.length === 0) throw cancelled(error) ? error : failureFrom(reason);
     const message = `${sentence(reason.message)} Left to do by hand: ${leftBehind.join('; ')}`;
     throw failureFrom(withLeftBehind({ ...reason, message }, leftBehind));
@@ -179,7 +180,7 @@ function resultOf(
     ...(datastore === undefined ? {} : { datastore: datastore.name }),
     rows,
     features,
-    holds: features.run === 'holds' && features.stop === 'holds',
+    holds: features.run === 'holds' && features.stop !== 'refused',
     leftBehind: told.leftBehind,
     durationMs: told.durationMs,
   };

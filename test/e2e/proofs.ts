@@ -42,12 +42,13 @@ function proved({ code, documents, stderr }: CommandResult): Proved {
 
 /** Of any proof: at the target, at the gateway, in the site's state folder, on production storage. */
 export async function expectNothingLeft({ stack }: House): Promise<void> {
+  expect(await leftovers(stack)).toEqual([]);
   await using vsphere = await connect(stack.lab.ready);
-  const left = await leftovers(stack);
-  for await (const { name } of vsphere.listVms()) left.push(`VM ${name}`);
+  const names: string[] = [];
+  for await (const { name } of vsphere.listVms()) names.push(name);
   for (const { networks } of (await vsphere.inventory()).hosts)
-    left.push(...networks.map(({ name }) => name));
-  for (const { path: folder } of stack.lab.ready.datastores) left.push(...(await readdir(folder)));
-  left.push(...(await readdir(path.join(stack.site.stateFolder, 'proofs')).catch(() => [])));
-  expect(left.filter((name) => name.includes('prove'))).toEqual([]);
+    names.push(...networks.map(({ name }) => name));
+  for (const { path: folder } of stack.lab.ready.datastores) names.push(...(await readdir(folder)));
+  names.push(...(await readdir(path.join(stack.site.stateFolder, 'proofs')).catch(() => [])));
+  expect(names.filter((name) => name.includes('prove'))).toEqual([]);
 }
