@@ -136,6 +136,10 @@ func TestARelocationThatIsCancelledLeavesAllAsItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.eventually("half way", func() bool { return b.taskInfo(task).Progress > 0 })
+	// By that name it is found by who comes back to it.
+	if id := b.taskInfo(task).DescriptionId; id != "VirtualMachine.relocate" {
+		t.Errorf("the task is a %s", id)
+	}
 	_, err = b.outcome(vm.PowerOff(b.ctx))
 	b.wants("TaskInProgress", err)
 	if err := task.Cancel(b.ctx); err != nil {

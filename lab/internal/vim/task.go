@@ -17,6 +17,11 @@ import (
 // tells how far it is.
 type taskBody func(ctx *simulator.Context) (types.AnyType, types.BaseMethodFault)
 
+// descriptions are the names of tasks in TaskInfo.descriptionId, where they are not those of their methods.
+var descriptions = map[string]string{
+	"consolidateVMDisks": "consolidateDisks", "reconfigVm": "reconfigure", "relocateVm": "relocate",
+}
+
 // firstTaskID keeps our tasks' names apart from the simulator's.
 const firstTaskID = 900_000
 
@@ -32,6 +37,7 @@ func (l *Lab) task(ctx *simulator.Context, entity mo.Entity, method string, befo
 	now := time.Now()
 	t.Info.Key, t.Info.Task, t.Info.State, t.Info.StartTime = t.Self.Value, t.Self, types.TaskInfoStateRunning, &now
 	t.Info.EntityName = entity.Entity().Name
+	t.Info.DescriptionId = fmt.Sprintf("%s.%s", t.Info.Entity.Type, firstOf(descriptions[method], method))
 	t.Info.Reason = &types.TaskReasonUser{UserName: ctx.Session.UserName}
 	own := l.context()
 	own.Session = ctx.Session
