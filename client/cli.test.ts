@@ -778,6 +778,8 @@ describe('what goes wrong before anything starts', () => {
     ['a relative vault', ['vault', 'list', '--vault', 'here'], 'absolute folder'],
     ['a secret as an argument', startUsage('--password', 'x'), "unknown option '--password'"],
     ['a bad duration', startUsage('--guest-timeout', 'soon'), '90s, 5m or 1h30m'],
+    ['flags that do not go together', startUsage('--auto-migrate'), '--datastore'],
+    ['a name that no VM may have', startUsage('--name', 'x'.repeat(81)), '--name'],
     ['a bad target', ['target', 'show', 'esx:99999'], 'HOST or HOST:PORT'],
     [
       'two sources of one secret',

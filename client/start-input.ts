@@ -55,8 +55,15 @@ export interface StartFacts {
 
 /** A session's input from the command line. Throws ClientError Usage where they don't make one. */
 export function startInput(options: StartOptions, facts: StartFacts, sessionId: string): StartInput {
-  const address = addressOf(options);
-  const { passphrase, password } = sealedSecrets(options, facts, sessionId);
+  return filledIn(options, facts, sealedSecrets(options, facts, sessionId), sessionId);
+}
+
+function filledIn(
+  options: StartOptions,
+  facts: Pick<StartFacts, 'commandedAtMs' | 'fingerprint'>,
+  { passphrase, password }: Sealed,
+  sessionId: string,
+): StartInput {
   const parsed = startInputSchema.safeParse({
     sessionId,
     site: options.site,
@@ -69,7 +76,7 @@ export function startInput(options: StartOptions, facts: StartFacts, sessionId: 
       passphrase,
     },
     target: {
-      ...address,
+      ...addressOf(options),
       fingerprint: facts.fingerprint,
       password,
     },
@@ -93,12 +100,24 @@ export function startInput(options: StartOptions, facts: StartFacts, sessionId: 
   return parsed.data;
 }
 
+/** Throws ClientError Usage where the flags can't make a session, whatever the secrets are. */
+function checkFlags(options: Omit<StartOptions, 'vm'>): void {
+  const secret: SealedSecret = { version: 1, sealedTo: '', ephemeralKey: '', ciphertext: '' };
+  const facts = { commandedAtMs: 0, fingerprint: '0'.repeat(64) };
+  filledIn({ ...options, vm: 'vm' }, facts, { passphrase: secret, password: secret }, 'none');
+}
+
+interface Sealed {
+  readonly passphrase: SealedSecret;
+  readonly password: SealedSecret;
+}
+
 /** The same two secrets, for this Workflow alone. */
 export function sealedSecrets(
   options: Pick<StartOptions, 'set' | 'target' | 'user'>,
   facts: StartFacts,
   workflowId: string,
-): { readonly passphrase: SealedSecret; readonly password: SealedSecret } {
+): Sealed {
   const sealFor = (purpose: string, subject: string, secret: Uint8Array): SealedSecret =>
     seal(facts.siteKey, secret, { workflowId, purpose, subject });
   return {
@@ -131,9 +150,10 @@ export function named(options: StartOptions): StartOptions {
   return name === undefined ? options : { ...options, name: name.replaceAll('{vm}', vm) };
 }
 
-/** Makes sure that somebody is there to do it, and asks for what is missing. Throws ClientError. */
+/** Makes sure that the flags fit together and somebody is there to do it, and asks for what is missing. Throws ClientError. */
 export async function gatherFacts(context: Context, options: Omit<StartOptions, 'vm'>): Promise<StartFacts> {
   const { site, target } = options;
+  checkFlags(options);
   await requireWorkers(await context.temporal(), site);
   const key = await siteKeyForSealing(context, site);
   const fingerprint = await targetFingerprint(context, site, target, options.fingerprint);
