@@ -1,4 +1,4 @@
-// A stack that a user has settled into: the site's key is pinned, there is a vault, the secrets lie in files that
+// A site of a stack that a user has settled into: its key is pinned, there is a vault, the secrets lie in files that
 // only this user can read. Its verbs are the command line's, run with --json as a script would.
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -8,13 +8,14 @@ import type { BackupResult, SessionStatus, VaultListResult } from '../contract/i
 import type { NewLabVm } from '../lab/lab.ts';
 import type { CommandOptions, CommandResult } from './command-line.ts';
 import { createLabVm, type LabVm, labVmByMoref } from './lab-vm.ts';
-import type { Stack } from './stack.ts';
+import type { Site, Stack } from './stack.ts';
 
 /** A step that lost its worker is given to the next one after a while. */
 const WATCH_LIMIT_MS = 240_000;
 
 export interface House {
   readonly stack: Stack;
+  readonly site: Site;
   readonly vault: string;
   readonly passphrase: string;
   readonly passphraseFile: string;
@@ -39,8 +40,11 @@ export interface House {
   sessionVm(session: SessionStatus): Promise<LabVm>;
 }
 
-export async function openHouse(stack: Stack): Promise<House> {
-  const { folder, lab, site } = stack;
+/** At the stack's first site, unless another one is named. */
+export async function openHouse(stack: Stack, site: Site = stack.site): Promise<House> {
+  const { lab } = stack;
+  const folder = path.join(stack.folder, `house-${site.name}`);
+  await mkdir(folder);
   const { host, port, user, fingerprint, password } = lab.ready;
   const passphrase = `passphrase-${randomBytes(12).toString('hex')}`;
   const passphraseFile = path.join(folder, 'set.passphrase');
@@ -60,6 +64,7 @@ export async function openHouse(stack: Stack): Promise<House> {
       );
     return last;
   };
+  const siteFlags = ['--site', site.name];
   const passphraseFlags = ['--passphrase-file', passphraseFile];
   const targetFlags = [
     ...['--target', `${host}:${port}`, '--user', user],
@@ -67,20 +72,34 @@ export async function openHouse(stack: Stack): Promise<House> {
   ];
   const startFlags: House['startFlags'] = (set, vm) => [
     ...['start', '--vault', vault, '--set', set, '--vm', vm],
+    ...siteFlags,
     ...targetFlags,
     ...passphraseFlags,
   ];
   const show: House['show'] = async (session) =>
     (await succeed(['show', session]))['session'] as SessionStatus;
-  await succeed(['site', 'pin', '--fingerprint', fingerprintOf(site.worker.ready)]);
-  await succeed(['vault', 'init', '--vault', vault]);
+  await succeed(['site', 'pin', ...siteFlags, '--fingerprint', fingerprintOf(site.worker.ready)]);
+  await succeed(['vault', 'init', ...siteFlags, '--vault', vault]);
   return {
-    ...{ stack, vault, passphrase, passphraseFile, passwordFile, targetFlags, run, succeed, startFlags },
+    ...{
+      stack,
+      site,
+      vault,
+      passphrase,
+      passphraseFile,
+      passwordFile,
+      targetFlags,
+      run,
+      succeed,
+      startFlags,
+    },
     async backup(set, ...folders) {
-      const last = await succeed(['backup', '--vault', vault, '--set', set, ...passphraseFlags, ...folders]);
+      const flags = ['--vault', vault, '--set', set, ...siteFlags, ...passphraseFlags];
+      const last = await succeed(['backup', ...flags, ...folders]);
       return last['result'] as BackupResult;
     },
-    list: async () => (await succeed(['vault', 'list', '--vault', vault])) as unknown as VaultListResult,
+    list: async () =>
+      (await succeed(['vault', 'list', ...siteFlags, '--vault', vault])) as unknown as VaultListResult,
     async start(set, vm, ...flags) {
       const last = await succeed([...startFlags(set, vm), ...flags]);
       return last['session'] as SessionStatus;

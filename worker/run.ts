@@ -16,6 +16,8 @@ const MAX_CONCURRENT_STEPS = 1_000;
 const HEARTBEAT_THROTTLE = '2s';
 const SHUTDOWN_GRACE = '3s';
 const SHUTDOWN_FORCE = '10s';
+/** A Workflow that a dead worker had in memory goes to another one, of any site, after this long; somebody waits. */
+const STICKY_TIMEOUT = '3s';
 const MAX_RECONNECT_WAIT_MS = 15_000;
 const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
 
@@ -104,7 +106,13 @@ async function createWorkers(
   if (activitiesOnly) return [ofSite];
   // The bundler tells at length what it did; only what is wrong is worth a line.
   const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('WARN') });
-  return [await Worker.create({ ...common, taskQueue: WORKFLOW_TASK_QUEUE, workflowBundle }), ofSite];
+  const ofWorkflows = await Worker.create({
+    ...common,
+    taskQueue: WORKFLOW_TASK_QUEUE,
+    workflowBundle,
+    stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
+  });
+  return [ofWorkflows, ofSite];
 }
 
 /** One that fails takes the others with it, so that nobody sees half a worker. */
