@@ -6,6 +6,7 @@ import type {
   GatewayStatus,
   Lease,
   MountObservation,
+  OpenPoint,
   PublishedExport,
   PublishRequest,
   SpaceAnswer,
@@ -61,6 +62,8 @@ export interface Gateway {
   /** What lies in a session's directory now. */
   files(sessionId: string): Promise<readonly ExportFile[]>;
   mounts(): Promise<readonly MountObservation[]>;
+  /** Lends the session's disks as they are at a moment of the call, for as long as `body` runs. */
+  withPoint<T>(sessionId: string, body: (point: OpenPoint) => Promise<T>, signal?: AbortSignal): Promise<T>;
   /** Holds the lock while `body` runs; a process that dies loses it. */
   withLock<T>(name: string, holder: string, body: () => Promise<T>, signal?: AbortSignal): Promise<T>;
 }

@@ -21,6 +21,7 @@ import { migrateVm } from './finalize/migrate-vm.ts';
 import { removeOriginal, restoreOriginal, setOriginalAside } from './finalize/original-steps.ts';
 import { proveArrival } from './finalize/prove-arrival.ts';
 import { inspectVm } from './inspect-vm.ts';
+import { keepSession } from './keep-session.ts';
 import { mount } from './mount.ts';
 import { powerOffVm } from './power-off-vm.ts';
 import { powerOnVm } from './power-on-vm.ts';
@@ -68,6 +69,7 @@ export function createActivities(deps: ActivityDeps): SiteActivities {
     proveArrival: (input) => runStep((step) => proveArrival(deps, input, step)),
     ...crossingActivities(deps),
     handOverVm: (input) => runStep((step) => handOverVm(deps, input, step)),
+    keepSession: (input) => runStep((step) => keepSession(deps, input, step)),
     vaultInit: (input) => runStep((step) => vaultInit(deps, input, step)),
     vaultList: (input) => runStep(() => vaultList(deps, input)),
     openDrill: (input) => runStep((step) => openDrill(deps, input, step)),

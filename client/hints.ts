@@ -41,6 +41,10 @@ export const hints = {
   AlreadyFinalizing:
     'See how far it is with: rundirect watch --follow SESSION; end it with: rundirect finalize --cancel SESSION',
   NotFinalizing: 'See how it is with: rundirect show SESSION',
+  AlreadyKeeping:
+    'See how far it is with: rundirect watch --follow SESSION; end it with: rundirect keep --cancel SESSION',
+  NotKeeping: 'See how it is with: rundirect show SESSION',
+  KeepCancelled: 'The session runs on with every change. Keep it again whenever it suits.',
   FinalizeCancelled: 'The VM runs from its backup as before. Finalize it again whenever it suits.',
   MigrationFailed:
     'The VM runs from its backup as before, with every change. Settle what the target said, then finalize it again.',

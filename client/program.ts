@@ -6,6 +6,7 @@ import { ClientError } from './client-error.ts';
 import { addBackup } from './commands/backup.ts';
 import { addDrill } from './commands/drill/drill.ts';
 import { addFinalize } from './commands/finalize.ts';
+import { addKeep } from './commands/keep.ts';
 import { addProve } from './commands/prove.ts';
 import { addSessions } from './commands/sessions.ts';
 import { addShow } from './commands/show.ts';
@@ -38,8 +39,8 @@ Processes of a site:
 
 Exit codes: 0 done; 1 failed; 2 the command line is wrong; 130 interrupted.
 Where Temporal is: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, or a profile of Temporal's own temporal.toml (--profile).
-With --json, standard output holds JSON alone: one document, or for backup, drill run, finalize, prove, start and watch
-an event a line with the result last. A failure is {"error": …}. Words for people go to standard error.
+With --json, standard output holds JSON alone: one document, or for backup, drill run, finalize, keep, prove, start and
+watch an event a line with the result last. A failure is {"error": …}. Words for people go to standard error.
 
 A first session:
   $ rundirect site pin
@@ -62,6 +63,7 @@ function buildProgram(act: Act): Command {
   addSessions(program, act);
   addShow(program, act);
   addWatch(program, act);
+  addKeep(program, act);
   addFinalize(program, act);
   addStop(program, act);
   addDrill(program, act);
@@ -111,7 +113,15 @@ function tell(terminal: Terminal, explanation: Explanation, event: boolean): voi
 }
 
 /** Commands whose JSON is a line for each event. */
-const followers: ReadonlySet<string> = new Set(['backup', 'finalize', 'prove', 'run', 'start', 'watch']);
+const followers: ReadonlySet<string> = new Set([
+  'backup',
+  'finalize',
+  'keep',
+  'prove',
+  'run',
+  'start',
+  'watch',
+]);
 
 /**
  * Runs one command line (without node and script). Never throws; answers the exit code. `interrupted` is aborted

@@ -2,6 +2,7 @@
 import type {
   FinalizeMode,
   FinalizeStatus,
+  KeepStatus,
   LogEntry,
   OriginalStatus,
   SessionStatus,
@@ -73,6 +74,19 @@ const guestAwayText = (ms: number | undefined): string | undefined => {
   return ms === 0 ? 'never' : formatDuration(ms);
 };
 
+/** `12 % of 4 GiB, stored 210 MiB`. */
+function keepingText({ doneBytes, totalBytes, storedBytes }: KeepStatus): string {
+  const percent = totalBytes === 0 ? 0 : Math.floor((100 * doneBytes) / totalBytes);
+  return `${percent} % of ${formatBytes(totalBytes)}, stored ${formatBytes(storedBytes)}`;
+}
+
+function keepText(keep: KeepStatus): string {
+  const { outcome, jobId, failure } = keep;
+  if (outcome === 'underWay') return `under way, ${keepingText(keep)}`;
+  if (jobId !== undefined) return `done, job ${jobId}`;
+  return failure === undefined ? outcomeWords[outcome] : `failed, ${failure.type}: ${failure.message}`;
+}
+
 /** The facts of a session, a line each. */
 export function sessionFacts(status: SessionStatus): string {
   const { timings, vm } = status;
@@ -99,6 +113,7 @@ export function sessionFacts(status: SessionStatus): string {
       'not finalized',
       status.finalize?.failure && `${status.finalize.failure.type}: ${status.finalize.failure.message}`,
     ],
+    ['keep', status.keep && keepText(status.keep)],
     ['failure', status.failure && `${status.failure.type}: ${status.failure.message}`],
   ]);
 }
@@ -121,7 +136,8 @@ export function progressLine(status: SessionStatus): string {
   const verify = status.verify.state === 'running' ? `  verify ${verifyText(status.verify)}` : '';
   const { finalize, step } = status;
   const migration = finalize !== undefined && MIGRATING.has(step) ? `  ${migrationText(finalize)}` : '';
-  return `${status.progressPercent} %  ${status.state}  ${step}${migration}${verify}`;
+  const keep = status.keep?.outcome === 'underWay' ? `  keep ${keepingText(status.keep)}` : '';
+  return `${status.progressPercent} %  ${status.state}  ${step}${migration}${verify}${keep}`;
 }
 
 /** Tells a change of the session's status in both modes. */
@@ -130,10 +146,11 @@ export function showChange(terminal: Terminal, status: SessionStatus, newEntries
     terminal.print(logLine(entry, terminal));
     terminal.document({ event: 'log', ...entry });
   }
-  const { state, status: word, progressPercent, step, powerState, timings, finalize } = status;
+  const { state, status: word, progressPercent, step, powerState, timings, finalize, keep } = status;
   terminal.document({
     ...{ event: 'progress', state, status: word, progressPercent, step, powerState, timings },
     ...(finalize === undefined ? {} : { finalize }),
+    ...(keep === undefined ? {} : { keep }),
   });
   terminal.progress(progressLine(status));
 }

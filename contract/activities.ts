@@ -8,6 +8,7 @@ import type { BatchActivities } from './batch-steps.ts';
 import type { CrossingActivities, CrossingPlan } from './crossing-steps.ts';
 import type { DrillActivities } from './drill-steps.ts';
 import type { FinalizeMode, FinalizeRequest, GuestAway, Vmotion } from './finalize.ts';
+import type { KeepActivities, KeepProgress } from './keep.ts';
 import type { CardPlan, DiskPlan, Identity, OriginalPlan } from './location.ts';
 import type { Placement, SessionExport, SessionSource, TargetStepInput } from './placement.ts';
 import type { ProveActivities } from './prove-steps.ts';
@@ -151,7 +152,8 @@ export interface SiteActivities
   extends CrossingActivities,
     BatchActivities,
     ProveActivities,
-    DrillActivities {
+    DrillActivities,
+    KeepActivities {
   preflight(input: StartInput): Promise<PreflightResult>;
   verifyChain(input: VerifyChainInput): Promise<VerifyChainResult>;
   publish(input: PublishInput): Promise<SessionExport>;
@@ -195,6 +197,7 @@ export interface SiteActivities
 /** Signal by which a long Activity tells its Workflow how far it is. Rare: each one is kept in the history. */
 export const REPORT_SIGNAL = 'report';
 export type SessionReport =
+  | ({ readonly kind: 'keep' } & KeepProgress)
   | ({ readonly kind: 'verify' } & Pick<VerifyStatus, 'checkedBytes' | 'totalBytes' | 'findings'>)
   | {
       readonly kind: 'migration';

@@ -42,8 +42,12 @@ export const failurePolicies = {
   AlreadyStopping: { retryable: false },
   AlreadyFinalizing: { retryable: false },
   NotFinalizing: { retryable: false },
+  AlreadyKeeping: { retryable: false },
+  NotKeeping: { retryable: false },
   /** Somebody cancelled the finalize; the session runs on. */
   FinalizeCancelled: { retryable: false },
+  /** Somebody cancelled the keep; the session runs on. */
+  KeepCancelled: { retryable: false },
   /** The target gave the migration up; the VM is where it was. */
   MigrationFailed: { retryable: false },
   // It may well succeed later, by itself or after somebody made room.

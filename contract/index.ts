@@ -7,6 +7,7 @@ export * from './drill.ts';
 export * from './drill-steps.ts';
 export * from './failure-type.ts';
 export * from './finalize.ts';
+export * from './keep.ts';
 export * from './location.ts';
 export * from './names.ts';
 export * from './placement.ts';

@@ -1,6 +1,7 @@
 // A session: what starts it, what it answers, and what can be asked of it. JSON-safe throughout.
 import { z } from 'zod';
 import { type FinalizeStatus, finalizeRequestSchema } from './finalize.ts';
+import type { KeepStatus } from './keep.ts';
 import { cardPlacesSchema, identitySchema } from './location.ts';
 import {
   backupSetNameSchema,
@@ -129,6 +130,8 @@ export interface SessionStatus {
   readonly verify: VerifyStatus;
   /** The last finalize; undefined (and absent) before the first. */
   readonly finalize?: FinalizeStatus | undefined;
+  /** The last keep; undefined (and absent) before the first. */
+  readonly keep?: KeepStatus | undefined;
   /** Of a restore alone. */
   readonly restore?: RestoreStatus | undefined;
   /** The newest last; at most `MAX_LOG_ENTRIES`. */
@@ -165,4 +168,6 @@ export const SessionMessage = {
   stop: 'stop',
   finalize: 'finalize',
   cancelFinalize: 'cancelFinalize',
+  keep: 'keep',
+  cancelKeep: 'cancelKeep',
 } as const;

@@ -1,5 +1,6 @@
 // Inputs and answers of the vault's Workflows: init, list and backup run at a site, the CLI only asks.
 import { z } from 'zod';
+import type { KeptFrom } from './keep.ts';
 import { backupSetNameSchema, siteNameSchema } from './names.ts';
 import { sealedSecretSchema } from './secret.ts';
 
@@ -35,6 +36,8 @@ export interface JobSummary {
   readonly kind: 'full' | 'delta';
   /** When the job was committed, ISO 8601, UTC. */
   readonly createdAt: string;
+  /** Undefined for a backup. */
+  readonly keptFrom?: KeptFrom | undefined;
   readonly vms: readonly VmSummary[];
   readonly storedBytes: number;
 }

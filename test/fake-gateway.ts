@@ -109,6 +109,10 @@ export class FakeGateway implements Gateway {
     return this.mountsSeen;
   }
 
+  withPoint(sessionId: string): Promise<never> {
+    return Promise.reject(new GatewayError('NotFound', `no point of ${sessionId}`));
+  }
+
   async withLock<T>(name: string, _holder: string, body: () => Promise<T>): Promise<T> {
     const before = this.#locks.get(name) ?? Promise.resolve();
     const mine = before.then(body, body);

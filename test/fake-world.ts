@@ -11,6 +11,7 @@ import type {
   DrillReportFiles,
   FinalizePlan,
   FinalizeRequest,
+  KeepResult,
   OriginalPlan,
   Placement,
   SessionExport,
@@ -43,7 +44,15 @@ const fakeExport = (sessionId: string): SessionExport => ({
   vmxPath: `${sessionId}/web01.vmx`,
 });
 
-export interface FakeVm {
+export function fakeKept(sessionId: string, keepId: string): KeepResult {
+  const [at, baseJobId] = ['2026-01-01T00:00:00.000Z', 'job-2'];
+  const keptFrom = { sessionId, keepId, at, baseJobId };
+  const job = { jobId: 'job-3', kind: 'delta' as const, createdAt: at, keptFrom, vms: [], storedBytes: 20 };
+  const where = { sessionId, vault: '/vault', backupSet: 'web' };
+  return { ...where, job, at, baseJobId, readBytes: 100, durationMs: 1 };
+}
+
+interface FakeVm {
   /** The session's marks are on it. */
   marked: boolean;
   sessionId: string;
@@ -77,6 +86,10 @@ export class FakeWorld {
   proven = true;
   /** Files lie where a VM goes. */
   leftFiles = true;
+  /** Keeps come to their end, or run until somebody cancels them. */
+  keepEnds = true;
+  /** Keeps that became a job. */
+  readonly kept = new Set<string>();
   /** The guest's heartbeat: comes at once, or never. */
   guestComes = true;
   /** A host alone, which migrates nothing itself. */
@@ -365,6 +378,17 @@ export class FakeWorld {
       this.proof,
       (sessionId) => this.#removeVm(sessionId),
     ),
+    keepSession: async ({ sessionId, keepId }) => {
+      const handle = Context.current().client.workflow.getHandle(sessionId);
+      await handle.signal(REPORT_SIGNAL, { kind: 'keep', doneBytes: 50, totalBytes: 100, storedBytes: 10 });
+      const { keepEnds } = this;
+      if (!keepEnds) this.calls.push('keepSession');
+      if (!keepEnds) await untilCancelled();
+      return this.#step('keepSession', () => {
+        this.kept.add(keepId);
+        return fakeKept(sessionId, keepId);
+      });
+    },
     vaultInit: async ({ vault }) => this.#step('vaultInit', () => ({ vault, vaultId: 'v-1' })),
     vaultList: async ({ vault }) =>
       this.#step('vaultList', () => ({ vault, vaultId: 'v-1', backupSets: [] })),

@@ -4,8 +4,10 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import {
   type CancelFinalizeResult,
+  type CancelKeepResult,
   type FinalizeRequest,
   type FinalizeResult,
+  type KeepResult,
   SessionMessage,
   type SessionState,
   type SessionStatus,
@@ -25,6 +27,8 @@ export interface TestSession {
   /** To datastore `prod`, as the VM and the target allow, unless the request says otherwise. */
   finalize(request?: Partial<FinalizeRequest>): Promise<FinalizeResult>;
   cancelFinalize(): Promise<CancelFinalizeResult>;
+  keep(): Promise<KeepResult>;
+  cancelKeep(): Promise<CancelKeepResult>;
   untilState(state: SessionState): Promise<SessionStatus>;
 }
 
@@ -95,6 +99,8 @@ async function startSession(temporal: TestWorkflowEnvironment, input: StartInput
         args: [{ datastore: 'prod', vmotion: 'auto', ...request }],
       }),
     cancelFinalize: () => session.executeUpdate<CancelFinalizeResult, []>(SessionMessage.cancelFinalize),
+    keep: () => session.executeUpdate<KeepResult, []>(SessionMessage.keep),
+    cancelKeep: () => session.executeUpdate<CancelKeepResult, []>(SessionMessage.cancelKeep),
     untilState: (state) =>
       eventually(`state ${state}`, async () => {
         const now = await status();

@@ -16,6 +16,7 @@ import {
   type SessionState,
 } from '../contract/index.ts';
 import { type Desk, openDesk, rejection } from './desk.ts';
+import { keepingRefusal } from './keep-desk.ts';
 
 const finalizeUpdate = defineUpdate<FinalizeResult, [FinalizeRequest]>(SessionMessage.finalize);
 const cancelUpdate = defineUpdate<CancelFinalizeResult>(SessionMessage.cancelFinalize);
@@ -28,6 +29,7 @@ export interface FinalizeDesk extends Desk<FinalizeRequest, FinalizeResult> {
 interface SessionView {
   readonly sessionId: string;
   readonly state: () => SessionState;
+  readonly keeping: () => boolean;
   /** Somebody waits for a stop. */
   readonly stopAsked: () => boolean;
   /** What is written in a drill's own network is not worth keeping. */
@@ -77,7 +79,7 @@ export function openFinalizeDesk(session: SessionView): FinalizeDesk {
 }
 
 function refusal(
-  { sessionId, state, stopAsked, isDrill }: SessionView,
+  { sessionId, state, keeping, stopAsked, isDrill }: SessionView,
   request: FinalizeRequest,
   waiting: boolean,
 ): ApplicationFailure | undefined {
@@ -108,7 +110,7 @@ function refusal(
   if (now !== 'running') {
     return rejection('NotRunning', `${sessionId} is ${now}: there is nothing to finalize`);
   }
-  return undefined;
+  return keeping() ? keepingRefusal(sessionId) : undefined;
 }
 
 function cancelRefusal(

@@ -27,6 +27,7 @@ import {
 import { compensations } from './compensation.ts';
 import { failureFrom, reasonOf } from './failure.ts';
 import { openFinalizeDesk } from './finalize-desk.ts';
+import { openKeepDesk } from './keep-desk.ts';
 import { type OrderableStopDesk, withOrders } from './ordered-stop.ts';
 import { type Desks, whileRunning } from './running.ts';
 import type { RunDirectInput, RunningSession, Session } from './session.ts';
@@ -39,8 +40,8 @@ const statusQuery = defineQuery<SessionStatus>(SessionMessage.status);
 const reportSignal = defineSignal<[SessionReport]>(REPORT_SIGNAL);
 
 /**
- * Ends when nothing of the session is left. Updates `stop`, `finalize` and `cancelFinalize`, Query `status`; see
- * contract/session.ts.
+ * Ends when nothing of the session is left. Updates `stop`, `finalize`, `cancelFinalize`, `keep` and `cancelKeep`,
+ * Query `status`; see contract/session.ts.
  */
 export async function runDirect(argument: RunDirectInput): Promise<StopResult> {
   const input = parse(argument);
@@ -49,14 +50,20 @@ export async function runDirect(argument: RunDirectInput): Promise<StopResult> {
   const starting = new CancellationScope({ cancellable: true });
   const state = () => record.status().state;
   const { sessionId } = input;
-  const stop = withOrders(openStopDesk({ sessionId, state }, () => starting.cancel()));
+  const keep = openKeepDesk(session, {
+    stop: () => stop.pending() !== undefined,
+    finalize: () => finalize.pending() !== undefined,
+  });
+  const keeping = () => keep.underWay();
+  const stop = withOrders(openStopDesk({ sessionId, state, keeping }, () => starting.cancel()));
   const finalize = openFinalizeDesk({
     sessionId,
     state,
+    keeping,
     stopAsked: () => stop.pending() !== undefined,
     isDrill: input.placement.network === 'isolated',
   });
-  const desks: Desks = { stop, finalize };
+  const desks: Desks = { stop, finalize, keep };
   setHandler(statusQuery, () => record.status());
   setHandler(reportSignal, (report) => record.report(report));
   heedCancel(session, stop);
@@ -93,6 +100,7 @@ async function live(
     }
   }
   const from = running;
+  desks.keep.open(from);
   const auto = resumed === undefined ? session.input.autoMigrate : undefined;
   const { result, finalized } = await CancellationScope.nonCancellable(() =>
     whileRunning(session, from, desks, auto),

@@ -24,6 +24,7 @@ import { longSteps, watchSteps } from './activities-of.ts';
 import { cancelled, failureFrom, type Reason, reasonOf } from './failure.ts';
 import type { FinalizeDesk } from './finalize-desk.ts';
 import { type FinalizeOutcome, finalizeByHand, finalizeSession } from './finalize-session.ts';
+import type { KeepDesk } from './keep-desk.ts';
 import { withLeftBehind } from './left-behind.ts';
 import type { OrderableStopDesk } from './ordered-stop.ts';
 import { AWAIT_GUEST_AGAIN, HAND_OVER_MOVED_VM } from './patches.ts';
@@ -39,6 +40,7 @@ const STOP_AGAIN_AFTER = '1m';
 export interface Desks {
   readonly stop: OrderableStopDesk;
   readonly finalize: FinalizeDesk;
+  readonly keep: KeepDesk;
 }
 
 /** How a session that ran came to its end. */
@@ -63,10 +65,12 @@ export async function whileRunning(
   let beside = openBeside(session, running);
   for (;;) {
     const wanted = (): FinalizeRequest | undefined => desks.finalize.pending() ?? auto;
+    // What is being kept is read from here until it is done.
+    const leftByHand = (): boolean => beside.moved() && !desks.keep.underWay();
     await condition(
       () =>
         desks.stop.pending() !== undefined ||
-        beside.moved() ||
+        leftByHand() ||
         wanted() !== undefined ||
         (beside.quiet() && longHistory()),
     );
@@ -74,7 +78,7 @@ export async function whileRunning(
       const ending = await stop(session, running, desks.stop, beside);
       if (ending !== undefined) return ending;
       beside = openBeside(session, running);
-    } else if (beside.takeMoved()) {
+    } else if (leftByHand() && beside.takeMoved()) {
       const outcome = await finalizeByHand(session, running, () => beside.end());
       const ending = endingOf(session, outcome, desks.finalize);
       if (ending !== undefined) return ending;

@@ -5,6 +5,7 @@ import { defineSearchAttributeKey } from '@temporalio/common';
 import { setCurrentDetails, upsertSearchAttributes, log as workerLog } from '@temporalio/workflow';
 import {
   type FinalizeStatus,
+  type KeepStatus,
   LATEST_JOB,
   type LogEntry,
   MAX_LOG_ENTRIES,
@@ -38,6 +39,7 @@ type Changes = Partial<
     | 'verify'
     | 'failure'
     | 'finalize'
+    | 'keep'
     | 'restore'
   >
 >;
@@ -128,6 +130,13 @@ export function sessionRecord(
         migration({ percent, bytesPerSecond, leftMs });
         return;
       }
+      if (report.kind === 'keep') {
+        const { doneBytes, totalBytes, storedBytes } = report;
+        // One that comes late must not undo what is known by now.
+        if (current.keep?.outcome !== 'underWay') return;
+        update({ keep: { ...current.keep, doneBytes, totalBytes, storedBytes } });
+        return;
+      }
       const known = new Set(current.verify.findings);
       const { checkedBytes, totalBytes } = report;
       const findings = report.findings.slice(0, MAX_FINDINGS);
@@ -182,6 +191,7 @@ function detailsOf(status: SessionStatus): string {
       (verify.state === 'off' ? '' : ` · verify ${verify.state} ${bytesOf(verify)}`),
   ];
   if (status.finalize !== undefined) rows.push(finalizeRow(status.finalize));
+  if (status.keep !== undefined) rows.push(keepRow(status.keep));
   if (status.restore !== undefined) rows.push(restoreRow(status.restore));
   if (status.failure !== undefined) rows.push(`**${status.failure.type}**: ${code(status.failure.message)}`);
   const lines = status.log
@@ -202,6 +212,11 @@ function restoreRow({ datastore, location, copiedBytes, totalBytes, disk }: Rest
   const share = totalBytes === undefined || totalBytes === 0 ? 0 : copiedBytes / totalBytes;
   const what = disk === undefined ? '' : ` · ${code(disk)}`;
   return `Restore to ${code(location ?? datastore)}: ${Math.floor(100 * share)} % copied${what}`;
+}
+
+function keepRow({ outcome, jobId, doneBytes, totalBytes }: KeepStatus): string {
+  const percent = totalBytes === 0 ? 0 : Math.floor((100 * doneBytes) / totalBytes);
+  return `Keep: ${outcome}${jobId === undefined ? ` · ${percent} %` : ` · job ${code(jobId)}`}`;
 }
 
 function bytesOf({ checkedBytes, totalBytes }: SessionStatus['verify']): string {

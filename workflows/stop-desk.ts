@@ -9,6 +9,7 @@ import {
   stopRequestSchema,
 } from '../contract/index.ts';
 import { type Desk, openDesk, rejection } from './desk.ts';
+import { keepingRefusal } from './keep-desk.ts';
 
 const stopUpdate = defineUpdate<StopResult, [StopRequest]>(SessionMessage.stop);
 
@@ -16,12 +17,16 @@ export type StopDesk = Desk<StopRequest, StopResult>;
 
 /** @param onStop is called once for each stop that is let in. */
 export function openStopDesk(
-  session: { readonly sessionId: string; state(): SessionState },
+  session: { readonly sessionId: string; state(): SessionState; keeping?(): boolean },
   onStop: () => void,
 ): StopDesk {
   return openDesk(stopUpdate, {
     description: 'Remove the VM and discard its changes',
-    refuse: (request, waiting) => refusal(session.sessionId, session.state(), request, waiting),
+    refuse: (request, waiting) => {
+      const refused = refusal(session.sessionId, session.state(), request, waiting);
+      if (refused !== undefined || session.keeping?.() !== true) return refused;
+      return keepingRefusal(session.sessionId);
+    },
     onRequest: onStop,
   });
 }

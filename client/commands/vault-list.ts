@@ -21,10 +21,14 @@ interface Row {
 
 const disksOf = ({ job }: Row): readonly { sizeBytes: number }[] => job.vms.flatMap((vm) => vm.disks);
 
+/** `delta`; `delta, kept from web01-k3v9q2m4xa` for a session's changes. */
+const kindOf = ({ kind, keptFrom }: JobSummary): string =>
+  keptFrom === undefined ? kind : `${kind}, kept from ${keptFrom.sessionId}`;
+
 const columns: readonly Column<Row>[] = [
   { title: 'SET', value: ({ set }) => set.name },
   { title: 'JOB', value: ({ job }) => job.jobId },
-  { title: 'KIND', value: ({ job }) => job.kind },
+  { title: 'KIND', value: ({ job }) => kindOf(job) },
   { title: 'WHEN', value: ({ job }) => formatTime(new Date(job.createdAt)) },
   { title: 'VMS', value: ({ job }) => job.vms.map((vm) => vm.name).join(', ') },
   { title: 'DISKS', align: 'right', value: (row) => String(disksOf(row).length) },
