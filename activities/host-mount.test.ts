@@ -23,7 +23,15 @@ function site() {
     throw new Error('not used here');
   };
   const deps: ActivityDeps = {
-    ...{ site: 'main', siteKey, gateway, targets: target.targets, allow: [], drillReports: '/none', proofs: '/none' },
+    ...{
+      site: 'main',
+      siteKey,
+      gateway,
+      targets: target.targets,
+      allow: [],
+      drillReports: '/none',
+      proofs: '/none',
+    },
     vaults: { init: none, open: none },
     vmFolders: { open: none },
   };

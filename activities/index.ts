@@ -29,6 +29,11 @@ import { preflight } from './preflight/preflight.ts';
 import { proveActivities } from './prove/activities.ts';
 import { publish } from './publish.ts';
 import { registerVm } from './register-vm.ts';
+import { copyRestoreDisk } from './restore/copy-restore-disk.ts';
+import { claimRestoreFolder, releaseRestoreFolder, removeRestore } from './restore/production-folder.ts';
+import { registerRestoredVm } from './restore/register-restored-vm.ts';
+import { restorePreflight } from './restore/restore-preflight.ts';
+import { writeVmFiles } from './restore/write-vm-files.ts';
 import { siteInfo } from './site-info.ts';
 import { runStep } from './step.ts';
 import { targetInfo } from './target-info.ts';
@@ -72,6 +77,13 @@ export function createActivities(deps: ActivityDeps): SiteActivities {
     keepSession: (input) => runStep((step) => keepSession(deps, input, step)),
     vaultInit: (input) => runStep((step) => vaultInit(deps, input, step)),
     vaultList: (input) => runStep(() => vaultList(deps, input)),
+    restorePreflight: (input) => runStep((step) => restorePreflight(deps, input, step)),
+    claimRestoreFolder: (input) => runStep((step) => claimRestoreFolder(deps, input, step)),
+    copyRestoreDisk: (input) => runStep((step) => copyRestoreDisk(deps, input, step)),
+    writeVmFiles: (input) => runStep((step) => writeVmFiles(deps, input, step)),
+    registerRestoredVm: (input) => runStep((step) => registerRestoredVm(deps, input, step)),
+    removeRestore: (input) => runStep((step) => removeRestore(deps, input, step)),
+    releaseRestoreFolder: (input) => runStep((step) => releaseRestoreFolder(deps, input, step)),
     openDrill: (input) => runStep((step) => openDrill(deps, input, step)),
     makeDrillNetwork: (input) => runStep((step) => makeDrillNetwork(deps, input, step)),
     removeDrillNetwork: (input) => runStep((step) => removeDrillNetwork(deps, input, step)),

@@ -1,5 +1,6 @@
 // Whose is this VM? A session may touch a VM only where its mark and every file are the session's: somebody may
 // have migrated, cloned or re-registered it by hand, and then it is theirs.
+import path from 'node:path';
 import type { TargetStepInput, VmSighting } from '../contract/index.ts';
 import { SESSION_KEY } from '../vm-folder/index.ts';
 import type { Vm, Vsphere } from '../vsphere/index.ts';
@@ -7,8 +8,9 @@ import type { Step } from './step.ts';
 
 type Place = Pick<TargetStepInput, 'sessionId' | 'placement' | 'exported'>;
 
-/** The session's directory on the datastore, as vSphere writes it. */
-const directoryOf = ({ sessionId, placement }: Place): string => `[${placement.datastore}] ${sessionId}/`;
+/** The VM's own directory, as vSphere writes it. */
+const directoryOf = ({ placement, exported }: Place): string =>
+  `[${placement.datastore}] ${path.posix.dirname(exported.vmxPath)}/`;
 export const vmxOf = ({ placement, exported }: Place): string =>
   `[${placement.datastore}] ${exported.vmxPath}`;
 export const hasMark = (vm: Pick<Vm, 'extraConfig'>, sessionId: string): boolean =>

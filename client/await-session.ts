@@ -16,7 +16,7 @@ export function isSettled(
 }
 
 const isOver = ({ state }: SessionStatus): boolean =>
-  state === 'stopped' || state === 'finalized' || state === 'failed' || state === 'cancelled';
+  ['stopped', 'finalized', 'restored', 'failed', 'cancelled'].includes(state);
 
 /** What the shell is told of a session: failed when it failed, or when it runs from damaged blocks. */
 export function exitCodeOf(status: SessionStatus): ExitCode {

@@ -8,6 +8,7 @@ import { addDrill } from './commands/drill/drill.ts';
 import { addFinalize } from './commands/finalize.ts';
 import { addKeep } from './commands/keep.ts';
 import { addProve } from './commands/prove.ts';
+import { addRestore } from './commands/restore/restore.ts';
 import { addSessions } from './commands/sessions.ts';
 import { addShow } from './commands/show.ts';
 import { addSitePin } from './commands/site-pin.ts';
@@ -39,8 +40,8 @@ Processes of a site:
 
 Exit codes: 0 done; 1 failed; 2 the command line is wrong; 130 interrupted.
 Where Temporal is: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, or a profile of Temporal's own temporal.toml (--profile).
-With --json, standard output holds JSON alone: one document, or for backup, drill run, finalize, keep, prove, start and
-watch an event a line with the result last. A failure is {"error": …}. Words for people go to standard error.
+With --json, standard output holds JSON alone: one document, or for backup, drill run, finalize, keep, prove, restore,
+start and watch an event a line with the result last. A failure is {"error": …}. Words for people go to standard error.
 
 A first session:
   $ rundirect site pin
@@ -67,6 +68,7 @@ function buildProgram(act: Act): Command {
   addFinalize(program, act);
   addStop(program, act);
   addDrill(program, act);
+  addRestore(program, act);
   program.commandsGroup('Backups:');
   addBackup(program, act);
   const vault = program
@@ -120,6 +122,7 @@ const followers: ReadonlySet<string> = new Set([
   'prove',
   'run',
   'start',
+  'vm',
   'watch',
 ]);
 

@@ -1,4 +1,4 @@
-// Sessions as Temporal's visibility knows them: no worker is needed to list them.
+// Sessions, restores among them, as Temporal's visibility knows them: no worker is needed to list them.
 import type { WorkflowExecutionInfo } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { batchIdSchema, SearchAttribute, WorkflowType } from '../contract/index.ts';
@@ -60,7 +60,8 @@ export interface SessionFilter {
 
 /** The filter as a List Filter of Temporal's visibility. `state` must be one of contract's states. */
 export function visibilityQuery({ all, state, site }: SessionFilter): string {
-  const conditions = [`WorkflowType = '${WorkflowType.runDirect}'`];
+  const { runDirect, restore } = WorkflowType;
+  const conditions = [`WorkflowType IN ('${runDirect}', '${restore}')`];
   if (state !== undefined) conditions.push(`${SearchAttribute.state} = '${state}'`);
   else if (!all) conditions.push("ExecutionStatus = 'Running'");
   if (site !== undefined) conditions.push(`${SearchAttribute.site} = '${site}'`);

@@ -16,6 +16,7 @@ export interface FoundSession {
 
 const kinds: Readonly<Record<string, FoundSession['kind']>> = {
   [WorkflowType.runDirect]: 'session',
+  [WorkflowType.restore]: 'session',
   [WorkflowType.batch]: 'batch',
 };
 

@@ -9,6 +9,7 @@ import type {
   VerifyStatus,
 } from '../contract/index.ts';
 import { formatBytes, formatClock, formatDuration } from './quantity.ts';
+import { copyText, restoreText } from './restore-view.ts';
 import { facts, printable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -106,6 +107,7 @@ export function sessionFacts(status: SessionStatus): string {
     ['ended', afterCommand(timings.stoppedMs)],
     ['verify', verifyText(status.verify)],
     ...status.verify.findings.map((finding) => ['damage', finding] as const),
+    ['restore', status.restore && restoreText(status.restore)],
     ['finalize', status.finalize && finalizeText(status.finalize)],
     ['original', status.finalize?.original && originalText(status.finalize.original)],
     ['guest away', guestAwayText(status.finalize?.guestAwayMs)],
@@ -134,10 +136,11 @@ const MIGRATING: ReadonlySet<string> = new Set(['migrateVm', 'copyFrozenDisk']);
 /** What stands on the line that is written over. */
 export function progressLine(status: SessionStatus): string {
   const verify = status.verify.state === 'running' ? `  verify ${verifyText(status.verify)}` : '';
-  const { finalize, step } = status;
+  const { finalize, restore, step } = status;
+  const copy = restore !== undefined && step === 'copyRestoreDisk' ? `  ${copyText(restore)}` : '';
   const migration = finalize !== undefined && MIGRATING.has(step) ? `  ${migrationText(finalize)}` : '';
   const keep = status.keep?.outcome === 'underWay' ? `  keep ${keepingText(status.keep)}` : '';
-  return `${status.progressPercent} %  ${status.state}  ${step}${migration}${verify}${keep}`;
+  return `${status.progressPercent} %  ${status.state}  ${step}${migration}${copy}${verify}${keep}`;
 }
 
 /** Tells a change of the session's status in both modes. */
@@ -146,11 +149,12 @@ export function showChange(terminal: Terminal, status: SessionStatus, newEntries
     terminal.print(logLine(entry, terminal));
     terminal.document({ event: 'log', ...entry });
   }
-  const { state, status: word, progressPercent, step, powerState, timings, finalize, keep } = status;
+  const { state, status: word, progressPercent, step, powerState, timings, finalize, keep, restore } = status;
   terminal.document({
     ...{ event: 'progress', state, status: word, progressPercent, step, powerState, timings },
     ...(finalize === undefined ? {} : { finalize }),
     ...(keep === undefined ? {} : { keep }),
+    ...(restore === undefined ? {} : { restore }),
   });
   terminal.progress(progressLine(status));
 }

@@ -126,7 +126,7 @@ export function sealedSecrets(
   };
 }
 
-const addressOf = ({ target, user }: Pick<StartOptions, 'target' | 'user'>) => ({
+export const addressOf = ({ target, user }: Pick<StartOptions, 'target' | 'user'>) => ({
   host: target.host,
   port: target.port,
   user,
@@ -152,8 +152,16 @@ export function named(options: StartOptions): StartOptions {
 
 /** Makes sure that the flags fit together and somebody is there to do it, and asks for what is missing. Throws ClientError. */
 export async function gatherFacts(context: Context, options: Omit<StartOptions, 'vm'>): Promise<StartFacts> {
-  const { site, target } = options;
   checkFlags(options);
+  return askFacts(context, options);
+}
+
+/** Makes sure that somebody is there to do it, and asks for what is missing. Throws ClientError. */
+export async function askFacts(
+  context: Context,
+  options: SessionSecretOptions & Pick<StartOptions, 'site' | 'fingerprint'>,
+): Promise<StartFacts> {
+  const { site, target } = options;
   await requireWorkers(await context.temporal(), site);
   const key = await siteKeyForSealing(context, site);
   const fingerprint = await targetFingerprint(context, site, target, options.fingerprint);

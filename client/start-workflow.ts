@@ -1,4 +1,4 @@
-// Starts what a person starts: a session, or a batch of them, under an id that is never used twice, with what
+// Starts what a person starts: a session, a restore, or a batch of sessions, under an id that is never used twice, with what
 // Temporal's web page and lists show of it.
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
@@ -13,7 +13,7 @@ import { ClientError } from './client-error.ts';
 import type { Temporal } from './temporal.ts';
 
 export interface StartPlan {
-  readonly type: (typeof WorkflowType)['batch' | 'runDirect'];
+  readonly type: (typeof WorkflowType)['batch' | 'restore' | 'runDirect'];
   readonly workflowId: string;
   readonly input: object;
   /** The VMs' names, as lists show them. */
@@ -34,6 +34,7 @@ export async function startWorkflow(temporal: Temporal, plan: StartPlan): Promis
   const { type, workflowId, input, session } = plan;
   const { site, source, target } = session;
   const subject = targetSubject(target);
+  const what = type === 'restore' ? 'Restore' : 'Run Direct';
   const vm = plan.vm.slice(0, MAX_LISTED_CHARACTERS);
   try {
     await temporal.client.workflow.start(type, {
@@ -52,7 +53,7 @@ export async function startWorkflow(temporal: Temporal, plan: StartPlan): Promis
       ],
       staticSummary: `${vm.slice(0, 100)} from ${source.backupSet}/${source.jobId} on ${target.host}`,
       staticDetails:
-        `Run Direct of VM \`${vm}\` from backup set \`${source.backupSet}\`, job \`${source.jobId}\`, ` +
+        `${what} of VM \`${vm}\` from backup set \`${source.backupSet}\`, job \`${source.jobId}\`, ` +
         `in vault \`${source.vault}\`, on target \`${subject}\` through site \`${site}\`.`,
     });
   } catch (cause) {

@@ -12,8 +12,7 @@ import type { KeepActivities, KeepProgress } from './keep.ts';
 import type { CardPlan, DiskPlan, Identity, OriginalPlan } from './location.ts';
 import type { Placement, SessionExport, SessionSource, TargetStepInput } from './placement.ts';
 import type { ProveActivities } from './prove-steps.ts';
-
-export type { Placement, SessionExport, SessionSource, TargetStepInput } from './placement.ts';
+import type { RestoreActivities } from './restore-steps.ts';
 
 import type {
   LogEntry,
@@ -153,7 +152,8 @@ export interface SiteActivities
     BatchActivities,
     ProveActivities,
     DrillActivities,
-    KeepActivities {
+    KeepActivities,
+    RestoreActivities {
   preflight(input: StartInput): Promise<PreflightResult>;
   verifyChain(input: VerifyChainInput): Promise<VerifyChainResult>;
   publish(input: PublishInput): Promise<SessionExport>;

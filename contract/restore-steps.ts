@@ -6,16 +6,18 @@ import { type PreflightFinding, type RunningVm, startInputSchema } from './sessi
 
 /** As of a start; nothing runs from the export, so it keeps hardly any room for changes. */
 export const restoreInputSchema = startInputSchema.omit({ reserveFactor: true, autoMigrate: true }).extend({
-  placement: startInputSchema.shape.placement.extend({
-    /** `disconnected`: every NIC is there, and starts unplugged. */
-    network: z.enum(['original', 'disconnected']),
-  }),
+  placement: startInputSchema.shape.placement
+    .pick({ name: true, host: true, folder: true, resourcePool: true })
+    .extend({
+      /** `disconnected`: every NIC is there, and starts unplugged. */
+      network: z.enum(['original', 'disconnected']),
+    }),
   /** Where every disk and the configuration go; its name as the target shows it. */
   datastore: z.string().min(1).max(80),
 });
 export type RestoreInput = z.infer<typeof restoreInputSchema>;
 
-/** A folder at the top of a production datastore, made for one restored VM. */
+/** A folder at the top of a production datastore, made for one VM. */
 export interface ProductionFolder {
   /** Name of the datastore. */
   readonly datastore: string;
@@ -43,6 +45,21 @@ export interface RestoreStepInput extends TargetStepInput {
   readonly production: ProductionFolder;
 }
 
+/**
+ * The restored VM as the steps of sessions know VMs: by the directory that holds every file of it, which is in
+ * production here, and by the session's mark, which it carries until it is handed over.
+ */
+export function inProduction(input: RestoreStepInput): TargetStepInput {
+  const { sessionId, target, placement, exported, production } = input;
+  const vmxName = exported.vmxPath.slice(exported.vmxPath.lastIndexOf('/') + 1);
+  return {
+    sessionId,
+    target,
+    placement: { ...placement, datastore: production.datastore },
+    exported: { ...exported, vmxPath: `${production.folder}/${vmxName}` },
+  };
+}
+
 export interface CopyRestoreDiskInput extends RestoreStepInput {
   readonly disk: RestoreDisk;
 }
@@ -60,8 +77,8 @@ export interface RemoveRestoreInput extends RestoreStepInput {
 export interface RestoreActivities {
   /** Everything that stands in the way of a restore, in one failure; touches nothing. */
   restorePreflight(input: RestoreInput): Promise<RestorePlan>;
-  /** Makes the VM's folder this restore's own. NameTaken where it is somebody else's. */
-  claimRestoreFolder(input: RestoreStepInput): Promise<void>;
+  /** Makes the VM's folder this restore's own; answers where it is for good. NameTaken where it is somebody else's. */
+  claimRestoreFolder(input: RestoreStepInput): Promise<ProductionFolder>;
   /** Returns when the disk is whole in production; goes on with a copy that runs already. */
   copyRestoreDisk(input: CopyRestoreDiskInput): Promise<void>;
   /** Writes the .vmx, .nvram and other small files, with the session's mark. */

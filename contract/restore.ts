@@ -3,7 +3,7 @@
 
 export interface RestoreStatus {
   readonly datastore: string;
-  /** `[datastore] folder/name.vmx`; undefined until the VM is registered. */
+  /** `[datastore] folder`; undefined until the VM is registered. */
   readonly location: string | undefined;
   /** The disk that is being copied. */
   readonly disk: string | undefined;

@@ -22,6 +22,7 @@ import type {
 import { REPORT_SIGNAL } from '../contract/index.ts';
 import { FakeCrossing } from './fake-crossing.ts';
 import { fakeProof, fakeProofSteps } from './fake-proof.ts';
+import { fakeRestore } from './fake-restore.ts';
 
 export type StepName = keyof SiteActivities;
 
@@ -90,6 +91,12 @@ export class FakeWorld {
   keepEnds = true;
   /** Keeps that became a job. */
   readonly kept = new Set<string>();
+  /** Folders of production that a restore has made its own, by session. */
+  readonly folders = new Set<string>();
+  /** A copy that runs at the target. */
+  copying: string | undefined;
+  /** Copies come to their end, or run until somebody ends them. */
+  copiesEnd = true;
   /** The guest's heartbeat: comes at once, or never. */
   guestComes = true;
   /** A host alone, which migrates nothing itself. */
@@ -108,6 +115,8 @@ export class FakeWorld {
       ...(this.mounted ? ['mount'] : []),
       ...[...this.networks].map((id) => `network of ${id}`),
       ...this.proof.left,
+      ...[...this.folders].map((id) => `folder of ${id}`),
+      ...(this.copying === undefined ? [] : [this.copying]),
       ...(this.migrating === undefined ? [] : [`migration of ${this.migrating}`]),
       ...this.crossing.leftovers,
     ];
@@ -389,6 +398,11 @@ export class FakeWorld {
         return fakeKept(sessionId, keepId);
       });
     },
+    ...fakeRestore(this, {
+      step: (name, act) => this.#step(name, act),
+      placement: fakePlacement,
+      untilCancelled,
+    }),
     vaultInit: async ({ vault }) => this.#step('vaultInit', () => ({ vault, vaultId: 'v-1' })),
     vaultList: async ({ vault }) =>
       this.#step('vaultList', () => ({ vault, vaultId: 'v-1', backupSets: [] })),

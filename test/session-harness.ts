@@ -32,13 +32,17 @@ export interface TestSession {
   untilState(state: SessionState): Promise<SessionStatus>;
 }
 
+type SessionInput = Pick<StartInput, 'sessionId' | 'site'>;
+type SessionWorkflow = 'runDirect' | 'restore';
+
 export interface SessionHarness {
   readonly temporal: TestWorkflowEnvironment;
   /** Starts a session on a site of its own, whose steps act on `world`; the site is gone afterwards. */
   withSession<T>(
-    input: StartInput,
+    input: SessionInput,
     world: Pick<FakeWorld, 'activities'>,
     body: (session: TestSession) => Promise<T>,
+    type?: SessionWorkflow,
   ): Promise<T>;
   close(): Promise<void>;
 }
@@ -54,7 +58,7 @@ export async function openSessionHarness(dynamicConfig: readonly string[] = []):
   const run = worker.run();
   return {
     temporal,
-    withSession: (input, world, body) => withSession(temporal, input, world, body),
+    withSession: (input, world, body, type) => withSession(temporal, input, world, body, type),
     close: async () => {
       worker.shutdown();
       await run;
@@ -65,9 +69,10 @@ export async function openSessionHarness(dynamicConfig: readonly string[] = []):
 
 async function withSession<T>(
   temporal: TestWorkflowEnvironment,
-  input: StartInput,
+  input: SessionInput,
   { activities }: Pick<FakeWorld, 'activities'>,
   body: (session: TestSession) => Promise<T>,
+  type: SessionWorkflow = WorkflowType.runDirect,
 ): Promise<T> {
   const worker = await Worker.create({
     connection: temporal.nativeConnection,
@@ -78,11 +83,15 @@ async function withSession<T>(
     maxHeartbeatThrottleInterval: '100ms',
     defaultHeartbeatThrottleInterval: '100ms',
   });
-  return worker.runUntil(async () => body(await startSession(temporal, input)));
+  return worker.runUntil(async () => body(await startSession(temporal, input, type)));
 }
 
-async function startSession(temporal: TestWorkflowEnvironment, input: StartInput): Promise<TestSession> {
-  const handle = await temporal.client.workflow.start(WorkflowType.runDirect, {
+async function startSession(
+  temporal: TestWorkflowEnvironment,
+  input: SessionInput,
+  type: SessionWorkflow,
+): Promise<TestSession> {
+  const handle = await temporal.client.workflow.start(type, {
     taskQueue: WORKFLOW_TASK_QUEUE,
     workflowId: input.sessionId,
     args: [input],

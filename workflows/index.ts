@@ -5,6 +5,7 @@ export { drill } from './drill.ts';
 export { drillReport } from './drill-report.ts';
 export { drillReports } from './drill-reports.ts';
 export { prove } from './prove.ts';
+export { restore } from './restore.ts';
 export { runDirect } from './run-direct.ts';
 export { siteInfo } from './site-info.ts';
 export { targetInfo } from './target-info.ts';

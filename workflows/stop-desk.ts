@@ -47,7 +47,7 @@ function refusal(
     const message = `${sessionId} is being finalized: its VM goes to production. Cancel that first`;
     return rejection('AlreadyFinalizing', message);
   }
-  if (!['preflight', 'starting', 'running'].includes(state)) {
+  if (!['preflight', 'starting', 'running', 'restoring'].includes(state)) {
     return rejection('NotRunning', `${sessionId} is ${state}: there is nothing to stop`);
   }
   return undefined;

@@ -18,7 +18,7 @@ interface Options extends OnlyOption {
 const words: Partial<Record<StopResult['state'], string>> = {
   stopped: 'is stopped: its VM, its changes and its place on the host are gone',
   finalized: 'is ended: somebody had moved its VM to production storage, where it was left to run',
-  cancelled: 'was still starting: the start is undone',
+  cancelled: 'was not there yet: what it had begun is undone',
 };
 
 async function stop(context: Context, id: string, options: Options): Promise<ExitCode | undefined> {

@@ -1,0 +1,43 @@
+// Copies one disk of the export to the restored VM's folder. Nobody writes to the source, so it is the disk as it
+// was at the job, and every block of it is authenticated on its way through the gateway.
+import path from 'node:path';
+import type { CopyRestoreDiskInput, RestoreReport } from '../../contract/index.ts';
+import { copyDisk } from '../copy-disk.ts';
+import type { ActivityDeps } from '../deps.ts';
+import { migrationProgress } from '../finalize/migration-progress.ts';
+import type { Step } from '../step.ts';
+import { assertOwnSession, withTarget } from '../target.ts';
+import { throttledReport } from '../throttled-report.ts';
+
+/** A person watches: every per cent is worth a word, as far as it does not come by the second. */
+const REPORT_SHARE = 0.01;
+
+export async function copyRestoreDisk(
+  deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
+  input: CopyRestoreDiskInput,
+  step: Step,
+): Promise<void> {
+  assertOwnSession(step, input.sessionId);
+  const { disk, placement, exported, production } = input;
+  const source = `[${placement.datastore}] ${path.posix.dirname(exported.vmxPath)}/${disk.name}`;
+  const destination = `[${production.datastore}] ${production.folder}/${disk.name}`;
+  const progress = migrationProgress(disk.sizeBytes);
+  const reports = throttledReport(step, { minShare: REPORT_SHARE });
+  const tell = (share: number, report: RestoreReport, urgent: boolean): void =>
+    reports.tell(share, report, urgent);
+  await withTarget(deps, step, input.target, async (vsphere) => {
+    const copy = { source, base: source, destination, sizeBytes: disk.sizeBytes };
+    try {
+      await copyDisk(vsphere, copy, step, {
+        onTask: (task) => tell(0, { kind: 'copyTask', task }, true),
+        onCopied: (copiedBytes) => {
+          const share = disk.sizeBytes === 0 ? 1 : copiedBytes / disk.sizeBytes;
+          const { bytesPerSecond } = progress(100 * share);
+          tell(share, { kind: 'copy', disk: disk.name, copiedBytes, bytesPerSecond }, false);
+        },
+      });
+    } finally {
+      await reports.settled();
+    }
+  });
+}

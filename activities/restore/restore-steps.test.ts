@@ -1,0 +1,178 @@
+// Whose the folder of a restored VM is: nobody's files are written over or removed, whatever comes in between; and
+// what stands at the place in production is found before.
+import { expect, it } from 'vitest';
+import type { RemoveRestoreInput, RestoreStepInput, SiteActivities } from '../../contract/index.ts';
+import { FakeGateway } from '../../test/fake-gateway.ts';
+import { fakeDatastore, fakeHost } from '../../test/fake-target.ts';
+import { fakePlacement } from '../../test/fake-world.ts';
+import { runActivity } from '../../test/run-activity.ts';
+import type { Datastore, Inventory, Vsphere } from '../../vsphere/index.ts';
+import type { ActivityDeps } from '../index.ts';
+import { findings } from '../preflight/findings.ts';
+import { folderNameOf, lookAtProduction } from './production-look.ts';
+
+const sealed = { version: 1 as const, sealedTo: '', ephemeralKey: '', ciphertext: '' };
+const stepOf = (sessionId: string): RestoreStepInput => ({
+  sessionId,
+  target: { host: 'esx', port: 443, user: 'root', fingerprint: 'A'.repeat(64), password: sealed },
+  placement: fakePlacement,
+  exported: { remoteHost: 'gw', remotePath: '/rundirect/lab-1', vmxPath: `${sessionId}/web01.vmx` },
+  production: { datastore: 'prod', folder: 'web01' },
+});
+const ONE = stepOf('one');
+const OTHER = stepOf('other');
+const FOLDER = '[prod] web01';
+
+/** A datastore: folders, with the files in them. */
+class Disk {
+  readonly folders = new Set<string>();
+  readonly files = new Set<string>();
+  /** Called when a file is written. */
+  onWrite: (() => Promise<void>) | undefined;
+
+  readonly vsphere = {
+    listFolder: async (path: string) => {
+      if (!this.folders.has(path)) return undefined;
+      const inside = [...this.files].filter((file) => file.startsWith(`${path}/`));
+      return inside.map((file) => ({ path: file, isFolder: false, sizeBytes: 1, modified: undefined }));
+    },
+    makeDirectory: async (path: string) => {
+      this.folders.add(path);
+      return path;
+    },
+    uploadFile: async (path: string) => {
+      const { onWrite } = this;
+      this.onWrite = undefined;
+      this.files.add(path);
+      await onWrite?.();
+    },
+    deleteDatastoreFile: async (path: string) => {
+      this.folders.delete(path);
+      for (const file of [...this.files]) {
+        if (file === path || file.startsWith(`${path}/`)) this.files.delete(file);
+      }
+    },
+    findVmByPath: async () => undefined,
+  } as Partial<Vsphere> as Vsphere;
+
+  run<N extends keyof SiteActivities>(name: N, input: RestoreStepInput | RemoveRestoreInput) {
+    const none = async (): Promise<never> => {
+      throw new Error('not used here');
+    };
+    const deps = {
+      ...{ site: 'main', gateway: new FakeGateway(), allow: [], drillReports: '/none' },
+      targets: { use: async (_login, _signal, work) => work(this.vsphere), readFingerprint: none },
+      siteKey: { publicKey: '', fingerprint: '', open: () => new TextEncoder().encode('secret') },
+      vaults: { init: none, open: none },
+      vmFolders: { open: none },
+    } as Partial<ActivityDeps> as ActivityDeps;
+    const step = input as unknown as Parameters<SiteActivities[N]>[0];
+    return runActivity(deps, name, step, { workflowId: input.sessionId });
+  }
+
+  add(...names: readonly string[]): void {
+    this.folders.add(FOLDER);
+    for (const name of names) this.files.add(`${FOLDER}/${name}`);
+  }
+}
+
+const remove = (disk: Disk, of: RestoreStepInput) => disk.run('removeRestore', { ...of, task: undefined });
+
+it('makes a folder its own, as often as it is tried, and removes it with what it holds', async () => {
+  for (const disk of [new Disk(), new Disk()]) {
+    disk.add();
+    await disk.run('claimRestoreFolder', ONE);
+    expect(await disk.run('claimRestoreFolder', ONE)).toEqual(ONE.production);
+    disk.add('web01.vmdk', 'web01-flat.vmdk');
+    await remove(disk, ONE);
+    await remove(disk, ONE);
+    expect([...disk.folders, ...disk.files]).toEqual([]);
+  }
+});
+
+it('takes no folder that has files in it, and leaves them alone', async () => {
+  const disk = new Disk();
+  disk.add('web01.vmx');
+  await expect(disk.run('claimRestoreFolder', ONE)).rejects.toMatchObject({ type: 'NameTaken' });
+  await remove(disk, ONE);
+  expect([...disk.files]).toEqual([`${FOLDER}/web01.vmx`]);
+});
+
+it('leaves the folder to the other one, where two want it at the same moment', async () => {
+  const disk = new Disk();
+  disk.onWrite = () =>
+    disk.run('claimRestoreFolder', OTHER).then(
+      () => undefined,
+      () => undefined,
+    );
+  const first = disk.run('claimRestoreFolder', ONE);
+  await first.catch(() => undefined);
+  const owners = [...disk.files];
+  expect(owners.length).toBeLessThanOrEqual(1);
+  await remove(disk, OTHER);
+  if (owners[0]?.includes('rundirect-one') === true) expect(disk.folders.has(FOLDER)).toBe(true);
+});
+
+it('gives up where somebody writes his name beside ours, and takes back only its own', async () => {
+  const disk = new Disk();
+  disk.onWrite = async () => void disk.files.add(`${FOLDER}/rundirect-other.restore`);
+  await expect(disk.run('claimRestoreFolder', ONE)).rejects.toMatchObject({ type: 'NameTaken' });
+  await remove(disk, ONE);
+  expect([...disk.files]).toEqual([`${FOLDER}/rundirect-other.restore`]);
+});
+
+it('hands the folder over without a trace, and can remove it no more', async () => {
+  const disk = new Disk();
+  await disk.run('claimRestoreFolder', ONE);
+  disk.add('web01.vmx');
+  await disk.run('releaseRestoreFolder', ONE);
+  await disk.run('releaseRestoreFolder', ONE);
+  await remove(disk, ONE);
+  expect([...disk.files]).toEqual([`${FOLDER}/web01.vmx`]);
+});
+
+const look = async (datastore: Partial<Datastore>, disk = new Disk(), wanted = 'prod') => {
+  const found = findings(false);
+  const inventory: Inventory = {
+    ...{ hosts: [fakeHost], folders: [], resourcePools: [] },
+    datastores: [fakeDatastore('prod', datastore)],
+  };
+  const neededFor = { vmName: 'web01', provisionedBytes: 1024 };
+  const asked = { datastore: wanted, neededFor, gateway: { datastore: 'rundirect-main', remoteHost: 'gw' } };
+  const step = { signal: new AbortController().signal } as Parameters<typeof lookAtProduction>[4];
+  const place = await lookAtProduction(disk.vsphere, inventory, fakeHost, asked, step, found);
+  return { place, found: found.all };
+};
+
+it('finds the place in production', async () => {
+  expect(await look({})).toEqual({ place: { datastore: 'prod', folder: 'web01' }, found: [] });
+});
+
+it.each<[string, string, Partial<Datastore>, string?]>([
+  ['NotFound', 'has no datastore nowhere; host esx01 has prod', {}, 'nowhere'],
+  ['NotFound', 'does not have datastore prod mounted', { hosts: ['host-9'] }],
+  ['DatastoreConflict', "the gateway's own", { nas: { remoteHost: 'gw', remotePath: '/x' } }],
+  ['DatastoreUnusable', 'in maintenance mode', { inMaintenanceMode: true }],
+  ['DatastoreUnusable', 'not accessible', { accessible: false }],
+  ['StorageFull', 'Make room', { freeBytes: 1024 }],
+])('refuses with %s: %s', async (code, words, datastore, wanted) => {
+  const { found } = await look(datastore, new Disk(), wanted);
+  expect(found).toMatchObject([{ severity: 'error', code }]);
+  expect(found[0]?.message).toContain(words);
+});
+
+it('names what is in the way, beside other findings', async () => {
+  const disk = new Disk();
+  disk.add('1', '2', '3', '4', '5', '6', '7');
+  const { found } = await look({ freeBytes: 0 }, disk);
+  expect(found.map(({ code }) => code)).toEqual(['StorageFull', 'NameTaken']);
+  expect(found[1]?.message).toContain('with 1, 2, 3, 4, 5 and 2 more');
+});
+
+it('makes a folder of any name, and none that leads elsewhere', () => {
+  expect(folderNameOf('web01 (old)')).toBe('web01 (old)');
+  expect(folderNameOf('a/b\\c:d')).toBe('a_b_c_d');
+  for (const name of ['..', '.', ' ', '[x] y', 'a\0b']) {
+    expect(folderNameOf(name)).not.toMatch(/^\.*$|[[\]\0/]/);
+  }
+});

@@ -1,0 +1,183 @@
+// `rundirect restore [vm]`: a whole VM goes to production storage. Starts the restore and follows it to its end.
+import { type Command, Option } from 'commander';
+import {
+  LATEST_JOB,
+  type RestoreInput,
+  restoreInputSchema,
+  type SessionStatus,
+  sessionIdFor,
+  type VerifyMode,
+  verifyModeSchema,
+  WorkflowType,
+} from '../../../contract/index.ts';
+import type { Act } from '../../act.ts';
+import {
+  backupSetName,
+  certificateFingerprint,
+  duration,
+  flagProblems,
+  passphraseOptions,
+  sessionId as sessionIdArgument,
+  siteOption,
+  targetAddress,
+  vaultOption,
+} from '../../arguments.ts';
+import { awaitSession, exitCodeOf } from '../../await-session.ts';
+import { ClientError } from '../../client-error.ts';
+import type { Context } from '../../context.ts';
+import type { ExitCode } from '../../exit-code.ts';
+import { formatBytes, formatDuration } from '../../quantity.ts';
+import { randomLetters } from '../../random-id.ts';
+import { passwordOptions, type SessionSecretOptions } from '../../session-secrets.ts';
+import { sessionFacts } from '../../session-view.ts';
+import { addressOf, askFacts, type StartFacts, sealedSecrets } from '../../start-input.ts';
+import { startWorkflow } from '../../start-workflow.ts';
+import { printable } from '../../table.ts';
+
+interface Options extends SessionSecretOptions {
+  readonly vault: string;
+  readonly job: string;
+  readonly vm: string;
+  readonly fingerprint?: string;
+  readonly datastore: string;
+  readonly name?: string;
+  readonly host?: string;
+  readonly folder?: string;
+  readonly resourcePool?: string;
+  readonly network: 'original' | 'disconnected';
+  readonly powerOn?: boolean;
+  readonly verify: VerifyMode;
+  readonly guestTimeout: number;
+  readonly detach?: boolean;
+  readonly site: string;
+  readonly session?: string;
+}
+
+const DEFAULT_GUEST_TIMEOUT = '5m';
+
+/** The Workflow's input from the command line. Throws ClientError Usage where they don't make one. */
+function restoreInput(options: Options, facts: StartFacts, sessionId: string): RestoreInput {
+  const { name, host, folder, resourcePool, network } = options;
+  const { passphrase, password } = sealedSecrets(options, facts, sessionId);
+  const parsed = restoreInputSchema.safeParse({
+    sessionId,
+    site: options.site,
+    commandedAtMs: facts.commandedAtMs,
+    source: {
+      vault: options.vault,
+      backupSet: options.set,
+      jobId: options.job,
+      vmName: options.vm,
+      passphrase,
+    },
+    target: { ...addressOf(options), fingerprint: facts.fingerprint, password },
+    placement: { name, host, folder, resourcePool, network },
+    datastore: options.datastore,
+    powerOn: options.powerOn ?? false,
+    verify: options.verify,
+    guestTimeoutMs: options.guestTimeout,
+  });
+  if (!parsed.success) throw new ClientError('Usage', flagProblems(parsed.error), { cause: parsed.error });
+  return parsed.data;
+}
+
+async function restore(context: Context, options: Options): Promise<ExitCode | undefined> {
+  const { terminal } = context;
+  const sessionId = options.session ?? sessionIdFor(options.vm, randomLetters());
+  const input = restoreInput(options, await askFacts(context, options), sessionId);
+  const plan = { type: WorkflowType.restore, workflowId: sessionId, vm: options.vm };
+  await startWorkflow(await context.temporal(), { ...plan, input, session: input });
+  terminal.document({ event: 'started', sessionId });
+  terminal.print(`Session ${sessionId}`);
+  if (options.detach === true) {
+    terminal.document({ event: 'result', sessionId });
+    return undefined;
+  }
+  const status = await awaitSession(context, sessionId, ({ state }) => state === 'restored');
+  if (status?.state !== 'restored') {
+    throw new ClientError('SessionEnded', `restore ${sessionId} ended before the VM was in production`, {
+      hint: `See its log with: rundirect show ${sessionId}`,
+    });
+  }
+  report(context, status);
+  return exitCodeOf(status);
+}
+
+function report({ terminal }: Context, status: SessionStatus): void {
+  const { vm, vmName, restore: done } = status;
+  terminal.document({ event: 'result', session: status });
+  terminal.print('');
+  terminal.print(sessionFacts(status));
+  const size = done?.totalBytes === undefined ? '' : `, ${formatBytes(done.totalBytes)}`;
+  const took = done?.copyMs === undefined ? '' : ` in ${formatDuration(done.copyMs)}`;
+  const where = printable(done?.location ?? 'production storage');
+  terminal.print('');
+  terminal.print(
+    terminal.style('bold', `${printable(vm?.name ?? vmName)} is restored to ${where}${size}${took}.`),
+  );
+}
+
+const examples = `
+The VM is copied by the target, from the gateway to the datastore, and does not run meanwhile. All that stands in the
+way is said at once, before anything is touched: a name or a folder that is taken, too little space, hardware that can't
+come along. A failure, or \`rundirect stop SESSION\`, leaves nothing at the target; the original is never touched.
+Every block that is copied is authenticated; --verify before tells damage before hours of copying.
+
+Examples:
+  $ rundirect restore --vault /backups/vault --set nightly --vm web01 --target esx1.example --user root --datastore vmfs01
+  $ rundirect restore --vault /backups/vault --set nightly --vm web01 --job 20261123T030000Z-1 --name web01-old \\
+      --target vcenter.example --user backup@vsphere.local --host esx2.example --datastore vmfs01 --power-on
+  $ rundirect restore … --detach; rundirect watch web01-k3v9q2m4xa
+
+With --json the last line is the result; each line before it is an event.`;
+
+export function addRestoreVm(restoreCommand: Command, act: Act): void {
+  const command = restoreCommand
+    .command('vm', { isDefault: true })
+    .summary('a whole VM, registered, and powered on if asked for')
+    .description('Copies a VM from its backup to production storage and registers it there.')
+    .optionsGroup('What to restore:')
+    .addOption(vaultOption())
+    .requiredOption('--set <name>', 'the backup set', backupSetName)
+    .option('--job <id>', 'the backup job', LATEST_JOB)
+    .requiredOption('--vm <name>', "the VM's name in the backup");
+  for (const option of passphraseOptions()) command.addOption(option);
+  command
+    .optionsGroup('Where:')
+    .requiredOption('--target <host[:port]>', 'the vCenter or ESXi host', targetAddress)
+    .requiredOption('--user <name>', 'account at the target')
+    .option(
+      '--fingerprint <sha256>',
+      "SHA-256 of the target's certificate (default: as pinned)",
+      certificateFingerprint,
+    );
+  for (const option of passwordOptions()) command.addOption(option);
+  command
+    .requiredOption('--datastore <name>', 'where every disk goes, and the configuration')
+    .option('--name <name>', "the VM's name on the target (default: as in the backup)")
+    .option('--host <name>', 'host of the vCenter')
+    .option('--folder <path>', 'inventory folder')
+    .option('--resource-pool <name>', 'resource pool')
+    .addOption(siteOption())
+    .optionsGroup('How:')
+    .addOption(
+      new Option('--network <mode>', 'networks as in the backup, or every NIC unplugged')
+        .choices(['original', 'disconnected'])
+        .default('original'),
+    )
+    .option('--power-on', 'power the VM on when it is restored')
+    .addOption(
+      new Option('--verify <when>', 'check every block of the backup: before the copying, or beside it')
+        .choices(verifyModeSchema.options)
+        .default('none'),
+    )
+    .addOption(
+      new Option('--guest-timeout <duration>', "how long to wait for the guest's heartbeat; 0: not at all")
+        .argParser(duration)
+        .default(duration(DEFAULT_GUEST_TIMEOUT), DEFAULT_GUEST_TIMEOUT),
+    )
+    .option('--session <id>', "the restore's id (default: from the VM's name)", sessionIdArgument)
+    .option('--detach', 'begin, and do not follow')
+    .addHelpText('after', examples)
+    .action(act(restore));
+}

@@ -1,0 +1,121 @@
+// From the backup to production without running: every byte is there, the VM boots, and nothing of the session is
+// left. What fails or is stopped in the middle leaves nothing at all; what is killed goes on.
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { SessionStatus } from '../../contract/index.ts';
+import { until } from '../../demo/until.ts';
+import {
+  destroy,
+  expectNothing,
+  expectRestored,
+  type Original,
+  prepareOriginal,
+  production,
+  restore,
+  restoreFlags,
+  VM,
+} from './restores.ts';
+import { withHouse } from './with-house.ts';
+
+const suite = withHouse({ model: 'esx' });
+/** Slow enough for something to happen in the middle of a copy. */
+const SLOW_BYTES_PER_SECOND = 10 << 20;
+const STEP_LIMIT_MS = 60_000;
+let original: Original;
+
+beforeAll(async () => {
+  original = await prepareOriginal(suite.house);
+});
+afterEach(async () => {
+  await suite.house.stack.lab.ready.setStorageRate(0);
+  await suite.house.stack.lab.ready.clearFaults();
+});
+
+/** Begins one, and returns in the middle of a copy. */
+async function beginSlowly(name: string): Promise<string> {
+  const { house } = suite;
+  await house.stack.lab.ready.setStorageRate(SLOW_BYTES_PER_SECOND);
+  const begun = await house.succeed(restoreFlags(house, '--name', name, '--detach'));
+  const sessionId = begun['sessionId'] as string;
+  await until('a disk to be copied in part', STEP_LIMIT_MS, async () =>
+    ((await house.show(sessionId)).restore?.copiedBytes ?? 0) > 0 ? true : undefined,
+  );
+  return sessionId;
+}
+
+test('a VM comes back byte for byte, boots, and nothing of the session is left', async () => {
+  const { house } = suite;
+  const status = await restore(house, '--name', 'back', '--power-on', '--network', 'disconnected');
+  expect(status).toMatchObject({
+    ...{ state: 'restored', status: 'OK', guest: 'ready', powerState: 'poweredOn' },
+    restore: { location: `[${production(house).name}] back` },
+  });
+  const vm = await house.sessionVm(status);
+  const guest = await vm.guest();
+  expect(await guest.boots()).toBe(1);
+  await guest.shutDown();
+  await vm.waitForPower('poweredOff');
+  await destroy(house, status);
+});
+
+test('without power-on every byte is as it was backed up', async () => {
+  const { house } = suite;
+  const status = await restore(house, '--name', 'as-it-was', '--verify', 'before');
+  expect(status).toMatchObject({ state: 'restored', status: 'OK', verify: { state: 'passed' } });
+  await expectRestored(house, original, status);
+  const { restore: done } = status;
+  console.log(`restored ${done?.totalBytes} bytes in ${done?.copyMs} ms`);
+  const listed = (await house.succeed(['sessions', '--all']))['sessions'] as { state: string }[];
+  expect(listed.map(({ state }) => state)).toContain('restored');
+  await destroy(house, status);
+});
+
+test('a worker that is killed in the middle of a copy: the next one goes on with it', async () => {
+  const { house } = suite;
+  const { worker } = house.stack.site;
+  const before = (await house.stack.lab.ready.methodLog()).at(-1)?.sequence ?? 0;
+  const sessionId = await beginSlowly('killed');
+  await worker.kill('SIGKILL');
+  await house.stack.lab.ready.setStorageRate(0);
+  await worker.start();
+  const status = await until('the restore to end', STEP_LIMIT_MS, async () => {
+    // Nobody answers while the worker comes up.
+    const now = (await house.show(sessionId)) as SessionStatus | null;
+    return now?.state === 'restored' ? now : undefined;
+  });
+  await expectRestored(house, original, status);
+  // One for each disk: nothing was copied anew.
+  const calls = await house.stack.lab.ready.methodLog(before);
+  expect(calls.filter(({ method }) => method === 'CopyVirtualDisk_Task')).toHaveLength(2);
+  await destroy(house, status);
+});
+
+describe('nothing is left', () => {
+  test('of one that is stopped in the middle of a copy', async () => {
+    const { house } = suite;
+    const sessionId = await beginSlowly('stopped');
+    expect(await house.succeed(['stop', sessionId])).toMatchObject({ state: 'cancelled' });
+    await expectNothing(house, original, 'stopped', sessionId);
+  });
+
+  test.for(['CopyVirtualDisk_Task', 'RegisterVM_Task'])('of one whose %s fails', async (method) => {
+    const { house } = suite;
+    const sessionId = `failed-${method.slice(0, 4).toLowerCase()}`;
+    await house.stack.lab.ready.addFault({ method, action: 'failTask', fault: 'FileFault', times: 1 });
+    const failed = await house.run(restoreFlags(house, '--name', 'failed', '--session', sessionId));
+    expect(failed.code).toBe(1);
+    await expectNothing(house, original, 'failed', sessionId);
+  });
+
+  test('of one that finds its place taken: it is said at once, before anything is touched', async () => {
+    const { house } = suite;
+    await house.stack.lab.ready.setFreeSpace(production(house).name, 1024);
+    const refused = await house.run(restoreFlags(house, '--session', 'taken'));
+    await house.stack.lab.ready.setFreeSpace(production(house).name, undefined);
+    const { error } = refused.documents.at(-1) as unknown as {
+      error: { type: string; findings: { code: string; message: string }[] };
+    };
+    expect(refused.code).toBe(1);
+    expect(error.findings.map(({ code }) => code).sort()).toEqual(['NameTaken', 'NameTaken', 'StorageFull']);
+    expect(error.findings.find(({ message }) => message.includes('Folder'))?.message).toContain(`${VM}.vmx`);
+  });
+});
