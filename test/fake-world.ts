@@ -45,7 +45,7 @@ const fakeExport = (sessionId: string): SessionExport => ({
   vmxPath: `${sessionId}/web01.vmx`,
 });
 
-export function fakeKept(sessionId: string, keepId: string): KeepResult {
+function fakeKept(sessionId: string, keepId: string): KeepResult {
   const [at, baseJobId] = ['2026-01-01T00:00:00.000Z', 'job-2'];
   const keptFrom = { sessionId, keepId, at, baseJobId };
   const job = { jobId: 'job-3', kind: 'delta' as const, createdAt: at, keptFrom, vms: [], storedBytes: 20 };
@@ -53,7 +53,7 @@ export function fakeKept(sessionId: string, keepId: string): KeepResult {
   return { ...where, job, at, baseJobId, readBytes: 100, durationMs: 1 };
 }
 
-interface FakeVm {
+export interface FakeVm {
   /** The session's marks are on it. */
   marked: boolean;
   sessionId: string;
