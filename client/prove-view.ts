@@ -3,7 +3,6 @@ import {
   type ProveFeature,
   type ProveResult,
   type ProveRow,
-  type ProveVerdict,
   proveFeatures,
   provePrimitives,
 } from '../contract/index.ts';
@@ -17,16 +16,10 @@ const featureWords = {
   drill: 'drill',
   live: 'live',
   shortOutage: 'short outage',
-  coldRelocate: 'cold, vCenter',
-  coldCopy: 'cold, copy',
+  coldRelocate: 'cold by vCenter',
+  coldCopy: 'cold by copy',
   changes: 'changes',
 } as const satisfies Record<ProveFeature, string>;
-
-const verdictWords = {
-  holds: 'holds',
-  refused: 'REFUSED: see what needs it above',
-  unproven: 'not proven: something that it needs was not tried',
-} as const satisfies Record<ProveVerdict, string>;
 
 const time = (ms: number | undefined): string => (ms === undefined ? '–' : formatDuration(ms));
 const neededFor = ({ primitive }: ProveRow): string =>
@@ -50,7 +43,7 @@ export function proveLine({ primitive, outcome, detail, ms }: ProveRow, terminal
 }
 
 export function proveText(result: ProveResult): string {
-  const { rows, features, leftBehind } = result;
+  const { rows, leftBehind } = result;
   const told = facts([
     ['proof', result.proveId],
     ['target', result.target],
@@ -60,14 +53,37 @@ export function proveText(result: ProveResult): string {
     ['took', formatDuration(result.durationMs)],
     ...leftBehind.map((what) => ['left behind', what] as const),
   ]);
-  const words = facts(
-    rows.filter(({ outcome }) => outcome !== 'held').map(({ primitive, detail }) => [primitive, detail]),
-  );
+  const refused = facts(withOutcome(rows, 'refused').map(({ primitive, detail }) => [primitive, detail]));
   const verdicts = facts(
     (Object.keys(proveFeatures) as ProveFeature[]).map((feature) => [
       proveFeatures[feature],
-      verdictWords[features[feature]],
+      verdictText(result, feature),
     ]),
   );
-  return [told, '', table(columns, rows), ...(words === '' ? [] : ['', words]), '', verdicts].join('\n');
+  const parts = [told, table(columns, rows), refused, skippedText(rows), verdicts];
+  return parts.filter((part) => part !== '').join('\n\n');
+}
+
+const withOutcome = (rows: readonly ProveRow[], outcome: ProveRow['outcome']): readonly ProveRow[] =>
+  rows.filter((row) => row.outcome === outcome);
+const namesOf = (rows: readonly ProveRow[]): string => rows.map(({ primitive }) => primitive).join(', ');
+
+/** A reason, and all that was skipped for it. */
+function skippedText(rows: readonly ProveRow[]): string {
+  const byReason = Map.groupBy(withOutcome(rows, 'skipped'), ({ detail }) => detail);
+  return [...byReason].map(([reason, each]) => `${printable(reason)}:\n  ${namesOf(each)}`).join('\n');
+}
+
+function verdictText({ rows, features }: ProveResult, feature: ProveFeature): string {
+  const needed = rows.filter(({ primitive }) =>
+    (provePrimitives[primitive].neededFor as readonly ProveFeature[]).includes(feature),
+  );
+  switch (features[feature]) {
+    case 'holds':
+      return 'holds';
+    case 'refused':
+      return `REFUSED: ${namesOf(withOutcome(needed, 'refused'))}`;
+    case 'unproven':
+      return `not proven, for want of ${namesOf(withOutcome(needed, 'skipped'))}`;
+  }
 }

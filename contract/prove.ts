@@ -136,7 +136,7 @@ export const provePrimitives = {
   ranThrough: {
     round: 'live',
     title: 'the guest was not booted anew, by its own count',
-    neededFor: ['live'],
+    neededFor: [],
   },
   relocateCold: {
     round: 'cold',

@@ -4,10 +4,11 @@ import { type ProveProductionInput, type ProveRow, primitivesOf, proveVmName } f
 import { parseVmx } from '../../vm-folder/index.ts';
 import type { Vsphere } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
+import { absolute } from '../finalize/crossing/place.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
 import { vmxOf } from '../vm-standing.ts';
-import { homeOf, homePathOf, noFolders } from './production.ts';
+import { homeOf, noFolders } from './production.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { trial, Unmet } from './trial.ts';
 
@@ -32,7 +33,7 @@ export async function proveChanges(
       const { fileName, parents } = await takeSnapshot(vsphere, moref, signal);
       const seen = `${fileName} over ${parents.join(', ')}`;
       if (fileName.startsWith(`${homeOf(input)}/`)) return seen;
-      throw new Unmet(`the delta is not in workingDir (${homePathOf(input)}): ${seen}`);
+      throw new Unmet(`the delta is not in workingDir (${absolute(homeOf(input))}): ${seen}`);
     });
     if (isThere) {
       await tried.attempt('runOnRedo', async (signal) => {
@@ -54,7 +55,7 @@ async function registerWithRedo(
   const path = vmxOf(input);
   await vsphere.makeDirectory(homeOf(input), { signal });
   const vmx = parseVmx(await vsphere.downloadFile(path, { signal })).with({
-    workingDir: homePathOf(input),
+    workingDir: absolute(homeOf(input)),
     'snapshot.redoNotWithParent': 'TRUE',
   });
   await vsphere.uploadFile(path, Buffer.from(vmx.serialize()), { signal });

@@ -1,14 +1,21 @@
 // The short outage, piece by piece: the frozen base is copied to production while the VM runs on its child; the VM
 // is suspended and registered there, its child on the gateway standing on the copy; it resumes, and the child is
 // merged into the copy while it runs. The guest's own count then tells whether it was ever booted anew.
-import { posix } from 'node:path';
 import { type ProveProductionInput, type ProveRow, primitivesOf, proveVmName } from '../../contract/index.ts';
-import { parseDescriptor, parseVmx } from '../../vm-folder/index.ts';
+import {
+  adapterTypeOf,
+  parseDescriptor,
+  parseVmx,
+  productionVmx,
+  STATE_KEY,
+  withParent,
+} from '../../vm-folder/index.ts';
 import { type VirtualDisk, type Vsphere, VsphereError } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
+import { absolute, sessionFolder } from '../finalize/crossing/place.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
-import { bootedOnce, homeOf, homePathOf, noFolders, sessionFolderOf, sessionPathOf } from './production.ts';
+import { bootedOnce, homeOf, noFolders } from './production.ts';
 import { assertMerged, readDisk, takeSnapshot } from './snapshot.ts';
 import { TINY_DISK, TINY_VM } from './tiny-vm.ts';
 import { type Trial, trial, Unmet } from './trial.ts';
@@ -18,9 +25,6 @@ type Input = ProveProductionInput & { readonly moref: string };
 
 const ROWS = primitivesOf('outage');
 const WANTED = { diskType: 'thin', adapterType: 'lsiLogic' } as const;
-/** As a .vmx calls the disk. */
-const DISK_KEY = 'scsi0:0.fileName';
-const STATE_KEY = 'checkpoint.vmState';
 
 export async function proveOutage(
   deps: Pick<ActivityDeps, 'siteKey' | 'targets' | 'gateway'>,
@@ -75,14 +79,11 @@ async function copyBase(
 }
 
 async function assertAsAsked(vsphere: Vsphere, input: Input, signal: AbortSignal): Promise<string> {
-  const { text, createType } = parseDescriptor(
-    await vsphere.downloadFile(copyOf(input), { signal }),
-    copyOf(input),
-  );
-  const thin = /^ddb\.thinProvisioned\s*=\s*"1"/m.test(text);
-  const adapter = /^ddb\.adapterType\s*=\s*"([^"]*)"/m.exec(text)?.[1] ?? 'none';
-  const seen = `${createType}, ${thin ? 'thin' : 'not thin'}, adapterType ${adapter}`;
-  if (thin && adapter.toLowerCase() === 'lsilogic') return seen;
+  const copy = parseDescriptor(await vsphere.downloadFile(copyOf(input), { signal }), copyOf(input));
+  const thin = /^\s*ddb\.thinProvisioned\s*=\s*"?1"?\s*$/im.test(copy.text);
+  const adapter = adapterTypeOf(copy);
+  const seen = `${copy.createType}, ${thin ? 'thin' : 'not thin'}, adapterType ${adapter}`;
+  if (thin && adapter === 'lsilogic') return seen;
   throw new Unmet(`the copy is ${seen}`);
 }
 
@@ -134,18 +135,15 @@ async function moveHome(
   signal: AbortSignal,
 ): Promise<string> {
   const { folder, resourcePool: pool, host } = input.placement;
-  const vmx = parseVmx(await vsphere.downloadFile(`${sessionFolderOf(input)}/${TINY_VM}.vmx`, { signal }));
+  const there = `${sessionFolder(input)}/${TINY_VM}.vmx`;
+  const vmx = parseVmx(await vsphere.downloadFile(there, { signal }), there);
   const state = vmx.get(STATE_KEY);
   if (state === undefined || state === '') throw new Unmet(`the suspended VM's .vmx has no ${STATE_KEY}`);
+  const stateFile = state.startsWith('/') ? state : absolute(`${sessionFolder(input)}/${state}`);
   await vsphere.unregisterVm(input.moref, { signal });
   await standOnCopy(vsphere, input, child, signal);
-  const text = vmx
-    .with({
-      [DISK_KEY]: `${sessionPathOf(input)}/${posix.basename(child.fileName)}`,
-      [STATE_KEY]: posix.isAbsolute(state) ? state : `${sessionPathOf(input)}/${state}`,
-    })
-    .serialize();
   const path = `${homeOf(input)}/${TINY_VM}.vmx`;
+  const text = productionVmx(vmx, () => absolute(child.fileName), stateFile);
   await vsphere.uploadFile(path, Buffer.from(text), { signal });
   const name = proveVmName(input.sessionId);
   return vsphere.registerVm({ folder, path, name, pool, host: host.moref }, { signal });
@@ -159,13 +157,14 @@ async function standOnCopy(
 ): Promise<void> {
   const copy = parseDescriptor(await vsphere.downloadFile(copyOf(input), { signal }), copyOf(input));
   const delta = parseDescriptor(await vsphere.downloadFile(fileName, { signal }), fileName);
-  const text = delta.text
-    .replace(/^parentCID\s*=.*$/m, `parentCID=${copy.cid}`)
-    .replace(/^parentFileNameHint\s*=.*$/m, `parentFileNameHint="${homePathOf(input)}/${TINY_DISK}"`);
+  const text = withParent(delta, { cid: copy.cid, hint: absolute(copyOf(input)) });
   await vsphere.uploadFile(fileName, Buffer.from(text), { signal });
 }
 
-/** The snapshot's record stayed behind, so it is the disks that are asked to be merged. */
+/**
+ * The snapshot's record stayed behind, so the disks themselves are asked to be merged; where a host sees nothing to
+ * merge, a snapshot that is taken and removed makes it look again.
+ */
 async function mergeHome(
   vsphere: Vsphere,
   input: Input,
@@ -173,5 +172,11 @@ async function mergeHome(
   signal: AbortSignal,
 ): Promise<string> {
   await vsphere.consolidateDisks(moref, { signal });
-  return `by ConsolidateVMDisks: ${assertMerged(await readDisk(vsphere, moref, signal), copyOf(input))}`;
+  const { parents } = await readDisk(vsphere, moref, signal);
+  if (parents.length > 0) {
+    await takeSnapshot(vsphere, moref, signal);
+    await vsphere.removeAllSnapshots(moref, { signal });
+  }
+  const how = parents.length > 0 ? 'a snapshot and its removal' : 'ConsolidateVMDisks';
+  return `by ${how}: ${assertMerged(await readDisk(vsphere, moref, signal), copyOf(input))}`;
 }

@@ -1,5 +1,4 @@
 // The folder that a round makes on the production datastore, called as its VM, and what is read from it.
-import { posix } from 'node:path';
 import { type ProveProductionInput, proveVmName } from '../../contract/index.ts';
 import type { Vsphere } from '../../vsphere/index.ts';
 import { readCounters } from './boot-sector.ts';
@@ -11,19 +10,17 @@ type Place = Pick<ProveProductionInput, 'sessionId' | 'datastore'>;
 /** `[vmfs01] rundirect-prove-…` */
 export const homeOf = ({ sessionId, datastore }: Place): string =>
   `[${datastore.name}] ${proveVmName(sessionId)}`;
-/** As descriptors and .vmx files name it from elsewhere. */
-export const homePathOf = ({ sessionId, datastore }: Place): string =>
-  `/vmfs/volumes/${datastore.name}/${proveVmName(sessionId)}`;
-/** The session's directory at the gateway, in both forms. */
-export const sessionFolderOf = ({ placement, exported }: ProveProductionInput): string =>
-  `[${placement.datastore}] ${posix.dirname(exported.vmxPath)}`;
-export const sessionPathOf = ({ placement, exported }: ProveProductionInput): string =>
-  `/vmfs/volumes/${placement.datastore}/${posix.dirname(exported.vmxPath)}`;
+/** Their disks are objects, and only the target itself migrates a VM there. */
+const OBJECT_STORES: ReadonlySet<string> = new Set(['vsan', 'vvol']);
 
-/** vSAN has no plain folders at its top, and no flat files: what a round does there by files is not tried on it. */
-export function noFolders({ datastore }: Place): string | undefined {
-  if (datastore.type !== 'vsan') return undefined;
-  return `${datastore.name} is a vSAN datastore, where this is not tried: name one of VMFS or NFS, too`;
+export const isObjectStore = ({ datastore }: Place): boolean =>
+  OBJECT_STORES.has(datastore.type.toLowerCase());
+
+/** Why what is done by files is not tried there; undefined where it is. */
+export function noFolders(place: Place): string | undefined {
+  if (!isObjectStore(place)) return undefined;
+  const { name, type } = place.datastore;
+  return `${name} is of type ${type}: only the target itself migrates a VM there. Name one of VMFS or NFS for this`;
 }
 
 /** Powers the VM off, and reads what its guest has counted. Throws Unmet unless it was booted once. */

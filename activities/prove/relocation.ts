@@ -10,7 +10,7 @@ import type { ActivityDeps } from '../deps.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
 import { filesOf } from '../vm-standing.ts';
-import { bootedOnce } from './production.ts';
+import { bootedOnce, isObjectStore } from './production.ts';
 import { type Trial, trial, Unmet } from './trial.ts';
 import { awaitGuestWrites } from './watch-files.ts';
 
@@ -37,7 +37,8 @@ export async function proveLive(deps: Deps, input: Input, step: Step): Promise<r
       return warnings.length === 0 ? 'clean' : warnings.map(({ text }) => `warning: ${text}`).join('; ');
     });
     if (isClean && (await relocate(vsphere, input, tried, 'relocateLive'))) {
-      await tried.attempt('ranThrough', (signal) => bootedOnce(vsphere, moref, signal));
+      if (isObjectStore(input)) tried.skip('ranThrough', `${datastore.name} shows no bytes of a disk`);
+      else await tried.attempt('ranThrough', (signal) => bootedOnce(vsphere, moref, signal));
     }
     return tried.rows(LIVE_ROWS);
   });

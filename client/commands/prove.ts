@@ -107,7 +107,8 @@ async function tellRows(
     }
     last = status.log.at(-1) ?? last;
     for (const row of status.rows.filter((each) => isNews(told, each))) {
-      terminal.print(proveLine(row, terminal));
+      // What was skipped, and why, is told in one place at the end.
+      if (row.outcome !== 'skipped') terminal.print(proveLine(row, terminal));
       terminal.document({ event: 'row', ...row });
     }
     terminal.progress(`${status.state}  ${status.step}`);
