@@ -66,3 +66,15 @@ export interface OriginalPlan {
   /** How it was recognised, in words. */
   readonly recognised: string;
 }
+
+/** `datastore vmfs01`, or `datastore vmfs01, scsi0:1 to fast01`. */
+export function placeWords({
+  datastore,
+  disks = [],
+}: {
+  readonly datastore: { readonly name: string };
+  readonly disks?: readonly Pick<DiskPlan, 'node' | 'datastore'>[] | undefined;
+}): string {
+  const apart = disks.map(({ node, datastore: { name } }) => `${node} to ${name}`);
+  return [`datastore ${datastore.name}`, ...apart].join(', ');
+}

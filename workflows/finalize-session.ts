@@ -15,6 +15,7 @@ import {
   type FinalizeRequest,
   type FinalizeResult,
   type FinalizeStatus,
+  placeWords,
   type RunningVm,
   type SessionStatus,
   type Vmotion,
@@ -210,9 +211,9 @@ async function verified({ record }: Session): Promise<void> {
 async function migrate(session: Session, running: RunningSession, plan: FinalizePlan): Promise<void> {
   const { input, record } = session;
   record.update({ step: 'migrateVm' });
-  record.say(`The target migrates ${running.vm.name} to datastore ${plan.datastore.name}`);
+  record.say(`The target migrates ${running.vm.name} to ${placeWords(plan)}`);
   await migrationSteps(input.site).migrateVm({ ...runningVmStep(session, running), plan });
-  record.say(`${running.vm.name} is migrated: every file of it lies on datastore ${plan.datastore.name}`);
+  record.say(`${running.vm.name} is migrated: every file of it lies where it was to go`);
 }
 
 /** Undefined when the VM is in production all the same; else why it is not, the migration being over for sure. */

@@ -2,15 +2,15 @@
 // after one that did not come to its end, and deleted, where that was asked for, once the new one is proven. What lies
 // in the new one's way is cleared beside it.
 import type { FinalizePlan, OriginalStatus, SessionStatus } from '../contract/index.ts';
-import { startSteps, undoSteps } from './activities-of.ts';
+import { longSteps, startSteps, undoSteps } from './activities-of.ts';
 import { mayPass, reasonOf, sentence } from './failure.ts';
 import { take } from './remove-traces.ts';
 import { type RunningSession, runningVmStep, type Session } from './session.ts';
 
 /** A guest is given time to shut down. */
 const MAKE_WAY_TIMEOUT_MS = 300_000;
-/** Longer than a guest that runs needs to be heard of, shorter than an Activity of an undoing step may take. */
-const HEARTBEAT_TIMEOUT_MS = 90_000;
+/** A guest that runs is heard of at once; one that was shut down for the way has to boot first. */
+const HEARTBEAT_TIMEOUT_MS = 600_000;
 
 /** Where the VM whose place it is stands, for as long as the finalize has not touched it. */
 export function tellOriginal({ record }: Session, { original }: FinalizePlan): void {
@@ -112,7 +112,8 @@ async function removeProven(
   const expectsHeartbeat = powerState === 'poweredOn' && guest === 'ready';
   const heartbeatTimeoutMs = expectsHeartbeat ? HEARTBEAT_TIMEOUT_MS : 0;
   try {
-    const { proven, detail } = await steps.proveArrival({ ...step, powerState, heartbeatTimeoutMs });
+    const look = longSteps(input.site).proveArrival({ ...step, powerState, heartbeatTimeoutMs });
+    const { proven, detail } = await look;
     if (!proven) return detail;
     record.say(`The new VM is proven: ${detail}`);
     record.update({ step: 'removeOriginal' });

@@ -14,11 +14,3 @@ export function filesElsewhere(
   });
   return isOn(vmPathName, plan.datastore) ? ofDisks : [vmPathName, ...ofDisks];
 }
-
-/** `datastore vmfs01`, or `datastore vmfs01, scsi0:1 to vmfs02`. */
-export function placeWords({ datastore, disks = [] }: Pick<FinalizePlan, 'datastore' | 'disks'>): string {
-  return [
-    `datastore ${datastore.name}`,
-    ...disks.map(({ node, datastore: { name } }) => `${node} to ${name}`),
-  ].join(', ');
-}

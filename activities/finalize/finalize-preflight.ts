@@ -6,6 +6,7 @@ import {
   type FinalizeRequest,
   type FinalizeStepInput,
   finalizeRequestSchema,
+  placeWords,
 } from '../../contract/index.ts';
 import type { Host, Inventory, Vm, Vsphere } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
@@ -14,7 +15,6 @@ import { type Findings, failureForFindings, findings } from '../preflight/findin
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
 import { standingOf } from '../vm-standing.ts';
-import { placeWords } from './arrival.ts';
 import { lookAtCrossing, lookAtTools } from './crossing/crossing-look.ts';
 import { lookAtLocation, type Mover } from './location.ts';
 import { relocateSpec } from './relocate-spec.ts';

@@ -2,7 +2,7 @@
 // datastore. The work is the target's: a worker that ends, or is told to, leaves it running, and the next attempt
 // goes on with the same task. What the target refuses or gives up is final here; only a target that is away, or
 // busy with the VM, is waited for.
-import type { MigrateVmInput, SessionReport } from '../../contract/index.ts';
+import { type MigrateVmInput, placeWords, type SessionReport } from '../../contract/index.ts';
 import { type Vm, type Vsphere, VsphereError } from '../../vsphere/index.ts';
 import { connectCards } from '../connect-cards.ts';
 import type { ActivityDeps } from '../deps.ts';
@@ -11,7 +11,7 @@ import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
 import { throttledReport } from '../throttled-report.ts';
 import { hasMark } from '../vm-standing.ts';
-import { filesElsewhere, placeWords } from './arrival.ts';
+import { filesElsewhere } from './arrival.ts';
 import { migrationProgress } from './migration-progress.ts';
 import { relocateSpec } from './relocate-spec.ts';
 
