@@ -81,8 +81,12 @@ export function openBatchOrders(batch: Batch): BatchOrders {
       await Promise.all(
         asked.map(async ({ sessionId, vmName, migration }) => {
           if (migration !== 'waiting') return ask(batch, sessionId, { kind: 'cancelFinalize' });
-          record.updateVm(sessionId, { migration: undefined });
-          record.say(`${vmName}: its turn to be migrated is called off`);
+          const message = 'its turn to be migrated was called off';
+          record.updateVm(sessionId, {
+            migration: undefined,
+            failure: { type: 'FinalizeCancelled', message },
+          });
+          record.say(`${vmName}: ${message}`);
         }),
       );
       return answer(asked);

@@ -287,7 +287,7 @@ describe.concurrent('a batch that is finalized', () => {
       expect(vms.map(({ state, failure }) => [state, failure?.type])).toEqual([
         ['running', 'FinalizeCancelled'],
         ['running', 'FinalizeCancelled'],
-        ['running', undefined],
+        ['running', 'FinalizeCancelled'],
       ]);
       expect(await batch.states()).toEqual(['running', 'running', 'running', 'running']);
       await batch.stop();

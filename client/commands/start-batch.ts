@@ -8,6 +8,7 @@ import {
   batchInputSchema,
   batchSessionId,
   LATEST_JOB,
+  MAX_BATCH_VMS,
   sessionIdFor,
   WorkflowType,
 } from '../../contract/index.ts';
@@ -38,9 +39,11 @@ export async function startBatch(
   vms: readonly string[] | undefined,
 ): Promise<ExitCode | undefined> {
   const { terminal } = context;
+  if (vms !== undefined) checkFlags(options, vms);
   const facts = await gatherFacts(context, options);
   const chosen = vms === undefined ? await allOfJob(context, options) : { vms, job: options.job };
   const batchId = options.session ?? sessionIdFor(options.set, randomLetters());
+  checkFlags(options, chosen.vms);
   const input = batchInput({ ...options, job: chosen.job }, facts, batchId, chosen.vms);
   const [session] = input.sessions;
   if (session === undefined) throw new ClientError('Usage', 'there is no VM to start');
@@ -62,6 +65,24 @@ export async function startBatch(
   return exitCodeOfBatch(status, ({ state }) => state === wanted);
 }
 
+/** Before anybody types a secret, where the VMs are known. Throws ClientError Usage. */
+function checkFlags({ name, session }: Options, vms: readonly string[]): void {
+  const twice = vms.find((vm, index) => vms.indexOf(vm) !== index);
+  if (twice !== undefined) throw new ClientError('Usage', `--vm: ${twice} is asked for twice`);
+  if (vms.length > MAX_BATCH_VMS) {
+    throw new ClientError(
+      'Usage',
+      `--vm: a batch has up to ${MAX_BATCH_VMS} VMs, and these are ${vms.length}`,
+    );
+  }
+  if (vms.length > 1 && name?.includes('{vm}') === false) {
+    throw new ClientError('Usage', '--name gives all VMs one name: say {vm} in it, as in --name {vm}-test');
+  }
+  const id = session === undefined ? undefined : batchIdSchema.safeParse(session);
+  if (id?.success === false)
+    throw new ClientError('Usage', `--session: ${id.error.issues[0]?.message ?? ''}`);
+}
+
 /** The batch's input from the command line. Throws ClientError Usage where they don't make one. */
 function batchInput(
   options: Options,
@@ -69,11 +90,6 @@ function batchInput(
   batchId: string,
   vms: readonly string[],
 ): BatchInput {
-  const id = batchIdSchema.safeParse(batchId);
-  if (!id.success) throw new ClientError('Usage', `--session: ${id.error.issues[0]?.message ?? ''}`);
-  if (vms.length > 1 && options.name?.includes('{vm}') === false) {
-    throw new ClientError('Usage', '--name gives all VMs one name: say {vm} in it, as in --name {vm}-test');
-  }
   const sessions = vms.map((vm, index) =>
     startInput(named({ ...options, vm }), facts, batchSessionId(batchId, index + 1)),
   );
