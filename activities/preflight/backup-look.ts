@@ -1,6 +1,6 @@
 // The backup's part of preflight: key, job and VM are there, the chain is whole in size, and the VM asks for no
 // hardware that can't come along.
-import type { OriginMark, StartInput } from '../../contract/index.ts';
+import { LATEST_JOB, type OriginMark, type StartInput } from '../../contract/index.ts';
 import type { BackupSet, VmAtJob } from '../../vault/index.ts';
 import {
   cardsOf,
@@ -38,6 +38,7 @@ export async function lookAtBackup(
   return found.look(async () => {
     const set = unlocked ?? (await unlockSource(deps, source, step));
     const vm = await set.openVm(source.jobId, source.vmName);
+    if (source.jobId === LATEST_JOB) warnOfKeptJob(vm, found);
     try {
       return {
         jobId: vm.jobId,
@@ -50,6 +51,16 @@ export async function lookAtBackup(
       await vm.close();
     }
   });
+}
+
+/** Whoever asks for the newest backup may not know that somebody kept a session since. */
+function warnOfKeptJob({ jobId, keptFrom }: Pick<VmAtJob, 'jobId' | 'keptFrom'>, found: Findings): void {
+  if (keptFrom === undefined) return;
+  found.warning(
+    'KeptJob',
+    `The newest job, ${jobId}, was kept from session ${keptFrom.sessionId} as it was at ${keptFrom.at}: it is no ` +
+      'backup of the VM in production. Name another one with --job (rundirect vault list)',
+  );
 }
 
 function lookAtFiles(

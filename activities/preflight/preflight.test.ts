@@ -50,6 +50,8 @@ beforeAll(async () => {
     assertUnchanged: async () => undefined,
   });
   await set.backup([vm('web01', vmx()), vm('gpu01', vmx(passthrough))]);
+  const keptFrom = { sessionId: 'app01-7', baseJobId: 'x', at: '2026-01-31T12:00:00.000Z', keepId: 'k' };
+  await set.backup([vm('app01', vmx())], { keptFrom });
 });
 afterAll(() => rm(folder, { recursive: true }));
 beforeEach(() => {
@@ -146,6 +148,14 @@ it('takes no name from a backup that is longer than vSphere takes, and says how 
   const [{ findings }] = failure.details as [{ findings: PreflightFinding[] }];
   const found = findings.find(({ code }) => code === 'NameTooLong');
   expect(found?.message).toContain('81 characters; vSphere takes 80. Name this one with --name');
+});
+
+it('says when the newest job was kept from a session, and nothing where it was asked for', async () => {
+  const { jobId, warnings } = await preflight({ source: { vmName: 'app01' } });
+  expect(warnings).toMatchObject([
+    { code: 'KeptJob', message: expect.stringContaining('app01-7') as string },
+  ]);
+  expect(await preflight({ source: { vmName: 'app01', jobId } })).toMatchObject({ jobId, warnings: [] });
 });
 
 it('answers with job, place, provisioned size and who may mount', async () => {
