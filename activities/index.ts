@@ -1,5 +1,6 @@
 // The site's Activities, built from its engines. Each is one file; each runs in the frame of step.ts.
 import type { SiteActivities } from '../contract/index.ts';
+import { answerQuestion } from './answer-question.ts';
 import { awaitGuest } from './await-guest.ts';
 import { backup } from './backup.ts';
 import { askSession } from './batch/ask-session.ts';
@@ -64,6 +65,7 @@ export function createActivities(deps: ActivityDeps): SiteActivities {
     inspectVm: (input) => runStep((step) => inspectVm(deps, input, step)),
     awaitGuest: (input) => runStep((step) => awaitGuest(deps, input, step)),
     watchVm: (input) => runStep((step) => watchVm(deps, input, step)),
+    answerQuestion: (input) => runStep((step) => answerQuestion(deps, input, step)),
     finalizePreflight: (input) => runStep((step) => finalizePreflight(deps, input, step)),
     migrateVm: (input) => runStep((step) => migrateVm(deps, input, step)),
     endMigration: (input) => runStep((step) => endMigration(deps, input, step)),

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { TargetStepInput, VmSighting } from '../contract/index.ts';
 import { SESSION_KEY } from '../vm-folder/index.ts';
 import type { Vm, Vsphere } from '../vsphere/index.ts';
+import { hostQuestion } from './host-question.ts';
 import type { Step } from './step.ts';
 
 type Place = Pick<TargetStepInput, 'sessionId' | 'placement' | 'exported'>;
@@ -40,7 +41,9 @@ export async function sightVm(
   step: Pick<Step, 'signal'>,
 ): Promise<VmSighting> {
   const vm = await vsphere.readVm(moref, { signal: step.signal });
-  if (vm !== undefined) return { ...standingOf(vm, place), powerState: vm.powerState };
+  if (vm !== undefined) {
+    return { ...standingOf(vm, place), powerState: vm.powerState, question: hostQuestion(vm) };
+  }
   const other = await vsphere.findVmByPath(vmxOf(place), { signal: step.signal });
   if (other === undefined) {
     return { standing: 'gone', powerState: undefined, detail: `${moref} is not known to the target` };

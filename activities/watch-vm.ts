@@ -1,5 +1,6 @@
 // Keeps an eye on a running VM for hours and ends as soon as something about it is new: its power state, or
-// whose it is. A power state is heard at once; a move is looked for once a minute.
+// whose it is, or what the host asks about it. A power state and a question are heard at once; a move is looked
+// for once a minute.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { VmSighting, WatchVmInput } from '../contract/index.ts';
 import { type Vsphere, VsphereError } from '../vsphere/index.ts';
@@ -20,19 +21,28 @@ export async function watchVm(
   const until = Date.now() + WATCH_FOR_MS;
   for (;;) {
     const seen = await withTarget(deps, step, input.target, (vsphere) => look(vsphere, input, step));
-    const isNew = seen.standing !== input.known.standing || seen.powerState !== input.known.powerState;
-    if (isNew || Date.now() > until) return seen;
+    if (isNew(seen, input.known) || Date.now() > until) return seen;
   }
 }
 
-/** Waits for another power state, a minute at most, and looks. */
+/** Whether something is true of the VM that the session does not know. */
+export function isNew(seen: VmSighting, known: WatchVmInput['known']): boolean {
+  return (
+    seen.standing !== known.standing ||
+    seen.powerState !== known.powerState ||
+    seen.question?.id !== known.question?.id
+  );
+}
+
+/** Waits for another power state or question, a minute at most, and looks. */
 async function look(vsphere: Vsphere, input: WatchVmInput, step: Step): Promise<VmSighting> {
   const { moref, known } = input;
   try {
-    await vsphere.waitForVm(moref, ({ powerState }) => powerState !== known.powerState, {
-      timeoutMs: LOOK_EVERY_MS,
-      signal: step.signal,
-    });
+    await vsphere.waitForVm(
+      moref,
+      ({ powerState, question }) => powerState !== known.powerState || question?.id !== known.question?.id,
+      { timeoutMs: LOOK_EVERY_MS, signal: step.signal },
+    );
   } catch (error) {
     if (!(error instanceof VsphereError && error.code === 'NotFound')) throw error;
     // Gone already: there is nothing to listen to, and it may come back.

@@ -41,6 +41,7 @@ export const hints = {
   AlreadyFinalizing:
     'See how far it is with: rundirect watch --follow SESSION; end it with: rundirect finalize --cancel SESSION',
   NotFinalizing: 'See how it is with: rundirect show SESSION',
+  NoQuestion: 'See what the host asks with: rundirect answer SESSION',
   AlreadyKeeping:
     'See how far it is with: rundirect watch --follow SESSION; end it with: rundirect keep --cancel SESSION',
   NotKeeping: 'See how it is with: rundirect show SESSION',

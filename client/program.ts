@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import type { Act } from './act.ts';
 import { ClientError } from './client-error.ts';
+import { addAnswer } from './commands/answer.ts';
 import { addBackup } from './commands/backup.ts';
 import { addDrill } from './commands/drill/drill.ts';
 import { addFinalize } from './commands/finalize.ts';
@@ -66,6 +67,7 @@ function buildProgram(act: Act): Command {
   addWatch(program, act);
   addKeep(program, act);
   addFinalize(program, act);
+  addAnswer(program, act);
   addStop(program, act);
   addDrill(program, act);
   addRestore(program, act);

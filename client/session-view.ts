@@ -2,6 +2,7 @@
 import type {
   FinalizeMode,
   FinalizeStatus,
+  HostQuestion,
   KeepStatus,
   LogEntry,
   OriginalStatus,
@@ -88,6 +89,10 @@ function keepText(keep: KeepStatus): string {
   return failure === undefined ? outcomeWords[outcome] : `failed, ${failure.type}: ${failure.message}`;
 }
 
+/** `There is no more space … (Retry / Cancel)`. */
+const questionText = ({ text, choices }: HostQuestion): string =>
+  `${text} (${choices.map(({ label }) => label).join(' / ')})`;
+
 /** The facts of a session, a line each. */
 export function sessionFacts(status: SessionStatus): string {
   const { timings, vm } = status;
@@ -101,6 +106,7 @@ export function sessionFacts(status: SessionStatus): string {
     ['host', vm?.hostName],
     ['datastore', vm?.datastore],
     ['power', status.powerState],
+    ['the host asks', status.question && questionText(status.question)],
     ['site', status.site],
     ['powered on', afterCommand(timings.poweredOnMs)],
     ['guest ready', afterCommand(timings.guestReadyMs)],

@@ -12,6 +12,7 @@ import type { KeepActivities, KeepProgress } from './keep.ts';
 import type { CardPlan, DiskPlan, Identity, OriginalPlan } from './location.ts';
 import type { Placement, SessionExport, SessionSource, TargetStepInput } from './placement.ts';
 import type { ProveActivities } from './prove-steps.ts';
+import type { AnswerQuestionInput, HostQuestion } from './question.ts';
 import type { RestoreActivities } from './restore-steps.ts';
 
 import type {
@@ -87,6 +88,8 @@ export interface VmSighting {
   readonly powerState: SessionStatus['powerState'];
   /** Where it lies and what is odd about it, in words; for people. */
   readonly detail: string;
+  /** What the host asks about it; absent where it asks nothing. */
+  readonly question?: HostQuestion | undefined;
 }
 
 export interface AwaitGuestInput extends RunningVmInput {
@@ -94,7 +97,7 @@ export interface AwaitGuestInput extends RunningVmInput {
 }
 export interface WatchVmInput extends RunningVmInput {
   /** What the session knows; the watch ends as soon as something else is true. */
-  readonly known: Pick<VmSighting, 'standing' | 'powerState'>;
+  readonly known: Pick<VmSighting, 'standing' | 'powerState' | 'question'>;
 }
 
 export interface FinalizeStepInput extends RunningVmInput {
@@ -170,6 +173,8 @@ export interface SiteActivities
   inspectVm(input: RunningVmInput): Promise<VmSighting>;
   awaitGuest(input: AwaitGuestInput): Promise<{ readonly readyAtMs: number | undefined }>;
   watchVm(input: WatchVmInput): Promise<VmSighting>;
+  /** Answered by somebody else, or gone with the VM's power, is done. Throws NotOurs for a VM that is not marked. */
+  answerQuestion(input: AnswerQuestionInput): Promise<void>;
   /** Everything that stands in the way of a migration, in one failure; touches nothing. */
   finalizePreflight(input: FinalizeStepInput): Promise<FinalizePlan>;
   /** Returns when every file of the VM lies on the plan's datastore; goes on with a migration that runs already. */

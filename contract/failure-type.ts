@@ -42,6 +42,8 @@ export const failurePolicies = {
   AlreadyStopping: { retryable: false },
   AlreadyFinalizing: { retryable: false },
   NotFinalizing: { retryable: false },
+  /** An answer to a question that is not open, or not any more. */
+  NoQuestion: { retryable: false },
   AlreadyKeeping: { retryable: false },
   NotKeeping: { retryable: false },
   /** Somebody cancelled the finalize; the session runs on. */

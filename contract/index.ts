@@ -14,6 +14,7 @@ export * from './placement.ts';
 export * from './prove.ts';
 export * from './prove-steps.ts';
 export * from './quantity.ts';
+export * from './question.ts';
 export * from './restore.ts';
 export * from './restore-steps.ts';
 export * from './secret.ts';

@@ -11,6 +11,7 @@ import {
   sessionIdSchema,
   siteNameSchema,
 } from './names.ts';
+import type { HostQuestion } from './question.ts';
 import type { RestoreStatus } from './restore.ts';
 import { sealedSecretSchema } from './secret.ts';
 import { targetSchema } from './target.ts';
@@ -128,6 +129,8 @@ export interface SessionStatus {
     readonly stoppedMs?: number;
   };
   readonly verify: VerifyStatus;
+  /** What the host asks about the VM, and waits for somebody to answer; absent where it asks nothing. */
+  readonly question?: HostQuestion | undefined;
   /** The last finalize; undefined (and absent) before the first. */
   readonly finalize?: FinalizeStatus | undefined;
   /** The last keep; undefined (and absent) before the first. */
@@ -165,6 +168,7 @@ export interface StopResult {
 /** Names of the session's messages. */
 export const SessionMessage = {
   status: 'status',
+  answer: 'answer',
   stop: 'stop',
   finalize: 'finalize',
   cancelFinalize: 'cancelFinalize',

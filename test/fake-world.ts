@@ -6,6 +6,7 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { askSession } from '../activities/batch/ask-session.ts';
 import { awaitSession } from '../activities/batch/await-session.ts';
 import { runStep } from '../activities/step.ts';
+import { isNew } from '../activities/watch-vm.ts';
 import type {
   DrillReport,
   DrillReportFiles,
@@ -59,6 +60,8 @@ export interface FakeVm {
   sessionId: string;
   powerState: 'poweredOn' | 'poweredOff' | 'suspended';
   standing: VmSighting['standing'];
+  /** What the host asks about it. */
+  question?: VmSighting['question'];
 }
 
 export class FakeWorld {
@@ -72,6 +75,8 @@ export class FakeWorld {
   /** Written reports, by drill. */
   readonly reports = new Map<string, DrillReport>();
   readonly calls: StepName[] = [];
+  /** What hosts were answered. */
+  readonly answers: string[] = [];
   readonly faults = new Map<StepName, Fault>();
   /** VMs that a batch's preflight finds fault with. */
   readonly broken = new Set<string>();
@@ -163,7 +168,8 @@ export class FakeWorld {
   #sight(moref: string): VmSighting {
     const vm = this.vms.get(moref);
     if (vm === undefined) return { standing: 'gone', powerState: undefined, detail: 'not in the inventory' };
-    return { standing: vm.standing, powerState: vm.powerState, detail: `[${vm.standing}] web01.vmx` };
+    const { standing, powerState, question } = vm;
+    return { standing, powerState, question, detail: `[${standing}] web01.vmx` };
   }
 
   #originalPlan({ removeOriginal }: FinalizeRequest): OriginalPlan {
@@ -281,12 +287,17 @@ export class FakeWorld {
     inspectVm: async ({ moref }) => this.#step('inspectVm', () => this.#sight(moref)),
     awaitGuest: async () =>
       this.#step('awaitGuest', () => ({ readyAtMs: this.guestComes ? Date.now() : undefined })),
+    answerQuestion: async ({ moref, questionId, choiceKey }) =>
+      this.#step('answerQuestion', () => {
+        this.answers.push(`${questionId}: ${choiceKey}`);
+        this.change(moref, { question: undefined });
+      }),
     watchVm: async ({ moref, known }) => {
       this.calls.push('watchVm');
       const { cancelled } = Context.current();
       for (;;) {
         const seen = this.#sight(moref);
-        if (seen.standing !== known.standing || seen.powerState !== known.powerState) return seen;
+        if (isNew(seen, known)) return seen;
         const change = new Promise<void>((resolve) => this.#changed.push(resolve));
         await Promise.race([change, cancelled, heartbeats()]);
       }

@@ -9,6 +9,10 @@ import { answerVm, vmRef, waitForVm } from './virtual-machines.ts';
 
 /** The question whether the VM was moved or copied. */
 const MOVED_OR_COPIED = 'msg.uuid.altered';
+/** The question of a VM whose write found no space: it stands still until that is answered. */
+const OUT_OF_SPACE = 'msg.hbacommon.outofspace';
+const TERMINATE = /abort|cancel/i;
+const TERMINATE_LIMIT_MS = 60_000;
 const SUSPEND = ['VirtualMachine.suspend'];
 const CHOICES = { moved: /moved/i, copied: /copied/i } as const;
 
@@ -31,8 +35,27 @@ export async function powerOffVm(session: Session, vm: string, options: TaskOpti
   try {
     await runTask(session, 'PowerOffVM_Task', vmRef(vm), {}, options);
   } catch (error) {
-    if (!(await hasPower(session, vm, error, 'poweredOff', options))) throw error;
+    if (await hasPower(session, vm, error, 'poweredOff', options)) return;
+    if (!(await terminates(session, vm, error, options))) throw error;
   }
+}
+
+/** A VM that waits for space can't be powered off, but by its question. Whether it was off after that. */
+async function terminates(
+  session: Session,
+  vm: string,
+  error: unknown,
+  { signal }: CallOptions,
+): Promise<boolean> {
+  if (!(error instanceof VsphereError)) return false;
+  const options = { signal, timeoutMs: TERMINATE_LIMIT_MS };
+  const question = (await waitForVm(session, vm, () => true, options))?.question;
+  const choice = question?.choices.find(({ label, summary }) => TERMINATE.test(`${label} ${summary}`));
+  if (question === undefined || choice === undefined) return false;
+  if (!question.messageIds.includes(OUT_OF_SPACE) && !question.text.includes(OUT_OF_SPACE)) return false;
+  await answerVm(session, vm, question.id, choice.key, { signal });
+  const off = await waitForVm(session, vm, ({ powerState }) => powerState === 'poweredOff', options);
+  return off !== undefined;
 }
 
 export async function shutdownGuest(session: Session, vm: string, options: CallOptions = {}): Promise<void> {

@@ -404,7 +404,7 @@ export interface Vsphere extends AsyncDisposable {
   answerVm(vm: string, questionId: string, choiceKey: string, options?: CallOptions): Promise<void>;
   /** Re-attaches to a power-on that runs, and lets a suspend come to its end first; powered on already is done. */
   powerOnVm(vm: string, options: PowerOnOptions): Promise<void>;
-  /** Powered off already is done. */
+  /** Powered off already is done. A VM that waits for space is terminated by its question. */
   powerOffVm(vm: string, options?: TaskOptions): Promise<void>;
   /** Asks the guest; returns when it was asked, not when it is down. `InvalidState` without running Tools. */
   shutdownGuest(vm: string, options?: CallOptions): Promise<void>;

@@ -24,6 +24,7 @@ import {
   type StopResult,
   startInputSchema,
 } from '../contract/index.ts';
+import { type AnswerDesk, openAnswerDesk } from './answer-desk.ts';
 import { compensations } from './compensation.ts';
 import { failureFrom, reasonOf } from './failure.ts';
 import { openFinalizeDesk } from './finalize-desk.ts';
@@ -66,9 +67,10 @@ export async function runDirect(argument: RunDirectInput): Promise<StopResult> {
   const desks: Desks = { stop, finalize, keep };
   setHandler(statusQuery, () => record.status());
   setHandler(reportSignal, (report) => record.report(report));
+  const answers = openAnswerDesk(session);
   heedCancel(session, stop);
   try {
-    return await live(session, argument.resumed?.running, starting, desks);
+    return await live(session, argument.resumed?.running, starting, desks, answers);
   } catch (error) {
     if (!(error instanceof ContinueAsNew)) {
       const failure = reasonOf(error, 'the session');
@@ -86,6 +88,7 @@ async function live(
   resumed: RunningSession | undefined,
   starting: CancellationScope,
   desks: Desks,
+  answers: AnswerDesk,
 ): Promise<StopResult> {
   const undo = compensations();
   let running = resumed;
@@ -101,6 +104,7 @@ async function live(
   }
   const from = running;
   desks.keep.open(from);
+  answers.open(from);
   const auto = resumed === undefined ? session.input.autoMigrate : undefined;
   const { result, finalized } = await CancellationScope.nonCancellable(() =>
     whileRunning(session, from, desks, auto),

@@ -21,6 +21,7 @@ import type {
   VmStanding,
 } from '../contract/index.ts';
 import { longSteps, watchSteps } from './activities-of.ts';
+import { tellQuestion } from './answer-desk.ts';
 import { cancelled, failureFrom, type Reason, reasonOf } from './failure.ts';
 import type { FinalizeDesk } from './finalize-desk.ts';
 import { type FinalizeOutcome, finalizeByHand, finalizeSession } from './finalize-session.ts';
@@ -252,16 +253,18 @@ async function watch(
   onStanding: (standing: VmStanding) => void,
 ): Promise<never> {
   const { input, record } = session;
-  let known: Pick<VmSighting, 'standing' | 'powerState'> = {
+  let known: Pick<VmSighting, 'standing' | 'powerState' | 'question'> = {
     standing: 'ours',
     powerState: record.status().powerState,
+    question: record.status().question,
   };
   for (;;) {
     try {
       const seen = await watchSteps(input.site).watchVm({ ...runningVmStep(session, running), known });
       tellChange(session, running, known, seen);
+      tellQuestion(session, running, seen.question);
       if (seen.standing !== known.standing) onStanding(seen.standing);
-      known = { standing: seen.standing, powerState: seen.powerState };
+      known = { standing: seen.standing, powerState: seen.powerState, question: seen.question };
     } catch (error) {
       if (cancelled(error)) throw error;
       record.say(`The VM can't be watched: ${reasonOf(error, 'watching the VM').message}`, 'warning');

@@ -39,6 +39,7 @@ type Changes = Partial<
     | 'verify'
     | 'failure'
     | 'finalize'
+    | 'question'
     | 'keep'
     | 'restore'
   >
@@ -190,6 +191,7 @@ function detailsOf(status: SessionStatus): string {
     `Backup ${code(`${status.backupSet}/${status.jobId === '' ? LATEST_JOB : status.jobId}`)}` +
       (verify.state === 'off' ? '' : ` · verify ${verify.state} ${bytesOf(verify)}`),
   ];
+  if (status.question !== undefined) rows.push(`**The host asks**: ${code(status.question.text)}`);
   if (status.finalize !== undefined) rows.push(finalizeRow(status.finalize));
   if (status.keep !== undefined) rows.push(keepRow(status.keep));
   if (status.restore !== undefined) rows.push(restoreRow(status.restore));

@@ -1,0 +1,62 @@
+// What the host asks about a session's VM: shown as long as it is open, answered through the session, and nothing
+// else is.
+import { WorkflowUpdateFailedError } from '@temporalio/client';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type AnswerRequest, type AnswerResult, SessionMessage } from '../contract/index.ts';
+import { FakeWorld } from '../test/fake-world.ts';
+import { openSessionHarness, type SessionHarness, startInput } from '../test/session-harness.ts';
+import { eventually } from '../test/temporal.ts';
+
+let harness: SessionHarness;
+
+beforeAll(async () => {
+  harness = await openSessionHarness();
+});
+afterAll(() => harness.close());
+
+const question = {
+  id: 'q-1',
+  text: 'There is no more space.',
+  choices: [
+    { key: '0', label: 'Retry' },
+    { key: '1', label: 'Cancel' },
+  ],
+};
+
+it('shows a question, refuses what does not answer it, and gives the answer to the host', async () => {
+  const world = new FakeWorld();
+  await harness.withSession(startInput({}), world, async (session) => {
+    await session.untilState('running');
+    const { moref = '' } = (await session.status()).vm ?? {};
+    const answer = (request: AnswerRequest): Promise<AnswerResult> =>
+      session.handle.executeUpdate<AnswerResult, [AnswerRequest]>(SessionMessage.answer, { args: [request] });
+    const refused = async (request: AnswerRequest): Promise<unknown> => {
+      const error: unknown = await answer(request).catch((thrown: unknown) => thrown);
+      return error instanceof WorkflowUpdateFailedError ? error.cause : error;
+    };
+    expect(await refused({ choice: 'retry', questionId: 'q-1' })).toMatchObject({ type: 'NoQuestion' });
+
+    world.change(moref, { question });
+    const asked = await eventually('the question', async () => {
+      const status = await session.status();
+      return status.question === undefined ? undefined : status;
+    });
+    expect(asked).toMatchObject({ state: 'running', status: 'Warning', question });
+    expect(asked.log.at(-1)?.message).toContain('rundirect answer');
+    expect(await refused({ choice: 'retry', questionId: 'q-0' })).toMatchObject({ type: 'NoQuestion' });
+    expect(await refused({ choice: 'maybe', questionId: 'q-1' })).toMatchObject({
+      type: 'InvalidInput',
+      message: expect.stringContaining('Retry, Cancel') as string,
+    });
+    expect(world.answers).toEqual([]);
+
+    expect(await answer({ choice: 'retry', questionId: 'q-1' })).toMatchObject({ answer: 'Retry' });
+    expect(world.answers).toEqual(['q-1: 0']);
+    const after = await eventually('the question to be gone', async () => {
+      const status = await session.status();
+      return status.question === undefined ? status : undefined;
+    });
+    expect(after).toMatchObject({ state: 'running', status: 'OK' });
+    await session.stop();
+  });
+});
