@@ -210,13 +210,12 @@ export class FakeTarget {
     destroyVm: async (moref) => {
       this.vms.delete(moref);
     },
-    listFolder: async (folder) =>
-      this.files.get(folder)?.map((name) => ({
-        path: `${folder}/${name}`,
-        isFolder: false,
-        sizeBytes: 1,
-        modified: undefined,
-      })),
+    listFolder: async (folder) => {
+      this.#arrive('listFolder');
+      return this.files.get(folder)?.map((name) => ({
+        ...{ path: `${folder}/${name}`, isFolder: false, sizeBytes: 1, modified: undefined },
+      }));
+    },
     deleteDatastoreFile: async (path) => {
       this.files.delete(path);
     },

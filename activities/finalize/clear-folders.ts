@@ -17,6 +17,9 @@ export async function clearFolders(
   const folders = input.plan.overwrite ?? [];
   await withTarget(deps, step, input.target, async (vsphere) => {
     const { signal } = step;
+    const { plan, placement } = input;
+    const { hosts } = await vsphere.inventory({ signal });
+    const host = hosts.find(({ moref }) => moref === (plan.host ?? placement.host).moref);
     const vms: VmSummary[] = [];
     for await (const vm of vsphere.listVms({ templates: true, signal })) vms.push(vm);
     for (const folder of folders) {
@@ -29,7 +32,7 @@ export async function clearFolders(
             'name with --name',
         );
       }
-      await vsphere.deleteDatastoreFile(folder, { signal });
+      await vsphere.deleteDatastoreFile(folder, { signal, datacenter: host?.datacenter.moref });
     }
   });
 }

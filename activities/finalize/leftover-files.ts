@@ -2,7 +2,7 @@
 // (`web01_1`), so nothing is ever written over; but files that nobody uses are more likely a VM that somebody lost
 // sight of than nothing, and whoever wants them gone says so.
 import type { FinalizeRequest } from '../../contract/index.ts';
-import type { VmSummary, Vsphere } from '../../vsphere/index.ts';
+import { type VmSummary, type Vsphere, VsphereError } from '../../vsphere/index.ts';
 import type { Findings } from '../preflight/findings.ts';
 import type { Step } from '../step.ts';
 import type { Destination } from './destination.ts';
@@ -16,7 +16,7 @@ export interface Arrival {
   /** With templates. */
   readonly vms: readonly VmSummary[];
   readonly name: string;
-  readonly destination: Pick<Destination, 'datastore' | 'disks'>;
+  readonly destination: Pick<Destination, 'datastore' | 'disks' | 'place'>;
   readonly original: FoundOriginal | undefined;
   readonly request: FinalizeRequest;
 }
@@ -28,7 +28,8 @@ export async function lookAtFolders(
   step: Pick<Step, 'signal'>,
   found: Findings,
 ): Promise<readonly string[]> {
-  const { datastore, disks = [] } = destination;
+  const { datastore, disks = [], place } = destination;
+  const datacenter = place.host.datacenter.moref;
   const datastores = new Set([datastore.name, ...disks.map(({ datastore: { name: apart } }) => apart)]);
   const remove: string[] = [];
   for (const each of datastores) {
@@ -44,7 +45,7 @@ export async function lookAtFolders(
       continue;
     }
     if (original !== undefined && usersOf(folder, vms).length > 0) continue;
-    const files = await filesIn(vsphere, folder, step, found);
+    const files = await filesIn(vsphere, folder, { ...step, datacenter }, found);
     if (lookAtFiles(folder, files, request, found)) remove.push(folder);
   }
   return remove;
@@ -80,11 +81,21 @@ function lookAtFiles(
 async function filesIn(
   vsphere: Pick<Vsphere, 'listFolder'>,
   folder: string,
-  { signal }: Pick<Step, 'signal'>,
+  { signal, datacenter }: Pick<Step, 'signal'> & { readonly datacenter: string },
   found: Findings,
 ): Promise<readonly string[]> {
-  const listed = await found.look(() => vsphere.listFolder(folder, { signal }));
-  return (listed ?? []).filter(({ isFolder }) => !isFolder).map(({ path }) => path);
+  try {
+    const listed = await vsphere.listFolder(folder, { signal, datacenter });
+    return (listed ?? []).filter(({ isFolder }) => !isFolder).map(({ path }) => path);
+  } catch (error) {
+    if (!(error instanceof VsphereError) || error.code !== 'NoPermission') throw error;
+    // Nothing is written over either way.
+    found.warning(
+      'FolderUnknown',
+      `The account may not look into ${folder}: whether files lie there is not known`,
+    );
+    return [];
+  }
 }
 
 /** VMs and templates with a file in the folder. */

@@ -14,7 +14,7 @@ import { fakePlacement } from '../../test/fake-world.ts';
 import { runActivity } from '../../test/run-activity.ts';
 import { eventually } from '../../test/temporal.ts';
 import { SESSION_KEY } from '../../vm-folder/index.ts';
-import type { Vm } from '../../vsphere/index.ts';
+import { type Vm, VsphereError } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../index.ts';
 
 const SESSION = 'web01-x1';
@@ -223,6 +223,15 @@ it('names files that no VM uses, and has them removed where that is asked for', 
   target.files.set('[prod] web02', ['web01.vmx']);
   await run(target, 'clearFolders', { plan });
   expect(target.files.size).toBe(1);
+});
+
+it('goes on where it may not look into the folder: a target writes over nothing', async () => {
+  const target = vCenter();
+  target.arriving.set('listFolder', () => {
+    throw new VsphereError('NoPermission', 'Datastore.Browse is missing');
+  });
+  const { warnings } = await preflight(target, { datastore: 'prod' });
+  expect(warnings).toMatchObject([{ code: 'FolderUnknown' }]);
 });
 
 it('removes no files that a host has open', async () => {
