@@ -1,6 +1,14 @@
 import { InvalidArgumentError } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { certificateFingerprint, duration, factor, siteKeyFingerprint, targetAddress } from './arguments.ts';
+import { z } from 'zod';
+import {
+  certificateFingerprint,
+  duration,
+  factor,
+  flagProblems,
+  siteKeyFingerprint,
+  targetAddress,
+} from './arguments.ts';
 
 describe('a target', () => {
   it.each([
@@ -38,4 +46,10 @@ it('refuses durations and factors that are none', () => {
   expect(() => duration('5')).toThrow(/90s, 5m or 1h30m/);
   expect(factor('1.5')).toBe(1.5);
   for (const text of ['0', '-1', '11', 'much', '']) expect(() => factor(text)).toThrow(InvalidArgumentError);
+});
+
+it('names the flag that a value came from, and what is wrong with it', () => {
+  const problems = z.object({ jobId: z.string().min(1), name: z.string().max(3, 'it is too long') });
+  const { error } = problems.safeParse({ jobId: '', name: 'abcd' });
+  expect(flagProblems(error!)).toBe('--job: it is empty; --name: it is too long');
 });

@@ -98,10 +98,12 @@ const flagOfField: Readonly<Record<string, string>> = {
 
 /** What a schema has against the input that flags made, with the flag named: `--name: …`. */
 export function flagProblems({ issues }: z.ZodError): string {
-  const told = issues.map(({ path, message }) => {
+  const told = issues.map((issue) => {
+    const { path, message } = issue;
+    const isEmpty = issue.code === 'too_small' && issue.origin === 'string' && issue.minimum === 1;
     const field = path.findLast((part) => typeof part === 'string') ?? '';
     const flag = flagOfField[field] ?? `--${field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-    return `${flag}: ${message}`;
+    return `${flag}: ${isEmpty ? 'it is empty' : message}`;
   });
   return told.join('; ');
 }

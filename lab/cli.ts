@@ -81,10 +81,16 @@ async function needLab(): Promise<Lab> {
   return lab;
 }
 
+/** Only then is there a guest to wait for. */
+const isOn = async (lab: Lab, vm: string): Promise<boolean> =>
+  (await lab.vms()).some(
+    ({ name, moref, powerState }) => (name === vm || moref === vm) && powerState === 'poweredOn',
+  );
+
 /** Returns when the guest has powered itself off. */
 async function shutDown(lab: Lab, name: string): Promise<LabVm> {
   const guest = lab.guest(name);
-  await guest.ready();
+  if (await isOn(lab, name)) await guest.ready();
   await guest.command('HALT');
   const deadlineMs = Date.now() + SHUTDOWN_LIMIT_MS;
   for (;;) {
@@ -183,10 +189,7 @@ program
   .action(async (vm: string, command: string) => {
     const lab = await needLab();
     const guest = lab.guest(vm);
-    const isOn = (await lab.vms()).some(
-      ({ name, moref, powerState }) => (name === vm || moref === vm) && powerState === 'poweredOn',
-    );
-    if (isOn) await guest.ready();
+    if (await isOn(lab, vm)) await guest.ready();
     const reply = await guest.command(command);
     const [, data] = /^DATA (.*)$/.exec(reply) ?? [];
     show({ reply }, [data === undefined ? reply : Buffer.from(data, 'base64').toString('utf8').trimEnd()]);

@@ -58,7 +58,10 @@ export function cancelled(error: unknown): boolean {
 }
 
 /** A failure's words as a sentence, to be followed by another one. */
-export const sentence = (message: string): string => `${message.replace(/[.\s]+$/, '')}.`;
+export const sentence = (message: string): string => {
+  const words = message.trimEnd();
+  return /[?!]$/.test(words) ? words : `${words.replace(/\.+$/, '')}.`;
+};
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -164,6 +164,7 @@ export function addBackup(program: Command, act: Act): void {
     .action(
       act(async (context, vmFolders: string[], options: Options) => {
         const { terminal } = context;
+        const folders = checkedFolders(vmFolders);
         const key = await siteKeyForSealing(context, options.site);
         const passphrase = await readPassphrase(context, options);
         const workflowId = newWorkflowId('backup');
@@ -174,7 +175,7 @@ export function addBackup(program: Command, act: Act): void {
             site: options.site,
             vault: options.vault,
             backupSet: options.set,
-            vmFolders: checkedFolders(vmFolders),
+            vmFolders: folders,
             passphrase: seal(key.publicKey, passphrase, binding),
             full: options.full ?? false,
           },
