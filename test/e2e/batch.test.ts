@@ -6,6 +6,7 @@ import { beforeAll, expect, test } from 'vitest';
 import type { BatchStatus, BatchVm, SessionStatus } from '../../contract/index.ts';
 import { leftovers } from '../../demo/leftovers.ts';
 import { until } from '../../demo/until.ts';
+import { connect } from '../../vsphere/index.ts';
 import { historiesOf } from './secret-search.ts';
 import { withHouse } from './with-house.ts';
 
@@ -76,23 +77,29 @@ test('the broken one is told, the others run; one is finalized, the rest stopped
   await inProduction.destroy();
 });
 
-test('a worker that is killed while a batch starts takes none of it with it', async () => {
+test('a worker that is killed while a batch starts takes none of it with it, and all go to production', async () => {
   const { house } = suite;
   const { lab, site } = house.stack;
   // Performed, and never answered.
   await lab.ready.addFault({ method: 'RegisterVM_Task', action: 'drop', times: 1 });
-  const begun = await house.succeed(startFlags(['web01', 'db01'], '--guest-timeout', '0s', '--detach'));
+  const datastore = lab.ready.datastores[0]?.name ?? '';
+  const flags = ['--no-power-on', '--auto-migrate', '--datastore', datastore, '--detach'];
+  const begun = await house.succeed(startFlags(['web01', 'db01'], ...flags));
   const batchId = begun['batchId'] as string;
   await until('a VM to be registered', STEP_LIMIT_MS, async () =>
     (await lab.ready.faults()).length === 0 ? true : undefined,
   );
   await site.worker.kill('SIGKILL');
   await site.worker.start();
-  const { documents } = await house.run(['watch', batchId]);
-  const { vms } = documents.at(-1)?.['batch'] as BatchStatus;
-  expect(vms.map(stateOf)).toEqual(['web01 running', 'db01 running']);
-  await house.succeed(['stop', batchId]);
+  const { vms } = (await house.succeed(['watch', '--follow', batchId]))['batch'] as BatchStatus;
+  expect(vms.map(stateOf)).toEqual(['web01 finalized', 'db01 finalized']);
   expect(await leftovers(house.stack)).toEqual([]);
+  await using vsphere = await connect(lab.ready);
+  for (const { vm } of vms) {
+    const seen = await vsphere.readVm(vm?.moref ?? '');
+    expect(seen?.vmPathName).toContain(`[${datastore}] `);
+    await vsphere.destroyVm(vm?.moref ?? '');
+  }
 });
 
 test('no secret of a batch is in any history', async () => {
