@@ -6,10 +6,10 @@ import { z } from 'zod';
 const MAX_DISKS = 256;
 const MAX_CARDS = 10;
 
-export const diskNodeSchema = z
+const diskNodeSchema = z
   .string()
   .regex(/^(?:scsi|sata|ide|nvme)\d{1,2}:\d{1,3}$/, 'a disk as scsi0:0');
-export const cardNodeSchema = z.string().regex(/^ethernet\d{1,2}$/, 'a network card as ethernet0');
+const cardNodeSchema = z.string().regex(/^ethernet\d{1,2}$/, 'a network card as ethernet0');
 
 export const diskPlaceSchema = z.object({
   node: diskNodeSchema,
