@@ -1,7 +1,7 @@
 // A question that a host asks about a VM, which stands still until somebody answers: no space for a write, for one.
 // It is shown in the session, and answered through it. JSON-safe throughout.
 import { z } from 'zod';
-import type { RunningVmInput } from './activities.ts';
+import type { TargetStepInput } from './placement.ts';
 
 export interface HostQuestion {
   /** The host's own; another question has another one. */
@@ -27,7 +27,8 @@ export interface AnswerResult {
   readonly answer: string;
 }
 
-export interface AnswerQuestionInput extends RunningVmInput {
+export interface AnswerQuestionInput extends TargetStepInput {
+  readonly moref: string;
   readonly questionId: string;
   readonly choiceKey: string;
 }
