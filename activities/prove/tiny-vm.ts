@@ -36,6 +36,9 @@ function tinyVmx(): string {
     firmware: 'bios',
     memsize: String(MEMORY_MIB),
     numvcpus: '1',
+    'svga.present': 'TRUE',
+    'floppy0.present': 'FALSE',
+    ...pciBridges(),
     'scsi0.present': 'TRUE',
     'scsi0.virtualDev': 'lsilogic',
     'scsi0:0.present': 'TRUE',
@@ -52,6 +55,16 @@ function tinyVmx(): string {
   return Object.entries(settings)
     .map(([key, value]) => `${key} = "${value}"\n`)
     .join('');
+}
+
+/** As every host writes them into a new .vmx. */
+function pciBridges(): Record<string, string> {
+  const rootPorts = [4, 5, 6, 7].flatMap((slot): [string, string][] => [
+    [`pciBridge${slot}.present`, 'TRUE'],
+    [`pciBridge${slot}.virtualDev`, 'pcieRootPort'],
+    [`pciBridge${slot}.functions`, '8'],
+  ]);
+  return { 'pciBridge0.present': 'TRUE', ...Object.fromEntries(rootPorts) };
 }
 
 /** `56 4d 00 … 00-00 …`, as a .vmx writes it. */

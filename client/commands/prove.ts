@@ -46,6 +46,22 @@ interface Options {
   readonly follow?: string;
 }
 
+interface Account {
+  readonly target: TargetAddress;
+  readonly user: string;
+}
+
+/** Undefined where one is followed that was started before. Throws ClientError Usage. */
+function accountOf({ target, user, follow: started }: Options): Account | undefined {
+  const isNew = target !== undefined && user !== undefined;
+  if (started !== undefined && target === undefined && user === undefined) return undefined;
+  if (started === undefined && isNew) return { target, user };
+  throw new ClientError(
+    'Usage',
+    'give --target and --user, or --follow and the id of a proof that was started',
+  );
+}
+
 const POLL_MS = 500;
 const QUERY_TIMEOUT_MS = 5_000;
 
@@ -53,11 +69,8 @@ type Prove = (input: ProveInput) => Promise<ProveResult>;
 type Proving = WorkflowHandle<Prove>;
 
 /** The Workflow's input. Asks for what is missing; throws ClientError. */
-async function planProof(context: Context, options: Options): Promise<ProveInput> {
-  const { site, target, user } = options;
-  if (target === undefined || user === undefined) {
-    throw new ClientError('Usage', 'a proof needs --target and --user, or --follow and the id of one');
-  }
+async function planProof(context: Context, options: Options, { target, user }: Account): Promise<ProveInput> {
+  const { site } = options;
   await requireWorkers(await context.temporal(), site);
   const key = await siteKeyForSealing(context, site);
   const fingerprint = await targetFingerprint(context, site, target, options.fingerprint);
@@ -146,9 +159,11 @@ async function follow(context: Context, temporal: Temporal, handle: Proving): Pr
   });
 }
 
-async function handleOf(context: Context, temporal: Temporal, options: Options): Promise<Proving> {
-  if (options.follow !== undefined) {
-    const handle = temporal.client.workflow.getHandle<Prove>(options.follow);
+async function handleOf(context: Context, options: Options): Promise<Proving> {
+  const account = accountOf(options);
+  const temporal = await context.temporal();
+  if (account === undefined) {
+    const handle = temporal.client.workflow.getHandle<Prove>(options.follow ?? '');
     await handle.describe().catch((cause: unknown) => {
       if (!(cause instanceof WorkflowNotFoundError)) throw cause;
       const hint = 'Temporal forgets a proof some time after its end. Run another one.';
@@ -156,7 +171,7 @@ async function handleOf(context: Context, temporal: Temporal, options: Options):
     });
     return handle;
   }
-  const input = await planProof(context, options);
+  const input = await planProof(context, options, account);
   return temporal.client.workflow.start<Prove>(WorkflowType.prove, {
     workflowId: input.proveId,
     taskQueue: WORKFLOW_TASK_QUEUE,
@@ -168,8 +183,8 @@ async function handleOf(context: Context, temporal: Temporal, options: Options):
 
 async function prove(context: Context, options: Options): Promise<ExitCode | undefined> {
   const { terminal } = context;
+  const handle = await handleOf(context, options);
   const temporal = await context.temporal();
-  const handle = await handleOf(context, temporal, options);
   terminal.document({ event: 'started', proveId: handle.workflowId });
   terminal.print(`Proof ${handle.workflowId}`);
   if (options.detach === true) {
