@@ -13,6 +13,7 @@ import {
 import type { Act } from '../act.ts';
 import { onlyOption, sessionId as sessionIdArgument } from '../arguments.ts';
 import { askSession } from '../ask-session.ts';
+import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
 import type { ExitCode } from '../exit-code.ts';
 import { type LocationOptions, locationOptions, locationRequest, nicOption } from '../location-options.ts';
@@ -59,7 +60,12 @@ async function finalize(
     ...(folder === undefined ? {} : { folder }),
     ...(resourcePool === undefined ? {} : { resourcePool }),
   };
-  if (isBatch) return finalizeBatch(context, sessionId, request, options);
+  if (isBatch) {
+    if (name === undefined) return finalizeBatch(context, sessionId, request, options);
+    throw new ClientError('Usage', `--name is for one VM, and ${sessionId} has several`, {
+      hint: 'Leave it out, or finalize its sessions one by one.',
+    });
+  }
   return options.detach === true ? begin(context, sessionId, request) : run(context, sessionId, request);
 }
 
