@@ -12,7 +12,7 @@ import type { KeepActivities, KeepProgress } from './keep.ts';
 import type { CardPlan, DiskPlan, Identity, OriginalPlan } from './location.ts';
 import type { Placement, SessionExport, SessionSource, TargetStepInput } from './placement.ts';
 import type { ProveActivities } from './prove-steps.ts';
-import type { AnswerQuestionInput, HostQuestion } from './question.ts';
+import type { HostQuestion } from './question.ts';
 import type { RestoreActivities } from './restore-steps.ts';
 
 import type {
@@ -98,6 +98,12 @@ export interface AwaitGuestInput extends RunningVmInput {
 export interface WatchVmInput extends RunningVmInput {
   /** What the session knows; the watch ends as soon as something else is true. */
   readonly known: Pick<VmSighting, 'standing' | 'powerState' | 'question'>;
+}
+
+/** One choice for one question: it never goes to another. */
+export interface AnswerQuestionInput extends RunningVmInput {
+  readonly questionId: string;
+  readonly choiceKey: string;
 }
 
 export interface FinalizeStepInput extends RunningVmInput {

@@ -1,7 +1,6 @@
 // A question that a host asks about a VM, which stands still until somebody answers: no space for a write, for one.
 // It is shown in the session, and answered through it. JSON-safe throughout.
 import { z } from 'zod';
-import type { TargetStepInput } from './placement.ts';
 
 export interface HostQuestion {
   /** The host's own; another question has another one. */
@@ -25,10 +24,4 @@ export interface AnswerResult {
   readonly question: string;
   /** Label of the choice. */
   readonly answer: string;
-}
-
-export interface AnswerQuestionInput extends TargetStepInput {
-  readonly moref: string;
-  readonly questionId: string;
-  readonly choiceKey: string;
 }
