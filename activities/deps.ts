@@ -51,6 +51,8 @@ export interface Gateway {
   publish(request: PublishRequest): Promise<PublishedExport>;
   drop(sessionId: string): Promise<void>;
   exportStatus(sessionId: string): Promise<Pick<ExportStatus, 'fence'>>;
+  /** Hosts can write so many bytes more into the session's directory. */
+  makeRoom(sessionId: string, bytes: number): Promise<void>;
   /** The session's old VM can't run from then on: of its files only those in `keep` are served. */
   fence(sessionId: string, keep: readonly string[]): Promise<void>;
   /** Throws FenceFinal after `sealFence`. */

@@ -9,7 +9,6 @@ import {
   startInputSchema,
   targetSubject,
   type VerifyMode,
-  type Vmotion,
 } from '../contract/index.ts';
 import { seal } from '../secrets/index.ts';
 import { flagProblems } from './arguments.ts';
@@ -19,8 +18,9 @@ import { type LocationOptions, locationRequest } from './location-options.ts';
 import { readSessionSecrets, type SessionSecretOptions } from './session-secrets.ts';
 import { requireWorkers } from './temporal.ts';
 import { siteKeyForSealing, targetFingerprint } from './trust.ts';
+import { type VmotionOptions, vmotionRequest } from './vmotion-options.ts';
 
-export interface StartOptions extends SessionSecretOptions, LocationOptions {
+export interface StartOptions extends SessionSecretOptions, LocationOptions, VmotionOptions {
   readonly vault: string;
   readonly job: string;
   readonly vm: string;
@@ -38,7 +38,6 @@ export interface StartOptions extends SessionSecretOptions, LocationOptions {
   readonly guestTimeout: number;
   readonly reserveFactor: number;
   readonly autoMigrate?: boolean;
-  readonly vmotion: Vmotion;
   readonly detach?: boolean;
   readonly site: string;
   readonly session?: string;
@@ -133,8 +132,10 @@ export const addressOf = ({ target, user }: Pick<StartOptions, 'target' | 'user'
 });
 
 function autoMigrate(options: StartOptions): Pick<StartInput, 'autoMigrate'> {
-  const { autoMigrate: wanted, datastore, disk, location, vmotion } = options;
-  if (wanted === true) return { autoMigrate: { ...locationRequest(options), vmotion } };
+  const { autoMigrate: wanted, datastore, disk, location } = options;
+  if (wanted === true) {
+    return { autoMigrate: { ...locationRequest(options), ...vmotionRequest(options) } };
+  }
   const { powerOffOriginal, removeOriginal, overwrite } = options;
   const all = [datastore, disk, location, powerOffOriginal, removeOriginal, overwrite];
   if (all.every((each) => each === undefined)) return {};

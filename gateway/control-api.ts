@@ -11,6 +11,7 @@
 //   PUT    /fences/SESSION                 FenceRequest; only what it keeps is served from then on
 //   DELETE /fences/SESSION                 all is served again; 409 FenceFinal after the seal
 //   PUT    /seals/SESSION                  the fence is never lifted again
+//   PUT    /rooms/SESSION                  RoomRequest; hosts can write so much more there
 //   PUT    /leases                         Lease → Lease[] on that host and datastore
 //   DELETE /leases                         Lease → Lease[] that are left
 //   GET    /leases                         → Lease[]
@@ -98,6 +99,9 @@ export const fenceRequestSchema = z.object({
 });
 export type FenceRequest = z.infer<typeof fenceRequestSchema>;
 
+export const roomRequestSchema = z.object({ bytes: z.number().int().nonnegative() });
+export type RoomRequest = z.infer<typeof roomRequestSchema>;
+
 export const spaceRequestSchema = z.object({
   provisionedBytes: z.number().int().nonnegative(),
   reserveFactor: z.number().positive(),
@@ -153,7 +157,7 @@ export interface PointChanges {
   /** Where to ask on; undefined at the end. */
   readonly nextBytes: number | undefined;
 }
-export const MAX_POINT_READ_BYTES = 4 * 1024 * 1024;
+const MAX_POINT_READ_BYTES = 4 * 1024 * 1024;
 export const readRequestSchema = z.object({
   ...ofPoint,
   offsetBytes: offset,

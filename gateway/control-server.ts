@@ -12,6 +12,7 @@ import {
   pointRequestSchema,
   publishRequestSchema,
   readRequestSchema,
+  roomRequestSchema,
   spaceRequestSchema,
 } from './control-api.ts';
 import { type Exports } from './exports.ts';
@@ -53,6 +54,10 @@ const routes: Readonly<Record<string, Answer>> = {
   },
   'DELETE /fences/': async ({ exports }, { argument }) => {
     await exports.liftFence(argument);
+    return {};
+  },
+  'PUT /rooms/': async ({ exports }, { body, argument }) => {
+    await exports.makeRoom(argument, parsed(roomRequestSchema, body).bytes);
     return {};
   },
   'PUT /seals/': async ({ exports }, { argument }) => {

@@ -33,6 +33,8 @@ import { WriteCounts } from './write-counts.ts';
 const ROOT_QUOTA_BYTES = 1024 ** 3;
 /** Beside the reservation: the log of a VM whose every page was written once is a little larger than the VM. */
 const MIN_RESERVED_BYTES = 64 * 1024 ** 2;
+/** What content costs in an overlay, at the most. */
+const ROOM_FACTOR = 1.1;
 /** Exports that are restored at once. */
 const RESTORE_CONCURRENCY = 4;
 /** Files that FSSTAT tells; no host runs into it. */
@@ -168,6 +170,30 @@ export class Exports {
       }
       await this.#options.registry.setFence(entry.volume, undefined);
       volume.fence.lift();
+    });
+  }
+
+  /**
+   * Sees to it that hosts can write so many bytes more into the session's directory, beside what its guest changes: a
+   * suspended VM's memory. Reserves what is missing. Throws NotFound; StorageFull, with nothing changed.
+   */
+  makeRoom(sessionId: string, bytes: number): Promise<void> {
+    return this.#perSession.run(sessionId, async () => {
+      const { entry, volume } = this.#onView(sessionId);
+      const neededBytes = volume.overlay.diskBytes + Math.ceil(bytes * ROOM_FACTOR);
+      const missingBytes = neededBytes - entry.reservedBytes;
+      if (missingBytes <= 0) return;
+      await this.#options.registry.setReserved(entry.volume, neededBytes, async () => {
+        const { freeBytes, reservedBytes } = await this.spaceOfState();
+        const availableBytes = Math.max(0, freeBytes - reservedBytes);
+        if (missingBytes <= availableBytes) return;
+        throw new GatewayError(
+          'StorageFull',
+          `${missingBytes} bytes more are needed in ${this.#options.stateDirectory}, where ${availableBytes} are free ` +
+            'and not reserved for others. Make room there (or give the gateway more: --space).',
+        );
+      });
+      volume.overlay.setQuota(neededBytes);
     });
   }
 
@@ -485,13 +511,13 @@ export class Exports {
 
   #statusOf({ entry, images, overlay, problem }: LiveExport): ExportStatus {
     const faults = images?.faults();
-    const fence = this.#options.registry.export(entry.request.sessionId)?.fence;
+    const { fence, reservedBytes } = this.#options.registry.export(entry.request.sessionId) ?? entry;
     return {
       ...this.#published(entry),
       targetId: entry.request.targetId,
       publishedAt: entry.publishedAt,
       provisionedBytes: entry.provisionedBytes,
-      reservedBytes: entry.reservedBytes,
+      reservedBytes,
       overlayBytes: overlay?.diskBytes ?? 0,
       fence: fence && (fence.isFinal ? 'final' : 'raised'),
       stalledSince: faults?.stalledSince,

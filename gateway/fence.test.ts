@@ -4,7 +4,7 @@ import { Nfs3Status } from '../nfs/index.ts';
 import { type ExportFileSystem, type ExportNode } from './export-file-system.ts';
 import { GatewayClient } from './gateway-client.ts';
 import { LOOPBACK, publishRequest, type TestSite, testGateway, testSite } from './testing/fixture.ts';
-import { openExports } from './testing/open-exports.ts';
+import { openExports, openRealVm } from './testing/open-exports.ts';
 
 const KEEP = ['web01-000001.vmdk', 'web01-000001-delta.vmdk'];
 const FENCED = ['web01.vmx', 'web01.vmdk', 'web01-flat.vmdk', 'web01.nvram'];
@@ -127,5 +127,29 @@ describe('a fence', () => {
     await expect(client.liftFence('s1')).rejects.toMatchObject({ code: 'FenceFinal' });
     await expect(client.fence('s1', ['a/b'])).rejects.toMatchObject({ code: 'InvalidInput' });
     await expect(client.fence('s2', [])).rejects.toMatchObject({ code: 'NotFound' });
+  });
+});
+
+describe('room for a saved state', () => {
+  it('is reserved beside what others have, written to, and kept through a restart', async () => {
+    await using site = await testSite();
+    const limitBytes = 512 * 2 ** 20;
+    const first = await openExports(site.stateDirectory, openRealVm, limitBytes);
+    await first.exports.publish(publishRequest(site, 's1'));
+    const before = first.exports.status('s1').reservedBytes;
+    await expect(first.exports.makeRoom('s1', limitBytes)).rejects.toMatchObject({ code: 'StorageFull' });
+    expect(first.exports.status('s1').reservedBytes).toBe(before);
+    await first.exports.makeRoom('s1', 2 * before);
+    const after = first.exports.status('s1').reservedBytes;
+    expect(after).toBeGreaterThan(2 * before);
+    await first.exports.makeRoom('s1', before);
+    expect(first.exports.status('s1').reservedBytes).toBe(after);
+    const fs = first.fileSystem;
+    const state = await fs.create(directoryOf(fs), 'web01.vmss', { how: 'guarded', attributes: {} });
+    const piece = Buffer.alloc(2 ** 20, 7);
+    for (let at = 0; at < 1.5 * before; at += piece.length) await fs.write(state, at, piece, true);
+    await first.exports.close();
+    await using second = await openExports(site.stateDirectory, openRealVm, limitBytes);
+    expect(second.exports.status('s1').reservedBytes).toBe(after);
   });
 });

@@ -15,6 +15,7 @@ import {
   type PublishedExport,
   type PublishRequest,
   type ReadRequest,
+  type RoomRequest,
   type SpaceAnswer,
   type SpaceRequest,
 } from './control-api.ts';
@@ -24,7 +25,7 @@ import { GatewayError, messageOf } from './gateway-error.ts';
 export interface OpenPoint extends ExportPoint {
   /** Where a disk may differ from the backup, in order. */
   changes(disk: string): AsyncIterable<{ readonly offsetBytes: number; readonly lengthBytes: number }>;
-  /** Fills `into`, of up to MAX_POINT_READ_BYTES. */
+  /** Fills `into`, of up to 4 MiB. */
   read(disk: string, offsetBytes: number, into: Uint8Array): Promise<void>;
 }
 
@@ -68,6 +69,12 @@ export class GatewayClient {
   async fence(sessionId: string, keep: readonly string[]): Promise<void> {
     const request: FenceRequest = { keep: [...keep] };
     await this.#call('PUT', `/fences/${encodeURIComponent(sessionId)}`, request);
+  }
+
+  /** Hosts can write so many bytes more into the session's directory. Throws NotFound, StorageFull. */
+  async makeRoom(sessionId: string, bytes: number): Promise<void> {
+    const request: RoomRequest = { bytes };
+    await this.#call('PUT', `/rooms/${encodeURIComponent(sessionId)}`, request);
   }
 
   /** Throws NotFound, FenceFinal. */

@@ -148,6 +148,19 @@ export class Registry {
     }));
   }
 
+  /** `check` runs while nobody else reserves, and refuses by throwing. */
+  async setReserved(volume: number, reservedBytes: number, check: () => Promise<void>): Promise<void> {
+    await this.#file.update(async (state) => {
+      await check();
+      return {
+        ...state,
+        exports: state.exports.map((entry) =>
+          entry.volume === volume ? { ...entry, reservedBytes } : entry,
+        ),
+      };
+    });
+  }
+
   async removeExport(volume: number): Promise<void> {
     await this.#file.update((state) => ({
       ...state,

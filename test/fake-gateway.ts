@@ -66,6 +66,11 @@ export class FakeGateway implements Gateway {
     return { fence: this.fences.has(sessionId) ? 'raised' : undefined };
   }
 
+  async makeRoom(_sessionId: string, bytes: number): Promise<void> {
+    this.#answer();
+    if (bytes > this.availableBytes) throw new GatewayError('StorageFull', `${bytes} bytes are too much`);
+  }
+
   async fence(sessionId: string, keep: readonly string[]): Promise<void> {
     this.#answer();
     this.fences.set(sessionId, keep);

@@ -85,7 +85,8 @@ const preflight = (target: FakeTarget, request: Partial<FinalizeRequest> = {}) =
   run(target, 'finalizePreflight', { request: { datastore: 'prod', vmotion: 'auto', ...request } }, 3);
 
 it('finds the way: live for a VM that runs, cold for one that is off', async () => {
-  expect(await preflight(vCenter())).toEqual(plan);
+  expect(await preflight(vCenter())).toEqual({ ...plan, fallbacks: ['short-outage', 'cold'] });
+  expect(await preflight(vCenter(), { vmotion: 'live' })).toEqual(plan);
   expect(await preflight(vCenter({ powerState: 'poweredOff' }))).toMatchObject({ mode: 'cold' });
 });
 
@@ -102,8 +103,8 @@ it('goes to another host in another cluster with the pool that it finds there', 
 const unable = { ...fakeHost, capability: { vmotionSupported: false, storageVMotionSupported: false } };
 
 it.each<[string, string, (target: FakeTarget) => void, Partial<FinalizeRequest>]>([
-  ['NotSupported', 'a host alone', (target) => (target.isVirtualCenter = false), {}],
-  ['NotSupported', 'no Storage vMotion', (target) => (target.hosts = [unable]), {}],
+  ['NotSupported', 'a host alone', (target) => (target.isVirtualCenter = false), { vmotion: 'live' }],
+  ['NotSupported', 'no Storage vMotion', (target) => (target.hosts = [unable]), { vmotion: 'live' }],
   ['NotFound', 'no datastore nowhere; host esx01 has', () => undefined, { datastore: 'nowhere' }],
   ['NotFound', 'no host elsewhere', () => undefined, { host: 'elsewhere' }],
   ['DatastoreConflict', "the gateway's own", () => undefined, { datastore: 'rundirect-main' }],

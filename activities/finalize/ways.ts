@@ -33,30 +33,43 @@ export function waysFor(
   }
 }
 
-/** What each way in turn is refused for, once; where one is not, its own warnings, and why those before it were. */
+/**
+ * Takes the first way that nothing stands against, with its own warnings and why those before it were refused. Where
+ * there is none: what stands against every one of them; and where that is nothing, all that stands against any.
+ */
 export async function firstPassable<T>(
   ways: readonly Way[],
   found: Findings,
   openFindings: () => Findings,
   look: (way: Way, own: Findings) => Promise<T | undefined>,
 ): Promise<{ readonly way: Way; readonly answer: T; readonly rest: readonly Way[] } | undefined> {
-  const refusals = new Map<string, { readonly way: Way; readonly code: string }>();
+  const refusals: Refusal[] = [];
   for (const [index, way] of ways.entries()) {
     const own = openFindings();
     const answer = await look(way, own);
     const errors = own.all.filter(({ severity }) => severity === 'error');
     if (answer !== undefined && errors.length === 0) {
-      for (const [message, refused] of refusals)
-        found.warning(refused.code, `Not ${WORDS[refused.way.mode]}: ${message}`);
+      for (const { code, message, mode } of unique(refusals))
+        found.warning(code, `Not ${WORDS[mode]}: ${message}`);
       for (const { code, message } of own.all) found.warning(code, message);
       return { way, answer, rest: ways.slice(index + 1) };
     }
-    for (const { code, message } of errors) {
-      if (!refusals.has(message)) refusals.set(message, { way, code });
-    }
+    refusals.push(...errors.map(({ code, message }) => ({ code, message, mode: way.mode })));
   }
-  for (const [message, { code }] of refusals) found.error(code, message);
+  const isOfAll = ({ message }: Refusal): boolean =>
+    refusals.filter((each) => each.message === message).length >= ways.length;
+  const ofAll = refusals.filter(isOfAll);
+  for (const { code, message } of unique(ofAll.length > 0 ? ofAll : refusals)) found.error(code, message);
   return undefined;
 }
+
+interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  readonly mode: Way['mode'];
+}
+
+const unique = (refusals: readonly Refusal[]): readonly Refusal[] =>
+  [...new Map(refusals.toReversed().map((each) => [each.message, each])).values()].toReversed();
 
 const WORDS = { live: 'live', shortOutage: 'with a short outage', cold: 'cold' } as const;

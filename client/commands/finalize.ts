@@ -7,8 +7,6 @@ import {
   type FinalizeRequest,
   type FinalizeResult,
   SessionMessage,
-  type Vmotion,
-  vmotionSchema,
 } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
 import { onlyOption, sessionId as sessionIdArgument } from '../arguments.ts';
@@ -21,23 +19,18 @@ import { formatBytes, formatDuration } from '../quantity.ts';
 import { findStarted } from '../session-lookup.ts';
 import { finalizeModeWords, showChange } from '../session-view.ts';
 import { printable } from '../table.ts';
+import { type VmotionOptions, vmotionOptions, vmotionRequest } from '../vmotion-options.ts';
 import { cancelFinalizeOfBatch, finalizeBatch, type OnlyOption, refuseOnly } from './batch-orders.ts';
 
-interface Options extends LocationOptions, OnlyOption {
+interface Options extends LocationOptions, VmotionOptions, OnlyOption {
   readonly name?: string;
   readonly nic?: readonly CardPlace[];
-  readonly vmotion: Vmotion;
   readonly host?: string;
   readonly folder?: string;
   readonly resourcePool?: string;
   readonly detach?: boolean;
   readonly cancel?: boolean;
 }
-
-export const vmotionOption = (): Option =>
-  new Option('--vmotion <mode>', 'auto: live, or cold where the VM is powered off; live: no other way')
-    .choices(vmotionSchema.options)
-    .default('auto');
 
 async function finalize(
   context: Context,
@@ -50,10 +43,10 @@ async function finalize(
   if (options.cancel === true) {
     return isBatch ? cancelFinalizeOfBatch(context, sessionId) : cancel(context, sessionId);
   }
-  const { name, nic, vmotion, host, folder, resourcePool } = options;
+  const { name, nic, host, folder, resourcePool } = options;
   const request: FinalizeRequest = {
     ...locationRequest(options),
-    vmotion,
+    ...vmotionRequest(options),
     ...(name === undefined ? {} : { name }),
     ...(nic === undefined ? {} : { cards: [...nic] }),
     ...(host === undefined ? {} : { host }),
@@ -129,8 +122,8 @@ async function cancel(context: Context, sessionId: string): Promise<undefined> {
 }
 
 const examples = `
-What the target can't do, a full datastore and the like are said at once, before anything is touched. Until the VM
-has arrived, a failure or --cancel leaves it running from its backup with every change, to be finalized again. A verify
+What the target can't do, a full datastore and the like are said at once, before anything is touched, and so is the way
+that --vmotion auto has found. Until the VM has arrived, a failure or --cancel leaves it running from its backup with every change, to be finalized again. A verify
 that still runs is waited for; what it found damaged is not taken to production.
 
 Examples:
@@ -138,6 +131,7 @@ Examples:
   $ rundirect finalize web01-k3v9q2m4xa --datastore vmfs01 --vmotion live --host esx2.example --detach
   $ rundirect finalize web01-k3v9q2m4xa --datastore vmfs01 --disk scsi0:1=fast01 --nic 'ethernet0=VM Network' --name web01
   $ rundirect finalize web01-k3v9q2m4xa --location original --power-off-original
+  $ rundirect finalize web01-k3v9q2m4xa --datastore datastore1 --vmotion short-outage --guest-away shut-down
   $ rundirect finalize web01-k3v9q2m4xa --cancel
   $ rundirect finalize nightly-k3v9q2m4xa --datastore vmfs01
 
@@ -153,23 +147,24 @@ export function addFinalize(program: Command, act: Act): void {
     .summary('migrate a running session to production')
     .description(
       "Migrates a session's VM to production storage while it runs, and removes all else of the session.\n" +
-        'The target does it (Storage vMotion), so it must be a vCenter.',
+        'A vCenter with Storage vMotion migrates it live. Elsewhere, and on a host alone, its disks are copied while it\n' +
+        'runs, and it is suspended for seconds to go on from the copies.',
     )
     .argument('<session>', 'the id of a session, or of a batch: all of it that runs', sessionIdArgument)
     .addOption(onlyOption())
     .option('--datastore <name>', 'where the VM goes, every disk of it that --disk does not name');
-  for (const option of locationOptions()) command.addOption(option);
+  for (const option of [...locationOptions(), ...vmotionOptions()]) command.addOption(option);
   command
     .option('--host <name>', 'another host, or a cluster (default: where it runs)')
     .option('--folder <path>', 'another inventory folder')
     .option('--resource-pool <name>', 'another resource pool')
     .option('--name <name>', "the VM's name from then on (default: as it is)")
     .addOption(nicOption())
-    .addOption(vmotionOption())
     .option('--detach', 'begin, and do not follow')
     .addOption(
       new Option('--cancel', 'call off the finalize that is under way').conflicts([
         'datastore',
+        'guestAway',
         'disk',
         'location',
         'powerOffOriginal',

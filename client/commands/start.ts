@@ -35,7 +35,7 @@ import { sessionFacts } from '../session-view.ts';
 import { gatherFacts, named, type StartOptions, startInput } from '../start-input.ts';
 import { startWorkflow } from '../start-workflow.ts';
 import { printable } from '../table.ts';
-import { vmotionOption } from './finalize.ts';
+import { vmotionOptions } from '../vmotion-options.ts';
 import { startBatch } from './start-batch.ts';
 
 const DEFAULT_GUEST_TIMEOUT = '5m';
@@ -199,8 +199,7 @@ export function addStart(program: Command, act: Act): void {
     .option('--detach', 'start, and do not follow')
     .optionsGroup('And then:')
     .option('--auto-migrate', 'take the VM to production storage as soon as it runs, as `finalize` does')
-    .option('--datastore <name>', 'where --auto-migrate takes it')
-    .addOption(vmotionOption());
-  for (const option of locationOptions()) command.addOption(option);
+    .option('--datastore <name>', 'where --auto-migrate takes it');
+  for (const option of [...locationOptions(), ...vmotionOptions()]) command.addOption(option);
   command.addHelpText('after', examples).action(act(startOneOrMore));
 }

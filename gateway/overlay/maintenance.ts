@@ -59,9 +59,11 @@ export class Maintenance {
   #coveredBytes: number;
   #running: Promise<void> | undefined;
   #closed = false;
+  #quotaBytes: number;
 
   constructor(options: MaintenanceOptions) {
     this.#options = options;
+    this.#quotaBytes = options.quotaBytes;
     this.#checkpointBytes = options.checkpointBytes;
     this.#coveredBytes = -options.replayedBytes;
   }
@@ -81,9 +83,13 @@ export class Maintenance {
     return segments.logBytes + log.queuedBytes + this.#checkpointBytes;
   }
 
+  setQuota(quotaBytes: number): void {
+    this.#quotaBytes = quotaBytes;
+  }
+
   /** Whether so many bytes more stay within the quota. */
   fits(bytes: number): boolean {
-    return this.#usedBytes + Math.ceil(bytes / PAGE_BYTES) * PAGE_COST_BYTES <= this.#options.quotaBytes;
+    return this.#usedBytes + Math.ceil(bytes / PAGE_BYTES) * PAGE_COST_BYTES <= this.#quotaBytes;
   }
 
   /**
@@ -91,7 +97,7 @@ export class Maintenance {
    * counts as used; it is given up before a write is refused. Throws OverlayError NoSpace.
    */
   async makeRoom(bytes: number): Promise<void> {
-    const worthwhile = Math.min(MIN_COMPACTION_BYTES, this.#options.quotaBytes / QUOTA_GARBAGE_SHARE);
+    const worthwhile = Math.min(MIN_COMPACTION_BYTES, this.#quotaBytes / QUOTA_GARBAGE_SHARE);
     while (!this.fits(bytes)) {
       if (this.#running !== undefined) {
         await this.#running.catch(() => undefined);
@@ -105,7 +111,7 @@ export class Maintenance {
   #noSpace(): OverlayError {
     return new OverlayError(
       'NoSpace',
-      `${this.#options.storage.path} takes ${this.#usedBytes} of the ${this.#options.quotaBytes} bytes that are reserved ` +
+      `${this.#options.storage.path} takes ${this.#usedBytes} of the ${this.#quotaBytes} bytes that are reserved ` +
         'for the session’s changes. Free space inside the guest does not help; finalize or stop the session.',
     );
   }
@@ -152,7 +158,8 @@ export class Maintenance {
   }
 
   #compactionDue(): boolean {
-    const { segments, quotaBytes } = this.#options;
+    const { segments } = this.#options;
+    const quotaBytes = this.#quotaBytes;
     const live = segments.livePages * PAGE_COST_BYTES;
     const limit = Math.max(MIN_COMPACTION_BYTES, Math.min(live, quotaBytes / QUOTA_GARBAGE_SHARE));
     return this.#garbageBytes >= limit;

@@ -124,6 +124,11 @@ export class Overlay {
     return root;
   }
 
+  /** From now on; what it takes already stays, however small the quota. */
+  setQuota(quotaBytes: number): void {
+    this.#maintenance.setQuota(quotaBytes);
+  }
+
   /** What the overlay takes on disk, in bytes. */
   get diskBytes(): number {
     return this.#segments.logBytes + this.#maintenance.checkpointBytes;
