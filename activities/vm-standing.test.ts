@@ -66,6 +66,23 @@ const cases: [string, Partial<Vm>, VmStanding][] = [
     'ours',
   ],
   ['migrated', { vmPathName: '[prod] web01/web01.vmx', disks: [disk('[prod] web01/web01.vmdk')] }, 'moved'],
+  [
+    'half way to production',
+    {
+      vmPathName: '[prod] web01/web01.vmx',
+      disks: [disk('[rundirect-main] web01-x1/web01-000001.vmdk', ['[prod] web01/web01.vmdk'])],
+    },
+    'crossing',
+  ],
+  [
+    'half way there, without the mark',
+    {
+      vmPathName: '[prod] web01/web01.vmx',
+      disks: [disk('[rundirect-main] web01-x1/web01-000001.vmdk', ['[prod] web01/web01.vmdk'])],
+      extraConfig: {},
+    },
+    'partlyMoved',
+  ],
   ['with one disk migrated', { disks: [disk('[prod] web01/web01.vmdk')] }, 'partlyMoved'],
   ['with its home migrated', { vmPathName: '[prod] web01/web01.vmx' }, 'partlyMoved'],
   [
@@ -102,6 +119,16 @@ it('says that a VM is gone, and what is gone is undone', async () => {
   expect(await run(target, 'inspectVm')).toMatchObject({ standing: 'gone' });
   await run(target, 'powerOffVm');
   await run(target, 'unregisterVm');
+});
+
+it('finds a VM that is half way to production under its new name in the inventory, and no clone of it', async () => {
+  const target = new FakeTarget();
+  const clone = { vmPathName: '[prod] clone/clone.vmx', disks: [disk('[prod] clone/clone.vmdk')] };
+  target.add({ ...ours, ...clone, moref: 'vm-98', name: 'clone' });
+  expect(await run(target, 'inspectVm')).toMatchObject({ standing: 'gone' });
+  const disks = [disk('[rundirect-main] web01-x1/web01-000001.vmdk', ['[prod] web01/web01.vmdk'])];
+  target.add({ ...ours, moref: 'vm-99', vmPathName: '[prod] web01/web01.vmx', disks });
+  expect(await run(target, 'inspectVm')).toMatchObject({ standing: 'crossing', powerState: 'poweredOn' });
 });
 
 it('leaves a VM alone that somebody registered anew', async () => {

@@ -26,11 +26,37 @@ export function standingOf(vm: Vm, place: Place): Pick<VmSighting, 'standing' | 
   const foreign = foreignFiles(vm, place);
   const onOurs = filesOf(vm).filter((file) => file.startsWith(`[${place.placement.datastore}] `));
   if (onOurs.length === 0) return { standing: 'moved', detail: vm.vmPathName };
+  if (isCrossing(vm, place)) {
+    return { standing: 'crossing', detail: `${vm.vmPathName}, on the session's changes` };
+  }
   if (foreign.length > 0) return { standing: 'partlyMoved', detail: `elsewhere: ${foreign.join(', ')}` };
   if (!hasMark(vm, place.sessionId)) {
     return { standing: 'partlyMoved', detail: `its mark ${SESSION_KEY} is not ${place.sessionId}` };
   }
   return { standing: 'ours', detail: vm.vmPathName };
+}
+
+/** Registered in production, with every disk in the session's directory, on a copy that lies in production. */
+function isCrossing(vm: Vm, place: Place): boolean {
+  const isHere = (file: string): boolean => file.startsWith(`[${place.placement.datastore}] `);
+  const standsOnCopy = ({ fileName, parents }: Vm['disks'][number]): boolean =>
+    fileName.startsWith(directoryOf(place)) && parents.length > 0 && !parents.some(isHere);
+  return hasMark(vm, place.sessionId) && !isHere(vm.vmPathName) && vm.disks.every(standsOnCopy);
+}
+
+/** The session's VM on its half way to production, under whatever moref. */
+async function findCrossing(
+  vsphere: Vsphere,
+  place: Place,
+  { signal }: Pick<Step, 'signal'>,
+): Promise<VmSighting | undefined> {
+  for (const { moref } of await vsphere.findVmsByExtraConfig(SESSION_KEY, place.sessionId, { signal })) {
+    const vm = await vsphere.readVm(moref, { signal });
+    if (vm === undefined) continue;
+    const { standing, detail } = standingOf(vm, place);
+    if (standing === 'crossing') return { standing, detail, powerState: vm.powerState };
+  }
+  return undefined;
 }
 
 /** Looks at the VM by its moref; a VM that was registered anew has another one, and is somebody else's now. */
@@ -46,6 +72,8 @@ export async function sightVm(
   }
   const other = await vsphere.findVmByPath(vmxOf(place), { signal: step.signal });
   if (other === undefined) {
+    const crossing = await findCrossing(vsphere, place, step);
+    if (crossing !== undefined) return crossing;
     return { standing: 'gone', powerState: undefined, detail: `${moref} is not known to the target` };
   }
   const detail = `somebody registered it anew, as ${other.name} (${other.moref})`;

@@ -80,9 +80,10 @@ export interface UnmountResult {
 
 /**
  * Whose a VM is now. `ours`: moref, mark and every disk are the session's. `moved`: it lives on other
- * datastores altogether. `partlyMoved`: some of it still lies on ours. `gone`: it is not in the inventory.
+ * datastores altogether. `crossing`: the session has taken it half way to production, where it stands on its changes
+ * here. `partlyMoved`: some of it still lies on ours. `gone`: it is not in the inventory.
  */
-export type VmStanding = 'ours' | 'moved' | 'partlyMoved' | 'gone';
+export type VmStanding = 'ours' | 'moved' | 'crossing' | 'partlyMoved' | 'gone';
 export interface VmSighting {
   readonly standing: VmStanding;
   readonly powerState: SessionStatus['powerState'];

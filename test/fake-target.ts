@@ -201,6 +201,8 @@ export class FakeTarget {
     },
     screenshot: async () => this.picture,
     readVm: async (moref) => this.vms.get(moref),
+    findVmsByExtraConfig: async (key, value) =>
+      [...this.vms.values()].filter(({ extraConfig }) => extraConfig[key] === value).map(summary),
     findVmByPath: async (path) => [...this.vms.values()].map(summary).find((vm) => vm.vmPathName === path),
     powerOnVm: async (moref) =>
       this.change(moref, { powerState: 'poweredOn', guestHeartbeatStatus: 'green' }),

@@ -321,6 +321,18 @@ describe.concurrent('what fails after it', () => {
   );
 });
 
+it('a stop leaves a VM alone that is half way to production, and keeps what it stands on', async () => {
+  const world = hostAlone();
+  await withRunning(world, {}, async (session, sessionId) => {
+    world.change(`vm-${sessionId}`, { standing: 'crossing' });
+    expect(await failureOf(session.stop())).toMatchObject({ type: 'VmMoved' });
+    expect(world.exports.size).toBe(1);
+    expect((await session.status()).state).toBe('running');
+    world.change(`vm-${sessionId}`, { standing: 'ours' });
+    await stopAndExpectNothing(world, session);
+  });
+});
+
 describe.concurrent('a cancel', () => {
   it.each(WAY)('at %s brings the guest back, and it can be finalized again', async (step) => {
     const world = hostAlone();

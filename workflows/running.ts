@@ -304,6 +304,7 @@ function guestAfter(
 const powerWords = { poweredOn: 'powered on', poweredOff: 'powered off', suspended: 'suspended' } as const;
 const standingWords = {
   moved: 'The VM was moved to production storage',
+  crossing: 'The VM is half way to production: `stop` will not touch it as it is',
   partlyMoved: 'The VM was changed or partly moved: `stop` will not touch it as it is',
   gone: 'The VM is not in the inventory any more',
 } as const;

@@ -33,6 +33,7 @@ export async function stopSession(
   record.update({ state: 'stopping', step: 'stop' });
   const seen = await inspect(session, running);
   if ('reason' in seen) return { kind: 'refused', reason: seen.reason };
+  if (seen.standing === 'crossing') return { kind: 'refused', reason: halfWay(running, seen) };
   if (seen.standing === 'partlyMoved') return { kind: 'refused', reason: partlyMoved(running, seen) };
   onVmOurs();
   if (seen.standing === 'ours') {
@@ -58,6 +59,13 @@ async function inspect(
   } catch (error) {
     return { reason: reasonOf(error, 'looking at the VM') };
   }
+}
+
+function halfWay({ vm }: RunningSession, { detail }: VmSighting): Reason {
+  const message =
+    `${vm.name} is not touched: it was taken half way to production, where it stands on its changes in the session ` +
+    `(${detail}). Consolidate its disks in the vSphere Client, or unregister it there, then stop the session again`;
+  return { type: 'VmMoved', message, details: [] };
 }
 
 function partlyMoved({ vm }: RunningSession, { detail }: VmSighting): Reason {
