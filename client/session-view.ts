@@ -98,7 +98,7 @@ export function sessionFacts(status: SessionStatus): string {
   const { timings, vm } = status;
   return facts([
     ['session', status.sessionId],
-    ['state', `${status.state}, ${status.step}`],
+    ['state', status.step === status.state ? status.state : `${status.state}, ${status.step}`],
     ['status', `${status.status}, ${status.progressPercent} %`],
     ['VM', vm === undefined ? status.vmName : `${vm.name} (${vm.moref})`],
     ['from', jobText(status)],

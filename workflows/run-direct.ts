@@ -65,8 +65,10 @@ export async function runDirect(argument: RunDirectInput): Promise<StopResult> {
     isDrill: input.placement.network === 'isolated',
   });
   const desks: Desks = { stop, finalize, keep };
-  setHandler(statusQuery, () => record.status());
-  setHandler(reportSignal, (report) => record.report(report));
+  setHandler(statusQuery, () => record.status(), { description: 'How the session is, and its log' });
+  setHandler(reportSignal, (report) => record.report(report), {
+    description: 'A step tells how far it is',
+  });
   const answers = openAnswerDesk(session);
   heedCancel(session, stop);
   try {

@@ -20,7 +20,7 @@ import {
 import { migrationPercent, percentAt, startWeights, type Weights } from './progress.ts';
 import { newsTeller } from './session-news.ts';
 
-/** Lines of the log in the web page's current details. */
+/** Lines of the log in the web page's current details, the newest first: its box is small. */
 const DETAILS_LOG_LINES = 15;
 /** Findings of a verify that are kept; the report says how many there were. */
 const MAX_FINDINGS = 20;
@@ -184,8 +184,9 @@ function firstStatus(input: StartInput): SessionStatus {
 /** Markdown for Temporal's web page. What came from outside stands in code spans, so that it stays text. */
 function detailsOf(status: SessionStatus): string {
   const { verify } = status;
+  const step = status.step === status.state ? '' : ` · ${status.step}`;
   const rows = [
-    `**${status.status}** · ${status.state} · ${status.progressPercent} % · ${status.step}`,
+    `**${status.status}** · ${status.state} · ${status.progressPercent} %${step}`,
     `VM ${code(status.vm?.name ?? status.vmName)} on ${code(status.vm?.hostName ?? status.target)}` +
       (status.powerState === undefined ? '' : ` · ${status.powerState}`),
     `Backup ${code(`${status.backupSet}/${status.jobId === '' ? LATEST_JOB : status.jobId}`)}` +
@@ -198,6 +199,7 @@ function detailsOf(status: SessionStatus): string {
   if (status.failure !== undefined) rows.push(`**${status.failure.type}**: ${code(status.failure.message)}`);
   const lines = status.log
     .slice(-DETAILS_LOG_LINES)
+    .reverse()
     .map(
       ({ time, level, message }) =>
         `- ${time.slice(11, 19)} ${level === 'info' ? '' : `**${level}** `}${code(message)}`,
