@@ -33,7 +33,7 @@ export async function lookAtCrossing(
 ): Promise<CrossingLook | undefined> {
   const whileRunning = input.mode === 'shortOutage';
   lookAtLayers(vm, whileRunning, found);
-  lookAtPlace(inventory, vsphere.isVirtualCenter, input.request, where, found);
+  lookAtPlace(inventory, where, found);
   const guestAway = guestAwayFor(vm, input.request, whileRunning);
   if (guestAway === 'shutDown') lookAtTools(vm, found);
   const name = where.rename?.to ?? vm.name;
@@ -88,19 +88,12 @@ function lookAtLayers({ name, disks, snapshots = [] }: Vm, whileRunning: boolean
   }
 }
 
-function lookAtPlace(
-  { datastores }: Inventory,
-  isVirtualCenter: boolean,
-  { location }: FinalizeRequest,
-  where: Location,
-  found: Findings,
-): void {
+function lookAtPlace({ datastores }: Inventory, where: Location, found: Findings): void {
   const refuse = (what: string): void =>
     found.error('NotSupported', `${what}. Leave that out, or migrate it live or cold through a vCenter`);
   if (where.host !== undefined) refuse(`A VM stays on its host where the target does not migrate it`);
   if (where.disks !== undefined)
     refuse('All disks go to one datastore where the target does not migrate them');
-  if (location === 'original' && !isVirtualCenter) refuse("A host alone can't set the original aside");
   const type = datastores.find(({ moref }) => moref === where.datastore.moref)?.type ?? '';
   if (!OBJECT_STORES.has(type.toLowerCase())) return;
   found.error(
