@@ -4,6 +4,7 @@ import { afterEach, expect, test } from 'vitest';
 import { provePrimitives } from '../../contract/index.ts';
 import { until } from '../../demo/until.ts';
 import { beginProof, expectNothingLeft, followProof, prove } from './proofs.ts';
+import { historiesOf } from './secret-search.ts';
 import { withHouse } from './with-house.ts';
 
 const suite = withHouse({ model: 'esx' });
@@ -77,4 +78,11 @@ test('its worker is killed in the middle, and the host refuses to suspend: one r
   expect(row('copyDisk')?.detail).toContain('--datastore');
   expect(result).toMatchObject({ holds: true, features: { run: 'holds', shortOutage: 'refused' } });
   expect(code).toBe(0);
+});
+
+test("the target's password is in no history", async () => {
+  const { stack } = suite.house;
+  const histories = await historiesOf(stack);
+  expect(histories.some(({ workflowId }) => workflowId.startsWith('prove-'))).toBe(true);
+  expect(histories.filter(({ bytes }) => bytes.includes(stack.lab.ready.password))).toEqual([]);
 });

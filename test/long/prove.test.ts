@@ -1,6 +1,8 @@
 // Proofs where it takes longer: through a vCenter, beside a session that runs, and broken off at any moment.
+import { readdir } from 'node:fs/promises';
 import { Client, Connection } from '@temporalio/client';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { primitivesOf } from '../../contract/index.ts';
 import type { House } from '../../demo/house.ts';
 import { beginProof, expectNothingLeft, followProof, prove } from '../e2e/proofs.ts';
 import { withHouse } from '../e2e/with-house.ts';
@@ -36,6 +38,17 @@ test('through a vCenter everything holds', async () => {
   const { code, not } = await prove(house, ...datastoreFlags(house));
   expect(not('held')).toEqual([]);
   expect(code).toBe(0);
+});
+
+test('onto a vSAN the target migrates, and nothing else is tried there', async () => {
+  const { house } = suite;
+  const [vsan] = house.stack.lab.ready.vsans;
+  const before = await readdir(vsan?.path ?? '');
+  const { code, not, row } = await prove(house, '--datastore', vsan?.name ?? '');
+  expect(not('held')).toEqual([...primitivesOf('outage'), ...primitivesOf('changes'), 'ranThrough']);
+  expect(row('copyDisk')?.detail).toContain('vsan');
+  expect(code).toBe(0);
+  expect(await readdir(vsan?.path ?? '')).toEqual(before);
 });
 
 test('beside a session that runs, its datastore is not put at risk', async () => {
