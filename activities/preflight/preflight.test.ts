@@ -13,7 +13,7 @@ import {
 } from '../../contract/index.ts';
 import { loadSiteKey, type SiteKey, seal } from '../../secrets/index.ts';
 import { FakeGateway } from '../../test/fake-gateway.ts';
-import { FakeTarget, fakeHost } from '../../test/fake-target.ts';
+import { FakeTarget, fakeDatastore, fakeHost } from '../../test/fake-target.ts';
 import { runActivity } from '../../test/run-activity.ts';
 import { type BackupSet, initVault, openVault, type Vault } from '../../vault/index.ts';
 import { openVmFolder } from '../../vm-folder/index.ts';
@@ -81,6 +81,7 @@ interface Changes {
   readonly password?: string;
   readonly source?: Partial<StartInput['source']>;
   readonly placement?: Partial<StartInput['placement']>;
+  readonly autoMigrate?: StartInput['autoMigrate'];
   readonly attempt?: number;
   readonly workflowId?: string;
   readonly sessionId?: string;
@@ -116,6 +117,7 @@ async function preflight(changes: Changes = {}): Promise<PreflightResult> {
     verify: 'none',
     guestTimeoutMs: 0,
     reserveFactor: 1.5,
+    ...(changes.autoMigrate === undefined ? {} : { autoMigrate: changes.autoMigrate }),
   };
   const deps: ActivityDeps = {
     ...{
@@ -273,6 +275,30 @@ it('puts single cards elsewhere, or unplugs them', async () => {
   });
   expect(wrong.message).toContain('Host esx01 has no network DMZ; it has VM Network');
   expect(wrong.message).toContain('The VM has no network card ethernet7; it has ethernet0');
+});
+
+it("says before the start what stands against taking the original's place at its end", async () => {
+  target.isVirtualCenter = true;
+  target.production = [fakeDatastore('prod')];
+  target.folders = [{ moref: 'folder-1', name: 'vm', path: '', datacenter: 'dc-1' }];
+  target.add({
+    ...{ moref: 'vm-1', name: 'web01', folder: 'folder-1', powerState: 'poweredOn' },
+    ...{ uuid: '564d1122-3344-5566-7788-99aabbccddee', vmPathName: '[prod] web01/web01.vmx' },
+  });
+  const placement = { name: 'web01-new', network: 'disconnected' } as const;
+  const autoMigrate = { location: 'original', vmotion: 'live' } as const;
+  const refused = await refusal({ placement, autoMigrate });
+  expect(refused.message).toContain('The original web01 (vm-1) runs');
+  const consent = { ...autoMigrate, powerOffOriginal: true };
+  expect(await preflight({ placement, autoMigrate: consent })).toMatchObject({ warnings: [] });
+  const disks = [{ node: 'scsi0:5', datastore: 'prod' }];
+  expect((await refusal({ placement, autoMigrate: { ...consent, disks } })).message).toContain(
+    'The VM has no disk scsi0:5; it has scsi0:0',
+  );
+  target.vms.clear();
+  expect((await refusal({ placement, autoMigrate: consent })).message).toContain(
+    'No VM on the target is the original of this backup: none has the UUID 564d1122-3344-5566-7788-99aabbccddee',
+  );
 });
 
 it('keeps what the original is recognised by', async () => {
