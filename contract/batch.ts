@@ -79,7 +79,7 @@ export interface BatchVm
   readonly failure: SessionStatus['failure'];
 }
 
-export type BatchState = 'preflight' | 'starting' | 'running' | 'ended' | 'failed' | 'cancelled';
+export type BatchState = 'preflight' | 'starting' | 'running' | 'ended' | 'failed';
 
 export interface BatchStatus {
   readonly batchId: string;

@@ -105,6 +105,8 @@ async function ask({ input, record }: Batch, sessionId: string, order: BatchOrde
   } catch (error) {
     // Where it is now, it tells by a signal; one that goes on with something else goes on with that.
     await condition(() => !['finalizing', 'stopping'].includes(record.vm(sessionId).state), NEWS_LIMIT_MS);
+    // Somebody else had asked for the end, and there it is.
+    if (vmIsOver(record.vm(sessionId))) return;
     notDone({ input, record }, sessionId, order.kind, reasonOf(error, order.kind));
   }
 }

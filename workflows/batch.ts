@@ -50,6 +50,9 @@ const stopUpdate = defineUpdate<BatchAnswer, [BatchStopRequest]>(BatchMessage.st
 const finalizeUpdate = defineUpdate<BatchAnswer, [BatchFinalizeRequest]>(BatchMessage.finalize);
 const cancelFinalizeUpdate = defineUpdate<BatchAnswer>(BatchMessage.cancelFinalize);
 
+/** What a look at one more VM may take where the target's inventory is large. */
+const LOOK_MS = 10_000;
+
 /** `resumed` is what an earlier run of a long batch hands to the next one. */
 type BatchArgument = BatchInput & { readonly resumed?: BatchStatus };
 
@@ -104,7 +107,8 @@ async function preflight(self: Batch): Promise<StartInput[]> {
   const { input, record } = self;
   const { sessions } = input;
   record.say(`Preflight: looks at ${sessions.length} VMs, backup, gateway and target`);
-  const timeoutMs = Math.max(...sessions.map((each) => each.stepTimeoutMs ?? DEFAULT_STEP_TIMEOUT_MS));
+  const stepTimeoutMs = Math.max(...sessions.map((each) => each.stepTimeoutMs ?? DEFAULT_STEP_TIMEOUT_MS));
+  const timeoutMs = stepTimeoutMs + sessions.length * LOOK_MS;
   const { vms } = await startSteps(input.site, timeoutMs)
     .preflightBatch(input)
     .catch((error: unknown) => {
