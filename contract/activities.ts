@@ -8,9 +8,16 @@ import type { BatchActivities } from './batch-steps.ts';
 import type { CrossingActivities, CrossingPlan } from './crossing-steps.ts';
 import type { DrillActivities } from './drill-steps.ts';
 import type { FinalizeMode, FinalizeRequest, GuestAway, Vmotion } from './finalize.ts';
-import type { KeepActivities, KeepProgress } from './keep.ts';
+import type { KeepProgress } from './keep.ts';
+import type { KeepActivities } from './keep-steps.ts';
 import type { CardPlan, DiskPlan, Identity, OriginalPlan } from './location.ts';
-import type { Placement, SessionExport, SessionSource, TargetStepInput } from './placement.ts';
+import type {
+  Placement,
+  RunningVmInput,
+  SessionExport,
+  SessionSource,
+  TargetStepInput,
+} from './placement.ts';
 import type { ProveActivities } from './prove-steps.ts';
 import type { HostQuestion } from './question.ts';
 import type { RestoreActivities } from './restore-steps.ts';
@@ -68,9 +75,6 @@ export interface DropExportInput {
 /** A step that undoes a start may come before anybody knew the VM's moref. */
 export interface VmStepInput extends TargetStepInput {
   readonly moref: string | undefined;
-}
-export interface RunningVmInput extends TargetStepInput {
-  readonly moref: string;
 }
 export interface UnmountResult {
   readonly unmounted: boolean;

@@ -5,9 +5,9 @@
 //   claim the folder → freeze → copy each disk → guest away → stage → fence → join → run → settle → release
 //
 // Up to `run` each step has one that undoes it; the VM that has run in production stays there.
-import type { RunningVmInput } from './activities.ts';
 import type { GuestAway } from './finalize.ts';
 import type { CardPlan } from './location.ts';
+import type { RunningVmInput } from './placement.ts';
 import type { ProductionFolder } from './restore-steps.ts';
 import type { RunningVm, SessionStatus } from './session.ts';
 

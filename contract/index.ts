@@ -8,6 +8,7 @@ export * from './drill-steps.ts';
 export * from './failure-type.ts';
 export * from './finalize.ts';
 export * from './keep.ts';
+export * from './keep-steps.ts';
 export * from './location.ts';
 export * from './names.ts';
 export * from './placement.ts';

@@ -1,18 +1,6 @@
 // Keep: a running session's changes become a job of its backup set, from one moment, while it runs on. What is
-// asked, how it goes, what is answered, and the step that does it. JSON-safe throughout.
-import type { RunningVmInput } from './activities.ts';
+// asked, how it goes, what is answered. JSON-safe throughout.
 import type { JobSummary } from './vault.ts';
-
-/** Where the contents of a job come from that was kept from a session, and no backup of a VM at rest. */
-export interface KeptFrom {
-  readonly sessionId: string;
-  /** The job that the session runs from. */
-  readonly baseJobId: string;
-  /** The moment that the disks show, ISO 8601, UTC. */
-  readonly at: string;
-  /** Of this one keep: a set has at most one job of it. */
-  readonly keepId: string;
-}
 
 export interface KeepProgress {
   /** Of what may differ from the job that the session runs from. */
@@ -51,13 +39,4 @@ export interface KeepResult {
 export interface CancelKeepResult {
   readonly sessionId: string;
   readonly outcome: 'cancelled' | 'failed' | 'kept';
-}
-
-export interface KeepSessionInput extends RunningVmInput {
-  readonly keepId: string;
-}
-
-export interface KeepActivities {
-  /** Throws VmMoved and NotOurs where the VM does not run from here, NotSupported where it has snapshots. */
-  keepSession(input: KeepSessionInput): Promise<KeepResult>;
 }

@@ -39,3 +39,6 @@ export interface TargetStepInput {
   readonly placement: Placement;
   readonly exported: SessionExport;
 }
+export interface RunningVmInput extends TargetStepInput {
+  readonly moref: string;
+}

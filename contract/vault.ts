@@ -1,6 +1,5 @@
 // Inputs and answers of the vault's Workflows: init, list and backup run at a site, the CLI only asks.
 import { z } from 'zod';
-import type { KeptFrom } from './keep.ts';
 import { backupSetNameSchema, siteNameSchema } from './names.ts';
 import { sealedSecretSchema } from './secret.ts';
 
@@ -31,6 +30,17 @@ export interface VmSummary {
   readonly name: string;
   readonly disks: readonly DiskSummary[];
 }
+/** Where the contents of a job come from that was kept from a session, and no backup of a VM at rest. */
+export interface KeptFrom {
+  readonly sessionId: string;
+  /** The job that the session runs from. */
+  readonly baseJobId: string;
+  /** The moment that the disks show, ISO 8601, UTC. */
+  readonly at: string;
+  /** Of this one keep: a set has at most one job of it. */
+  readonly keepId: string;
+}
+
 export interface JobSummary {
   readonly jobId: string;
   readonly kind: 'full' | 'delta';
