@@ -151,6 +151,10 @@ function notRunning({ input, record }: Session): ApplicationFailure {
   const { sessionId } = input;
   const { state } = record.status();
   const isStarting = state === 'preflight' || state === 'starting';
-  const message = isStarting ? `${sessionId} does not run yet: keep it when it does` : undefined;
-  return rejection('NotRunning', message ?? `${sessionId} is ${state}: there is nothing to keep`);
+  return rejection(
+    'NotRunning',
+    isStarting
+      ? `${sessionId} does not run yet: keep it when it does`
+      : `${sessionId} is ${state}: there is nothing to keep`,
+  );
 }

@@ -20,3 +20,15 @@ it('names what is damaged, and where, in one line each', () => {
     'The vault /vault holds no backup in set nightly that can be read.',
   );
 });
+
+it('says from which session a job was kept', () => {
+  const job = { jobId: '000001-x', kind: 'full' as const, createdAt: set.createdAt, vms: [], storedBytes: 1 };
+  const keptFrom = { sessionId: 'web01-k3', baseJobId: job.jobId, at: set.createdAt, keepId: 'k' };
+  const kept = { ...job, jobId: '000002-x', kind: 'delta' as const, keptFrom };
+  const [, first, second] = vaultTable({
+    ...listing,
+    backupSets: [{ ...set, jobs: [job, kept] }],
+  }).split('\n');
+  expect(first).toMatch(/000001-x +full +/);
+  expect(second).toMatch(/000002-x +delta, kept from web01-k3 +/);
+});

@@ -150,7 +150,7 @@ export class FrozenView implements Disposable {
 }
 
 /** Numbers of the chunks in which something may have changed, in order. */
-function chunksOf(file: FrozenFile, cutFrom: number, baseBytes: number): readonly number[] {
+function chunksOf(file: FrozenFile, cutFrom: number, baseBytes: number): Uint32Array {
   const written = file.pages.chunkNumbers();
   if (cutFrom >= baseBytes) return written;
   const numbers = new Set(written);
@@ -158,7 +158,7 @@ function chunksOf(file: FrozenFile, cutFrom: number, baseBytes: number): readonl
   for (let chunk = Math.floor(cutFrom / chunkBytes); chunk * chunkBytes < baseBytes; chunk += 1) {
     numbers.add(chunk);
   }
-  return [...numbers].sort((one, other) => one - other);
+  return Uint32Array.from(numbers).sort();
 }
 
 function isWritten(file: FrozenFile, grain: number): boolean {

@@ -1,5 +1,5 @@
 // The overlay's door, for the rest of the gateway.
-export { type ByteRange, type FrozenFile, type FrozenView } from './frozen-view.ts';
+export { type FrozenFile, type FrozenView } from './frozen-view.ts';
 export { PAGE_BYTES } from './limits.ts';
 export { Overlay } from './overlay.ts';
 export { OverlayError, type OverlayErrorCode } from './overlay-error.ts';

@@ -11,7 +11,7 @@ export type Released = (location: number) => void;
 export interface FrozenPages {
   get(page: number): number;
   /** In order; a chunk that is not among them has no page that was written. */
-  chunkNumbers(): readonly number[];
+  chunkNumbers(): Uint32Array;
 }
 
 export class PageTable {
@@ -73,15 +73,10 @@ export class PageTable {
     this.#before = before;
     const chunkThen = (number: number): Float64Array | undefined =>
       before.has(number) ? before.get(number) : this.#chunks.get(number);
-    let numbers: readonly number[] | undefined;
+    let numbers: Uint32Array | undefined;
     return {
       get: (page) => chunkThen(Math.floor(page / CHUNK_PAGES))?.[page % CHUNK_PAGES] ?? ABSENT,
-      chunkNumbers: () => {
-        numbers ??= [...new Set([...this.#chunks.keys(), ...before.keys()])]
-          .filter((number) => chunkThen(number) !== undefined)
-          .sort((one, other) => one - other);
-        return numbers;
-      },
+      chunkNumbers: () => (numbers ??= this.#numbersThen(before)),
     };
   }
 
@@ -94,6 +89,18 @@ export class PageTable {
   putChunk(number: number, chunk: Float64Array): void {
     this.#chunks.set(number, chunk);
     for (const location of chunk) if (location > ZERO) this.#stored += 1;
+  }
+
+  /** In order. There are a hundred thousand of them where 100 GiB were written: a typed array is sorted without a pause. */
+  #numbersThen(before: ReadonlyMap<number, Float64Array | undefined>): Uint32Array {
+    const numbers: number[] = [];
+    for (const number of this.#chunks.keys()) {
+      if (!before.has(number) || before.get(number) !== undefined) numbers.push(number);
+    }
+    for (const [number, chunk] of before) {
+      if (chunk !== undefined && !this.#chunks.has(number)) numbers.push(number);
+    }
+    return Uint32Array.from(numbers).sort();
   }
 
   /** Before a chunk is changed. */
