@@ -1,7 +1,6 @@
 // The steps of a proof, in memory: what each tries holds, unless a test says otherwise, and leaves something that
 // only clearing takes away.
 import { type ProveActivities, type ProvePrimitive, type ProveRow, primitivesOf } from '../contract/index.ts';
-import type { StepName } from './fake-world.ts';
 
 export interface FakeProof {
   isVirtualCenter: boolean;
@@ -17,7 +16,7 @@ export const fakeProof = (): FakeProof => ({
   left: new Set(),
 });
 
-type Run = <T>(name: StepName, act: () => T) => Promise<T>;
+type Run = <T>(name: keyof ProveActivities, act: () => T) => Promise<T>;
 
 /** @param removeVm takes a session's VM away, wherever it is. */
 export function fakeProofSteps(
@@ -32,11 +31,12 @@ export function fakeProofSteps(
         ? { primitive, outcome: 'held', detail: 'as hoped', ms: 1 }
         : { primitive, outcome: 'refused', detail: words, ms: 1 };
     });
-  const trying = (name: StepName, primitives: readonly ProvePrimitive[]) => (input: { sessionId: string }) =>
-    run(name, () => {
-      proof.left.add(`what ${input.sessionId} made`);
-      return rows(primitives);
-    });
+  const trying =
+    (name: keyof ProveActivities, primitives: readonly ProvePrimitive[]) => (input: { sessionId: string }) =>
+      run(name, () => {
+        proof.left.add(`what ${input.sessionId} made`);
+        return rows(primitives);
+      });
   return {
     openProve: async ({ datastore }) =>
       run('openProve', () => ({
