@@ -23,7 +23,7 @@ const sealed = { version: 1 as const, sealedTo: 'SHA256:x', ephemeralKey: 'x', c
 let batches = 0;
 
 /** Every session is a Workflow with a dozen steps, and the machine may be busy. */
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 60_000;
 
 /** A batch on a site that no other test has. */
 export function batchInput(vms: readonly string[], changes: Partial<BatchInput> = {}): BatchInput {

@@ -21,7 +21,7 @@ import { batchInput, isUp, statesOf, withBatch } from '../test/batch-harness.ts'
 import { FakeWorld } from '../test/fake-world.ts';
 import { openSessionHarness, type SessionHarness } from '../test/session-harness.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 120_000 });
 
 let harness: SessionHarness;
 let temporal: TestWorkflowEnvironment;
@@ -59,7 +59,7 @@ function gate() {
   };
 }
 
-describe.concurrent('a batch', () => {
+describe('a batch', () => {
   it('runs each VM as a session of its own, and ends when all are stopped, with nothing left', async () => {
     const world = new FakeWorld();
     const input = batchInput(['web01', 'db01', 'app01']);
@@ -212,7 +212,7 @@ describe.concurrent('a batch', () => {
   });
 });
 
-describe.concurrent('a batch that is finalized', () => {
+describe('a batch that is finalized', () => {
   /** Migrations wait for the test, and arrive. */
   function migrating(world: FakeWorld) {
     const moving = gate();

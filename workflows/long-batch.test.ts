@@ -5,7 +5,7 @@ import { FakeWorld } from '../test/fake-world.ts';
 import { openSessionHarness, type SessionHarness } from '../test/session-harness.ts';
 import { eventually } from '../test/temporal.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 120_000 });
 
 let harness: SessionHarness;
 
