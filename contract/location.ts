@@ -6,9 +6,7 @@ import { z } from 'zod';
 const MAX_DISKS = 256;
 const MAX_CARDS = 10;
 
-const diskNodeSchema = z
-  .string()
-  .regex(/^(?:scsi|sata|ide|nvme)\d{1,2}:\d{1,3}$/, 'a disk as scsi0:0');
+const diskNodeSchema = z.string().regex(/^(?:scsi|sata|ide|nvme)\d{1,2}:\d{1,3}$/, 'a disk as scsi0:0');
 const cardNodeSchema = z.string().regex(/^ethernet\d{1,2}$/, 'a network card as ethernet0');
 
 export const diskPlaceSchema = z.object({
