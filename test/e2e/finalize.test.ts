@@ -8,6 +8,7 @@ import type { LabVm } from '../../demo/lab-vm.ts';
 import { leftovers } from '../../demo/leftovers.ts';
 import { COMMAND_EVERY_MS, until } from '../../demo/until.ts';
 import { connect } from '../../vsphere/index.ts';
+import { watchLines } from '../migration/lines.ts';
 import { withHouse } from './with-house.ts';
 
 const suite = withHouse({ model: 'vcenter' });
@@ -49,26 +50,6 @@ async function startWriting(...flags: string[]): Promise<Running> {
   const [production] = house.stack.lab.ready.datastores;
   if (production === undefined) throw new Error('the lab has no production datastore');
   return { session, vm, guest, production: production.name };
-}
-
-/** Looks at the guest's log until `done`: how long it stood still at most, in milliseconds. */
-async function longestGap(running: Running, done: Promise<unknown>): Promise<number> {
-  const { lab } = suite.house.stack;
-  const logged = lab.ready.guest(running.vm.moref);
-  const over = new AbortController();
-  const close = (): void => over.abort();
-  done.then(close, close);
-  let count = (await logged.logged()).length;
-  let since = Date.now();
-  let longest = 0;
-  while (!over.signal.aborted) {
-    await new Promise((resolve) => setTimeout(resolve, LINE_EVERY_MS));
-    const now = (await logged.logged()).length;
-    if (now > count) since = Date.now();
-    else longest = Math.max(longest, Date.now() - since);
-    count = now;
-  }
-  return longest;
 }
 
 /** The guest went on without a restart, with every line that it acknowledged; then its VM goes. */
@@ -124,7 +105,8 @@ describe('finalize', () => {
     const running = await startWriting('--name', 'live');
     const { sessionId } = running.session;
     const finalizing = house.succeed(['finalize', sessionId, '--datastore', running.production]);
-    const gapMs = await longestGap(running, finalizing);
+    const { lab } = house.stack;
+    const { longestPauseMs: gapMs } = await watchLines(lab.ready, running.vm.moref, finalizing);
     const result = (await finalizing) as unknown as FinalizeResult;
     console.log(`live: ${result.durationMs} ms, ${result.movedBytes} bytes; longest pause ${gapMs} ms`);
     expect(result).toMatchObject({

@@ -1,0 +1,146 @@
+// One cell of the migration matrix: a session on one kind of target is taken to one kind of storage in one mode, while
+// its guest writes a numbered line every 100 ms. It is tried, whatever is known of it: what is refused says why, and
+// must have left the guest where it was.
+import type { FinalizeResult, SessionStatus } from '../../contract/index.ts';
+import type { CommandResult } from '../../demo/command-line.ts';
+import type { House } from '../../demo/house.ts';
+import { labVmByMoref } from '../../demo/lab-vm.ts';
+import { leftovers } from '../../demo/leftovers.ts';
+import { until } from '../../demo/until.ts';
+import { type Watched, watchLines } from './lines.ts';
+import { proveArrival } from './proof.ts';
+
+export interface Cell {
+  readonly model: 'esx' | 'vcenter';
+  readonly mode: 'live' | 'short-outage' | 'cold';
+  readonly storage: 'vmfs' | 'vsan';
+  /** Where the guest's changes go while it runs from the backup. */
+  readonly changes: 'gateway' | 'datastore';
+}
+
+export interface Proven {
+  readonly kind: 'proven';
+  readonly mode: FinalizeResult['mode'];
+  /** As the session says. */
+  readonly guestAwayMs: number | undefined;
+  /** Between two lines that the guest wrote, as seen from outside. */
+  readonly longestPauseMs: number;
+  readonly movedBytes: number | undefined;
+  readonly durationMs: number;
+  readonly proofs: readonly string[];
+}
+export interface NotProven {
+  /** `refused`: nothing was begun, and the guest went on as before. */
+  readonly kind: 'refused' | 'failed';
+  readonly words: string;
+}
+export type Outcome = Proven | NotProven;
+
+const SET = 'nightly';
+const VM = 'web01';
+const SECOND_DISK_MIB = 8;
+const LINE_EVERY_MS = 100;
+const STEP_LIMIT_MS = 120_000;
+const FINALIZE_LIMIT_MS = 300_000;
+const PATTERN = 'before the migration';
+
+export const nameOf = ({ model, mode, storage, changes }: Cell): string =>
+  `${model} ${mode} ${storage} ${changes}`;
+
+/** Backs up a VM with a second disk, which is then gone. Once for each house. */
+export async function prepareHouse(house: House): Promise<void> {
+  const vm = await house.createVm(VM, { disks: [{ sizeMiB: SECOND_DISK_MIB }] });
+  await house.backup(SET, vm.folder);
+  await vm.destroy();
+}
+
+/** In a house that was prepared. Never throws for what the cell comes to. */
+export async function runCell(house: House, cell: Cell): Promise<Outcome> {
+  try {
+    return await tryCell(house, cell);
+  } catch (error) {
+    return { kind: 'failed', words: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function tryCell(house: House, cell: Cell): Promise<Outcome> {
+  const { lab } = house.stack;
+  const changes = cell.changes === 'gateway' ? [] : ['--changes', 'datastore:datastore2'];
+  const name = nameOf(cell).replaceAll(' ', '-');
+  const flags = ['--network', 'disconnected', '--name', name, ...changes];
+  const started = await house.run([...house.startFlags(SET, VM), ...flags]);
+  if (started.code !== 0) {
+    await expectNothingLeft(house);
+    return { kind: 'refused', words: wordsOf(started) };
+  }
+  const session = started.documents.at(-1)?.['session'] as SessionStatus;
+  const { sessionId } = session;
+  const vm = await house.sessionVm(session);
+  const guest = await vm.guest();
+  await guest.writeDisk('sdb', 0, PATTERN);
+  await guest.beginLog(LINE_EVERY_MS);
+  await until('the first lines', STEP_LIMIT_MS, async () =>
+    (await guest.log()).length > 2 ? true : undefined,
+  );
+  const [target] = cell.storage === 'vmfs' ? lab.ready.datastores : lab.ready.vsans;
+  if (target === undefined) throw new Error(`the lab has no ${cell.storage} datastore`);
+  const command = ['finalize', sessionId, '--datastore', target.name, '--vmotion', cell.mode];
+  const finalizing = house.run(command, { limitMs: FINALIZE_LIMIT_MS });
+  const watched = await watchLines(lab.ready, name, finalizing);
+  const finalized = await finalizing;
+  if (finalized.code !== 0) return await refusal(house, sessionId, finalized);
+  return await arrival(house, sessionId, finalized, watched, target.name);
+}
+
+async function arrival(
+  house: House,
+  sessionId: string,
+  finalized: CommandResult,
+  watched: Watched,
+  datastore: string,
+): Promise<Outcome> {
+  const { mode, guestAwayMs, movedBytes, durationMs } = finalized.documents.at(
+    -1,
+  ) as unknown as FinalizeResult;
+  const status = await house.show(sessionId);
+  await expectNothingLeft(house, sessionId);
+  const proofs = await proveArrival(house.stack.lab.ready, status.vm?.moref ?? '', {
+    ...{ datastore, acknowledged: watched.lastLine },
+    pattern: PATTERN,
+  });
+  const { longestPauseMs } = watched;
+  return { kind: 'proven', mode, guestAwayMs, longestPauseMs, movedBytes, durationMs, proofs };
+}
+
+/** Nothing was begun, and the guest writes on; or else it failed. */
+async function refusal(house: House, sessionId: string, refused: CommandResult): Promise<NotProven> {
+  const status = await house.show(sessionId);
+  const words = wordsOf(refused);
+  const began = status.state !== 'running' || (status.finalize?.percent ?? 0) > 0;
+  const vm = await labVmByMoref(house.stack.lab.ready, status.vm?.moref ?? '');
+  const guest = await vm.guest();
+  const boots = await guest.boots();
+  const lines = (await guest.log()).length;
+  await until('the guest to write on', STEP_LIMIT_MS, async () =>
+    (await guest.log()).length > lines ? true : undefined,
+  );
+  await house.stop(sessionId);
+  await expectNothingLeft(house, sessionId);
+  if (!began && boots === 1) return { kind: 'refused', words };
+  return { kind: 'failed', words: `${words} (it was ${status.state}, the guest has booted ${boots} times)` };
+}
+
+async function expectNothingLeft(house: House, sessionId?: string): Promise<void> {
+  const left = await leftovers(house.stack, sessionId);
+  if (left.length > 0) throw new Error(`something is left: ${left.join('; ')}`);
+}
+
+/** What the command line said: its findings, or its one error. */
+function wordsOf({ documents, stderr }: CommandResult): string {
+  const error = documents.at(-1)?.['error'] as
+    | { readonly message: string; readonly findings?: readonly { readonly message: string }[] }
+    | undefined;
+  if (error === undefined) return stderr.trim();
+  const findings = (error.findings ?? []).map(({ message }) => message);
+  return findings.length === 0 ? error.message : findings.join('; ');
+}
