@@ -300,13 +300,27 @@ describe('a session from the command line', () => {
     await stopQuietly('web01-b');
   });
 
+  it('is finalized with a short outage, and says how long the guest was away', async () => {
+    await pin();
+    await rundirect(startArguments('--session', 'web01-short'));
+    const flags = ['--vmotion', 'short-outage', '--guest-away', 'shut-down'];
+    const done = await rundirect(['finalize', 'web01-short', '--datastore', 'prod', ...flags]);
+    expect(done).toMatchObject({ code: 0, stderr: '' });
+    expect(done.stdout).toContain('Shuts the guest down');
+    expect(done.stdout).toMatch(
+      /its VM is on prod, migrated with a short outage, 1 KiB in .*; the guest was away for /,
+    );
+    expect((await rundirect(['show', 'web01-short'])).stdout).toMatch(/guest away +\d/);
+    world.vms.clear();
+  });
+
   it('is finalized with its progress shown, and scripts get an event a line', async () => {
     await pin();
     await rundirect(startArguments('--session', 'web01-prod', '--detach'));
     const without = await rundirect(['finalize', 'web01-prod']);
     expect(without).toMatchObject({ code: 2 });
     expect(without.stderr).toContain('--datastore');
-    const unknown = await rundirect(['finalize', 'web01-prod', '--datastore', 'prod', '--vmotion', 'cold']);
+    const unknown = await rundirect(['finalize', 'web01-prod', '--datastore', 'prod', '--vmotion', 'warm']);
     expect(unknown.code).toBe(2);
 
     world.migrationEnds = false;

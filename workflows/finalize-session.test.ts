@@ -386,8 +386,8 @@ describe.concurrent('what is asked at the wrong time is refused in words', () =>
   it('by a name that stands for nothing', async () => {
     const world = new FakeWorld();
     await withRunning(world, {}, async (session) => {
-      const cold = session.finalize({ vmotion: 'cold' as 'auto' });
-      expect(await failureOf(cold)).toMatchObject({ type: 'InvalidInput' });
+      const warm = session.finalize({ vmotion: 'warm' as 'auto' });
+      expect(await failureOf(warm)).toMatchObject({ type: 'InvalidInput' });
       await session.stop();
     });
   });

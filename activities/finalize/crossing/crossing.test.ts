@@ -1,0 +1,287 @@
+// The steps of a crossing against a host in memory that keeps files: which way its preflight finds, whose folder is
+// whose, and what each step leaves when it runs again, or when the VM is not what it was.
+import { beforeEach, expect, it } from 'vitest';
+import type {
+  CrossingDisk,
+  CrossingPlan,
+  FinalizeRequest,
+  RunningVmInput,
+  SiteActivities,
+} from '../../../contract/index.ts';
+import { FakeGateway } from '../../../test/fake-gateway.ts';
+import { FakeTarget, fakeDatastore, fakeHost } from '../../../test/fake-target.ts';
+import { fakePlacement } from '../../../test/fake-world.ts';
+import { runActivity } from '../../../test/run-activity.ts';
+import { SESSION_KEY } from '../../../vm-folder/index.ts';
+import { type Vm, type Vsphere, VsphereError } from '../../../vsphere/index.ts';
+import type { ActivityDeps } from '../../index.ts';
+
+const SESSION = 'web01-x1';
+const HERE = `[rundirect-main] ${SESSION}`;
+const THERE = '[prod] web01';
+const sealed = { version: 1 as const, sealedTo: '', ephemeralKey: '', ciphertext: '' };
+const input: RunningVmInput = {
+  sessionId: SESSION,
+  moref: 'vm-7',
+  placement: fakePlacement,
+  exported: { remoteHost: 'gw', remotePath: '/rundirect/lab-1', vmxPath: `${SESSION}/web01.vmx` },
+  target: { host: 'esx', port: 443, user: 'root', fingerprint: 'A'.repeat(64), password: sealed },
+};
+const crossing: CrossingPlan = {
+  folder: { datastore: 'prod', folder: 'web01' },
+  whileRunning: true,
+  place: { name: 'web01', folder: 'group-v1', resourcePool: 'resgroup-1', host: 'host-1' },
+};
+const disk: CrossingDisk = {
+  top: `${HERE}/web01-000001.vmdk`,
+  frozen: `${HERE}/web01.vmdk`,
+  base: `${HERE}/web01.vmdk`,
+  copy: `${THERE}/web01.vmdk`,
+  sizeBytes: 1024,
+  parent: { cid: 'fffffffe', hint: 'web01.vmdk' },
+};
+const flat = (cid: string): string =>
+  `# Disk DescriptorFile\nCID=${cid}\nparentCID=ffffffff\ncreateType="vmfs"\nRW 2 VMFS "web01-flat.vmdk"\n`;
+const DELTA =
+  '# Disk DescriptorFile\nCID=0badcafe\nparentCID=fffffffe\ncreateType="vmfsSparse"\n' +
+  'parentFileNameHint="web01.vmdk"\nRW 2 VMFSSPARSE "web01-000001-delta.vmdk"\n';
+const VMX =
+  `displayName = "web01"\nmemsize = "64"\nscsi0:0.present = "TRUE"\nscsi0:0.fileName = "web01-000001.vmdk"\n` +
+  `rundirect.session = "${SESSION}"\ncheckpoint.vmState = "web01-7.vmss"\n`;
+
+let target: FakeTarget;
+let gateway: FakeGateway;
+let files: Map<string, string>;
+
+beforeEach(() => {
+  target = new FakeTarget();
+  gateway = new FakeGateway();
+  target.mounts.set('rundirect-main', {
+    name: 'rundirect-main',
+    remoteHost: 'gw',
+    remotePath: '/rundirect/lab-1',
+  });
+  files = new Map([
+    [disk.base, flat('fffffffe')],
+    [`${HERE}/web01-flat.vmdk`, ''],
+    [disk.top, DELTA],
+    [`${HERE}/web01-000001-delta.vmdk`, ''],
+    [`${HERE}/web01.vmx`, VMX],
+    [`${HERE}/web01.nvram`, 'boot entries'],
+    [`${HERE}/web01-7.vmss`, ''],
+    [`${HERE}/web01-7.vmem`, ''],
+    [disk.copy, flat('12345678')],
+  ]);
+  const calls: Partial<Vsphere> = {
+    listFolder: async (folder) => {
+      const found = [...files.keys()].filter((path) => path.startsWith(`${folder}/`));
+      if (found.length === 0) return undefined;
+      return found.map((path) => ({ path, isFolder: false, sizeBytes: 1, modified: undefined }));
+    },
+    makeDirectory: async (path) => path,
+    downloadFile: async (path) => {
+      const content = files.get(path);
+      if (content === undefined) throw new VsphereError('NotFound', `no ${path}`);
+      return Buffer.from(content);
+    },
+    uploadFile: async (path, content) => {
+      files.set(path, Buffer.from(content).toString());
+    },
+    copyDatastoreFile: async ({ source, destination }) => {
+      files.set(destination, files.get(source) ?? '');
+    },
+    deleteDatastoreFile: async (path) => {
+      for (const file of files.keys()) if (file === path || file.startsWith(`${path}/`)) files.delete(file);
+    },
+    registerVm: async ({ path, name }) => {
+      const known = [...target.vms.values()].find(({ vmPathName }) => vmPathName === path);
+      return known?.moref ?? target.add({ name, vmPathName: path, disks: disksOfNext }).moref;
+    },
+  };
+  Object.assign(target.vsphere, calls);
+  addVm();
+});
+
+let disksOfNext: Vm['disks'] = [];
+const frozenDisks = [{ key: 1, fileName: disk.top, capacityBytes: 1024, parents: [disk.frozen] }];
+
+function addVm(change: Partial<Vm> = {}): void {
+  target.add({
+    ...{ moref: 'vm-7', name: 'web01', powerState: 'suspended', vmPathName: `${HERE}/web01.vmx` },
+    disks: frozenDisks,
+    extraConfig: { [SESSION_KEY]: SESSION },
+    ...change,
+  });
+}
+
+function run<N extends keyof SiteActivities>(name: N, more: object = {}) {
+  const none = async (): Promise<never> => {
+    throw new Error('not used here');
+  };
+  const deps: ActivityDeps = {
+    ...{ site: 'main', gateway, targets: target.targets, allow: [], drillReports: '/none', proofs: '/none' },
+    siteKey: { publicKey: '', fingerprint: '', open: () => new TextEncoder().encode('secret') },
+    vaults: { init: none, open: none },
+    vmFolders: { open: none },
+  };
+  const step = { ...input, crossing, ...more } as unknown as Parameters<SiteActivities[N]>[0];
+  return runActivity(deps, name, step, { workflowId: SESSION, attempt: 3 });
+}
+
+const preflight = (request: Partial<FinalizeRequest> = {}) =>
+  run('finalizePreflight', { request: { datastore: 'prod', vmotion: 'auto', ...request } });
+const plainDisk = { key: 1, fileName: disk.base, capacityBytes: 1024, parents: [] };
+
+function running(change: Partial<Vm> = {}): void {
+  files.delete(disk.copy);
+  addVm({ powerState: 'poweredOn', disks: [plainDisk], toolsRunningStatus: 'guestToolsRunning', ...change });
+}
+
+it('finds a short outage on a host alone, and cold for a VM that is off', async () => {
+  running();
+  expect(await preflight()).toMatchObject({
+    ...{ mode: 'shortOutage', guestAway: 'suspend', fallbacks: ['cold'], warnings: [] },
+    crossing: { folder: { datastore: 'prod', folder: 'web01' }, whileRunning: true },
+  });
+  expect(await preflight({ guestAway: 'shutDown' })).toMatchObject({ guestAway: 'shutDown' });
+  expect(await preflight({ vmotion: 'cold' })).toMatchObject({ mode: 'cold', guestAway: 'shutDown' });
+  addVm({ powerState: 'poweredOff', disks: [plainDisk] });
+  const cold = await preflight();
+  expect(cold).toMatchObject({ mode: 'cold', crossing: { whileRunning: false } });
+  expect(cold.guestAway).toBeUndefined();
+});
+
+it('says why a vCenter does not do it live, and does it with a short outage', async () => {
+  running();
+  target.isVirtualCenter = true;
+  target.hosts = [{ ...fakeHost, capability: { vmotionSupported: false, storageVMotionSupported: false } }];
+  const plan = await preflight();
+  expect(plan).toMatchObject({ mode: 'shortOutage' });
+  expect(plan.warnings.map(({ message }) => message).join()).toMatch(/^Not live: .*no Storage vMotion/);
+});
+
+it('takes another folder where a VM of that name has one', async () => {
+  running();
+  target.add({ name: 'other', vmPathName: `${THERE}/web01.vmx` });
+  files.set(`${THERE}/web01.vmx`, '');
+  expect(await preflight()).toMatchObject({ crossing: { folder: { folder: 'web01_1' } } });
+});
+
+it.each<[string, Partial<Vm>, () => void, Partial<FinalizeRequest>, string]>([
+  ['snapshots', { disks: frozenDisks }, () => undefined, { vmotion: 'short-outage' }, 'has snapshots'],
+  ['no Tools', { toolsRunningStatus: '' }, () => undefined, { vmotion: 'cold' }, 'without VMware Tools'],
+  [
+    'a VM that is off',
+    { powerState: 'poweredOff' },
+    () => undefined,
+    { vmotion: 'short-outage' },
+    'powered off',
+  ],
+  ['a vSAN', {}, () => (target.production = [fakeDatastore('prod', { type: 'vsan' })]), {}, 'of type vsan'],
+])('refuses for %s', async (_, change, arrange, request, words) => {
+  running(change);
+  arrange();
+  await expect(preflight(request)).rejects.toThrow(words);
+});
+
+it('makes a folder its own once, and neither writes to nor removes another’s', async () => {
+  files.delete(disk.copy);
+  await run('claimProductionFolder');
+  await run('claimProductionFolder');
+  files.set(disk.copy, flat('12345678'));
+  await run('removeProductionFolder', { tasks: [] });
+  expect([...files.keys()].filter((path) => path.startsWith(THERE))).toEqual([]);
+  await run('removeProductionFolder', { tasks: [] });
+  files.set(`${THERE}/rundirect-other.finalize`, '');
+  await expect(run('claimProductionFolder')).rejects.toMatchObject({ type: 'NameTaken' });
+  await run('removeProductionFolder', { tasks: [] });
+  expect(files.has(`${THERE}/rundirect-other.finalize`)).toBe(true);
+});
+
+it('stages the VM as it is at rest, and says what it stands on', async () => {
+  const { keep } = await run('stageVm', { disks: [disk] });
+  expect([...keep].sort()).toEqual([
+    'web01-000001-delta.vmdk',
+    'web01-000001.vmdk',
+    'web01-7.vmem',
+    'web01-7.vmss',
+  ]);
+  const vmx = files.get(`${THERE}/web01.vmx`) ?? '';
+  expect(vmx).toContain(`scsi0:0.fileName = "/vmfs/volumes/rundirect-main/${SESSION}/web01-000001.vmdk"`);
+  expect(vmx).toContain(`checkpoint.vmState = "/vmfs/volumes/rundirect-main/${SESSION}/web01-7.vmss"`);
+  expect(files.get(`${THERE}/web01.nvram`)).toBe('boot entries');
+});
+
+it.each<[string, Partial<Vm>, string]>([
+  ['runs', { powerState: 'poweredOn' }, 'MigrationFailed'],
+  [
+    'has a snapshot more',
+    { disks: [{ ...frozenDisks[0], parents: [`${HERE}/x.vmdk`, disk.frozen] } as Vm['disks'][number]] },
+    'MigrationFailed',
+  ],
+  ['has another mark', { extraConfig: {} }, 'NotOurs'],
+])('stages no VM that %s', async (_, change, type) => {
+  addVm(change);
+  await expect(run('stageVm', { disks: [disk] })).rejects.toMatchObject({ type });
+});
+
+it('fences before it unregisters, again without a look, and no VM that runs', async () => {
+  addVm({ powerState: 'poweredOn' });
+  await expect(run('fenceOldVm', { disks: [disk], keep: ['a'] })).rejects.toMatchObject({
+    type: 'MigrationFailed',
+  });
+  expect(gateway.fences.size).toBe(0);
+  addVm();
+  await run('fenceOldVm', { disks: [disk], keep: ['a'] });
+  await run('fenceOldVm', { disks: [disk], keep: ['a'] });
+  expect([gateway.fences.get(SESSION), target.vms.size]).toEqual([['a'], 0]);
+  expect(await run('returnOldVm')).toMatchObject({ name: 'web01', datastore: 'rundirect-main' });
+  expect(gateway.fences.size).toBe(0);
+});
+
+it('joins changes and copy, reads the VM back, and withdraws it with the descriptor as it was', async () => {
+  disksOfNext = [{ key: 1, fileName: disk.top, capacityBytes: 1024, parents: [disk.copy] }];
+  const there = await run('joinInProduction', { disks: [disk] });
+  expect(await run('joinInProduction', { disks: [disk] })).toEqual(there);
+  expect(files.get(disk.top)).toContain('parentCID=12345678');
+  expect(files.get(disk.top)).toContain('parentFileNameHint="/vmfs/volumes/prod/web01/web01.vmdk"');
+  expect(await run('sightInProduction')).toMatchObject({
+    vm: { moref: there.moref },
+    powerState: 'poweredOff',
+  });
+  await expect(run('returnOldVm')).rejects.toMatchObject({ type: 'VmMoved' });
+  await run('withdrawFromProduction', { disks: [disk] });
+  await run('withdrawFromProduction', { disks: [disk] });
+  expect(files.get(disk.top)).toBe(DELTA);
+  expect(await run('sightInProduction')).toEqual({ vm: undefined, powerState: undefined });
+});
+
+it('runs no VM whose disks stand on something else', async () => {
+  disksOfNext = [{ key: 1, fileName: disk.top, capacityBytes: 1024, parents: [disk.frozen] }];
+  await expect(run('joinInProduction', { disks: [disk] })).rejects.toMatchObject({ type: 'MigrationFailed' });
+  expect(await run('sightInProduction')).toMatchObject({ vm: undefined });
+});
+
+it('seals the fence when the VM has run, and nothing leads back', async () => {
+  disksOfNext = [{ key: 1, fileName: disk.top, capacityBytes: 1024, parents: [disk.copy] }];
+  await run('fenceOldVm', { disks: [disk], keep: [] });
+  const { moref } = await run('joinInProduction', { disks: [disk] });
+  const { runsAtMs } = await run('runInProduction', { there: moref, powerOn: true });
+  expect(Date.now() - runsAtMs).toBeLessThan(60_000);
+  expect(gateway.sealed.has(SESSION)).toBe(true);
+  await expect(run('withdrawFromProduction', { disks: [disk] })).rejects.toMatchObject({ type: 'VmMoved' });
+  target.change(moref, { powerState: 'poweredOff' });
+  await expect(run('withdrawFromProduction', { disks: [disk] })).rejects.toMatchObject({ type: 'VmMoved' });
+});
+
+it('suspends no guest whose memory has no room, and shuts none down without Tools', async () => {
+  addVm({ powerState: 'poweredOn' });
+  gateway.availableBytes = 2 ** 20;
+  await expect(run('takeGuestAway', { how: 'suspend' })).rejects.toMatchObject({
+    type: 'NotSupported',
+    nonRetryable: true,
+  });
+  await expect(run('takeGuestAway', { how: 'shutDown' })).rejects.toMatchObject({ type: 'NotSupported' });
+  addVm({ powerState: 'suspended' });
+  await run('takeGuestAway', { how: 'suspend' });
+});
