@@ -10,8 +10,8 @@ import { playStory } from '../../demo/story.ts';
 import { filesHolding, historiesOf, watchCommandLines } from './secret-search.ts';
 
 const PNG_SIGNATURE = '89504e470d0a1a0a';
-/** It takes under 2 s on an idle machine; here others may be at work. */
-const POWERED_ON_LIMIT_MS = 10_000;
+/** It takes under 2 s on an idle machine (bench/start.ts measures it); here others may be at work. */
+const POWERED_ON_LIMIT_MS = 60_000;
 let folder: string;
 
 beforeAll(async () => {
