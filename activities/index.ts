@@ -6,6 +6,7 @@ import { backup } from './backup.ts';
 import { askSession } from './batch/ask-session.ts';
 import { awaitSession } from './batch/await-session.ts';
 import { preflightBatch } from './batch/preflight-batch.ts';
+import { openBrowse } from './browse/open-browse.ts';
 import type { ActivityDeps } from './deps.ts';
 import { makeDrillNetwork, removeDrillNetwork } from './drill/network.ts';
 import { openDrill } from './drill/open-drill.ts';
@@ -86,6 +87,7 @@ export function createActivities(deps: ActivityDeps): SiteActivities {
     registerRestoredVm: (input) => runStep((step) => registerRestoredVm(deps, input, step)),
     removeRestore: (input) => runStep((step) => removeRestore(deps, input, step)),
     releaseRestoreFolder: (input) => runStep((step) => releaseRestoreFolder(deps, input, step)),
+    openBrowse: (input) => runStep((step) => openBrowse(deps, input, step)),
     openDrill: (input) => runStep((step) => openDrill(deps, input, step)),
     makeDrillNetwork: (input) => runStep((step) => makeDrillNetwork(deps, input, step)),
     removeDrillNetwork: (input) => runStep((step) => removeDrillNetwork(deps, input, step)),

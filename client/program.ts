@@ -5,6 +5,7 @@ import type { Act } from './act.ts';
 import { ClientError } from './client-error.ts';
 import { addAnswer } from './commands/answer.ts';
 import { addBackup } from './commands/backup.ts';
+import { addBrowse } from './commands/browse/browse.ts';
 import { addDrill } from './commands/drill/drill.ts';
 import { addFinalize } from './commands/finalize.ts';
 import { addKeep } from './commands/keep.ts';
@@ -71,6 +72,7 @@ function buildProgram(act: Act): Command {
   addStop(program, act);
   addDrill(program, act);
   addRestore(program, act);
+  addBrowse(program, act);
   program.commandsGroup('Backups:');
   addBackup(program, act);
   const vault = program

@@ -5,6 +5,7 @@
 // JSON-safe values come out. A secret travels sealed, and opens only for the Workflow that it was sealed for.
 
 import type { BatchActivities } from './batch-steps.ts';
+import type { BrowseActivities } from './browse.ts';
 import type { CrossingActivities, CrossingPlan } from './crossing-steps.ts';
 import type { DrillActivities } from './drill-steps.ts';
 import type { FinalizeMode, FinalizeRequest, GuestAway, Vmotion } from './finalize.ts';
@@ -164,6 +165,7 @@ export interface HandOverResult {
 export interface SiteActivities
   extends CrossingActivities,
     BatchActivities,
+    BrowseActivities,
     ProveActivities,
     DrillActivities,
     KeepActivities,

@@ -56,6 +56,8 @@ export const publishRequestSchema = z.object({
     uuid: z.enum(['keep', 'renew']).optional(),
   }),
   reserveFactor: z.number().positive(),
+  /** For people who look for files: nothing in it, and nothing at its share's root, can be changed. */
+  readOnly: z.boolean().optional(),
 });
 export type PublishRequest = z.infer<typeof publishRequestSchema>;
 

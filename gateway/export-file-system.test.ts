@@ -65,6 +65,37 @@ describe('export file system', () => {
     expect(vmx).toContain('rundirect.session = "s1"');
   });
 
+  it('refuses every change of what is published read-only, and at its share’s root, after a restart too', async () => {
+    await using site = await testSite();
+    const readOnly = publishRequest(site, 'look', { targetId: 'browse-1', readOnly: true });
+    for (const isRestarted of [false, true]) {
+      await using opened = await openExports(site.stateDirectory);
+      if (isRestarted) await opened.exports.restore();
+      else await opened.exports.publish(readOnly);
+      const fs = opened.fileSystem;
+      const root = fs.mount('/rundirect/browse-1', LOOPBACK);
+      const directory = fs.mount('/rundirect/browse-1/look', LOOPBACK);
+      const flat = fs.lookup(directory, 'web01-flat.vmdk');
+      expect(Buffer.compare((await fs.read(flat, 0, DISK_BYTES)).bytes, site.disk)).toBe(0);
+      expect(fs.attributes(flat).mode).toBe(0o444);
+      const changes: (() => unknown)[] = [
+        () => fs.write(flat, 0, Buffer.from('x'), true),
+        () => fs.setAttributes(flat, { sizeBytes: 0 }, undefined),
+        () => fs.remove(directory, 'web01-flat.vmdk'),
+        () => fs.rename(directory, 'web01.vmx', directory, 'other.vmx'),
+        ...[root, directory].flatMap((where) => [
+          () => fs.create(where, 'new', { how: 'unchecked', attributes: {} }),
+          () => fs.mkdir(where, 'new', {}),
+          () => fs.rmdir(where, 'new'),
+        ]),
+      ];
+      for (const change of changes) {
+        await expect((async () => change())()).rejects.toMatchObject({ status: Nfs3Status.ROFS });
+      }
+      await opened.exports.close();
+    }
+  });
+
   it('lets no host make, move or remove a session’s directory', async () => {
     await using site = await testSite();
     await using opened = await openExports(site.stateDirectory);

@@ -108,6 +108,7 @@ export class ExportFileSystem implements FileSystem<ExportNode> {
     changes: SetAttributes,
     guardCtime: NfsTime | undefined,
   ): Promise<void> {
+    refuseReadOnly(volume);
     return answered(volume.overlay.names.setAttributes(inode, changes, guardCtime));
   }
 
@@ -141,6 +142,7 @@ export class ExportFileSystem implements FileSystem<ExportNode> {
     bytes: Uint8Array,
     stable: boolean,
   ): Promise<void> {
+    refuseReadOnly(volume);
     volume.writes.observe(inode.id, stable);
     return answered(volume.overlay.write(inode, offsetBytes, bytes));
   }
@@ -150,29 +152,35 @@ export class ExportFileSystem implements FileSystem<ExportNode> {
   }
 
   create(directory: ExportNode, name: string, mode: CreateMode): Promise<ExportNode> {
+    refuseReadOnly(directory.volume);
     refuseSessionName(directory, name, Nfs3Status.EXIST);
     refuseFenced(directory, name);
     return this.#made(directory, directory.volume.overlay.names.create(directory.inode, name, mode));
   }
 
   mkdir(directory: ExportNode, name: string, attributes: SetAttributes): Promise<ExportNode> {
+    refuseReadOnly(directory.volume);
     refuseSessionName(directory, name, Nfs3Status.EXIST);
     return this.#made(directory, directory.volume.overlay.names.mkdir(directory.inode, name, attributes));
   }
 
   remove(directory: ExportNode, name: string): Promise<void> {
+    refuseReadOnly(directory.volume);
     refuseSessionName(directory, name, Nfs3Status.ISDIR);
     refuseFenced(directory, name);
     return answered(directory.volume.overlay.names.remove(directory.inode, name));
   }
 
   rmdir(directory: ExportNode, name: string): Promise<void> {
+    refuseReadOnly(directory.volume);
     refuseSessionName(directory, name, Nfs3Status.ACCES);
     refuseFenced(directory, name);
     return answered(directory.volume.overlay.names.rmdir(directory.inode, name));
   }
 
   rename(from: ExportNode, fromName: string, to: ExportNode, toName: string): Promise<void> {
+    refuseReadOnly(from.volume);
+    refuseReadOnly(to.volume);
     refuseSessionName(from, fromName, Nfs3Status.ACCES);
     refuseSessionName(to, toName, Nfs3Status.ACCES);
     refuseFenced(from, fromName);
@@ -260,6 +268,11 @@ function refuseSessionName(directory: ExportNode, name: string, status: Exclude<
 /** What is behind the fence keeps its name: nothing else takes its place. */
 function refuseFenced({ volume, inode }: ExportNode, name: string): void {
   volume.fence.refuse(volume.overlay.names.find(inode, name));
+}
+
+function refuseReadOnly({ share, sessionId }: Volume): void {
+  if (!share.isReadOnly(sessionId)) return;
+  throw new Nfs3Error(Nfs3Status.ROFS, `${share.path} can be read, and not changed.`);
 }
 
 function usedBytes(inode: Inode): number {

@@ -40,6 +40,7 @@ const RESTORE_CONCURRENCY = 4;
 /** Files that FSSTAT tells; no host runs into it. */
 const TOTAL_FILES = 1_000_000;
 const FILE_MODE = 0o600;
+const READ_ONLY_MODE = 0o444;
 
 /** Opens a VM as it was at a job. Throws VaultError. */
 export type OpenVm = (source: StoredRequest['source'], setKey: Uint8Array) => Promise<VmAtJob>;
@@ -353,7 +354,7 @@ export class Exports {
     try {
       await volumes.createKeys(entry.volume, setKey);
       live = await this.#openLive(entry);
-      await fillOverlay(live.overlay, files);
+      await fillOverlay(live.overlay, files, entry.request.readOnly === true ? READ_ONLY_MODE : FILE_MODE);
       const share = await this.#openShare(entry.request.targetId);
       this.#assertNameFree(share, entry);
       await registry.markPublished(entry.volume);
@@ -399,8 +400,8 @@ export class Exports {
       log.error({ sessionId, reason: messageOf(error) }, 'export not restored');
       this.#live.set(sessionId, { entry, images: undefined, overlay: undefined, problem });
       const share = this.shares.share(targetId);
-      const { allow } = entry.request;
-      share.addSession(sessionId, { volume: undefined, volumeNumber: entry.volume, allow });
+      const { allow, readOnly = false } = entry.request;
+      share.addSession(sessionId, { volume: undefined, volumeNumber: entry.volume, allow, readOnly });
       this.shares.addBroken(entry.volume, share);
     }
   }
@@ -428,13 +429,13 @@ export class Exports {
   /** Puts the export on view. */
   #show(share: Share, live: LiveExport & { overlay: Overlay }): void {
     const { entry, overlay } = live;
-    const { sessionId, allow } = entry.request;
+    const { sessionId, allow, readOnly = false } = entry.request;
     const writes = new WriteCounts();
     const fence = new VolumeFence(entry.fence?.fileIds);
     const volume: Volume = { number: entry.volume, overlay, share, sessionId, writes, fence };
     this.#live.set(sessionId, live);
     this.shares.addVolume(volume);
-    share.addSession(sessionId, { volume, volumeNumber: entry.volume, allow });
+    share.addSession(sessionId, { volume, volumeNumber: entry.volume, allow, readOnly });
   }
 
   /** The target's share with its root; opened, and made where it is new. */
@@ -527,14 +528,14 @@ export class Exports {
 }
 
 /** The VM's files in an empty overlay: the small ones as if a host had written them, the disks over their images. */
-async function fillOverlay(overlay: Overlay, { files, flats }: PublishedVm): Promise<void> {
+async function fillOverlay(overlay: Overlay, { files, flats }: PublishedVm, mode: number): Promise<void> {
   const { names, root } = overlay;
   for (const { name, bytes } of files) {
-    const file = await names.create(root, name, { how: 'guarded', attributes: { mode: FILE_MODE } });
+    const file = await names.create(root, name, { how: 'guarded', attributes: { mode } });
     await overlay.write(file, 0, bytes);
   }
   for (const { name, diskName, sizeBytes } of flats) {
-    await names.createBaseFile(root, { name, diskName, sizeBytes, mode: FILE_MODE });
+    await names.createBaseFile(root, { name, diskName, sizeBytes, mode });
   }
 }
 

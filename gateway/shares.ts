@@ -21,6 +21,8 @@ interface SessionDirectory {
   readonly volume: Volume | undefined;
   readonly volumeNumber: number;
   readonly allow: readonly string[];
+  /** Nothing in it can be changed. */
+  readonly readOnly: boolean;
 }
 
 export class Share {
@@ -46,6 +48,12 @@ export class Share {
   /** Whether a host may mount and use it: one session's permission is enough. */
   allows(address: string): boolean {
     return this.#allowed.has(address);
+  }
+
+  /** Whether nothing in it can be changed: a directory in it, or (without one) its root, where all directories are so. */
+  isReadOnly(sessionId: string | undefined): boolean {
+    if (sessionId !== undefined) return this.#sessions.get(sessionId)?.readOnly === true;
+    return this.#sessions.size > 0 && [...this.#sessions.values()].every(({ readOnly }) => readOnly);
   }
 
   session(sessionId: string): SessionDirectory | undefined {

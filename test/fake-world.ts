@@ -409,6 +409,12 @@ export class FakeWorld {
         return fakeKept(sessionId, keepId);
       });
     },
+    openBrowse: async ({ browseId }) =>
+      this.#step('openBrowse', () => {
+        this.exports.add(browseId);
+        const ports = { nfs: 2049, mount: 20048 };
+        return { jobId: 'job-2', host: 'gw', path: `/rundirect/browse/${browseId}`, ports, disks: [] };
+      }),
     ...fakeRestore(this, {
       step: (name, act) => this.#step(name, act),
       placement: fakePlacement,

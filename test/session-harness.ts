@@ -33,7 +33,7 @@ export interface TestSession {
 }
 
 type SessionInput = Pick<StartInput, 'sessionId' | 'site'>;
-type SessionWorkflow = 'runDirect' | 'restore';
+type SessionWorkflow = 'runDirect' | 'restore' | 'browse';
 
 export interface SessionHarness {
   readonly temporal: TestWorkflowEnvironment;

@@ -1,6 +1,7 @@
 // The Workflow Types that a worker offers; their names are in contract/names.ts.
 export { backup } from './backup.ts';
 export { batch } from './batch.ts';
+export { browse } from './browse.ts';
 export { drill } from './drill.ts';
 export { drillReport } from './drill-report.ts';
 export { drillReports } from './drill-reports.ts';

@@ -1,7 +1,11 @@
 // From the backup to production without running: every byte is there, the VM boots, and nothing of the session is
 // left. What fails or is stopped in the middle leaves nothing at all; what is killed goes on.
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { SessionStatus } from '../../contract/index.ts';
+import type { BrowseStatus, SessionStatus } from '../../contract/index.ts';
+import { leftovers } from '../../demo/leftovers.ts';
 import { until } from '../../demo/until.ts';
 import {
   destroy,
@@ -12,13 +16,17 @@ import {
   production,
   restore,
   restoreFlags,
+  SET,
   VM,
 } from './restores.ts';
 import { withHouse } from './with-house.ts';
 
+const run = promisify(execFile);
 const suite = withHouse({ model: 'esx' });
 /** Slow enough for something to happen in the middle of a copy. */
-const SLOW_BYTES_PER_SECOND = 10 << 20;
+const SLOW_BYTES_PER_SECOND = 1 << 20;
+/** Slow enough, and soon over: whoever goes on with a copy has to wait for its end. */
+const SLOWED_BYTES_PER_SECOND = 6 << 20;
 const STEP_LIMIT_MS = 60_000;
 let original: Original;
 
@@ -31,9 +39,9 @@ afterEach(async () => {
 });
 
 /** Begins one, and returns in the middle of a copy. */
-async function beginSlowly(name: string): Promise<string> {
+async function beginSlowly(name: string, bytesPerSecond: number): Promise<string> {
   const { house } = suite;
-  await house.stack.lab.ready.setStorageRate(SLOW_BYTES_PER_SECOND);
+  await house.stack.lab.ready.setStorageRate(bytesPerSecond);
   const begun = await house.succeed(restoreFlags(house, '--name', name, '--detach'));
   const sessionId = begun['sessionId'] as string;
   await until('a disk to be copied in part', STEP_LIMIT_MS, async () =>
@@ -73,7 +81,7 @@ test('a worker that is killed in the middle of a copy: the next one goes on with
   const { house } = suite;
   const { worker } = house.stack.site;
   const before = (await house.stack.lab.ready.methodLog()).at(-1)?.sequence ?? 0;
-  const sessionId = await beginSlowly('killed');
+  const sessionId = await beginSlowly('killed', SLOWED_BYTES_PER_SECOND);
   await worker.kill('SIGKILL');
   await house.stack.lab.ready.setStorageRate(0);
   await worker.start();
@@ -89,10 +97,55 @@ test('a worker that is killed in the middle of a copy: the next one goes on with
   await destroy(house, status);
 });
 
+test('a job’s disks are browsed read-only, and nothing of that is left', async () => {
+  const { house } = suite;
+  const source = [
+    '--vault',
+    house.vault,
+    '--set',
+    SET,
+    '--vm',
+    VM,
+    '--passphrase-file',
+    house.passphraseFile,
+  ];
+  const opened = (await house.succeed([
+    'browse',
+    'open',
+    ...source,
+    '--allow',
+    '127.0.0.1',
+  ])) as unknown as BrowseStatus;
+  const { browseId, exported } = opened;
+  const { host, path, ports, disks } = exported ?? { host: '', path: '', ports: undefined, disks: [] };
+  expect(disks.map(({ partitions }) => partitions.length)).toEqual([1, 0]);
+  const [boot] = disks;
+  const url = (file: string): string =>
+    `nfs://${host}${path}/${file}?version=3&nfsport=${ports?.nfs ?? 0}&mountport=${ports?.mount ?? 0}`;
+  const { stdout } = await run('nfs-cat', [url(boot?.file ?? '')], {
+    encoding: 'buffer',
+    maxBuffer: 1 << 30,
+  });
+  expect(createHash('sha256').update(stdout).digest('hex')).toBe(original.disks[boot?.file ?? '']);
+  // The boot sector of the guest's FAT stands where the partition is said to begin.
+  const at = boot?.partitions[0]?.offsetBytes ?? 0;
+  expect(stdout.subarray(at + 510, at + 512).toString('hex')).toBe('55aa');
+  for (const target of [url(boot?.file ?? ''), url('new')]) {
+    await expect(run('nfs-cp', [original.vm.folder + `/${VM}.vmx`, target])).rejects.toThrow(/ROFS/);
+  }
+  const listed = (await house.succeed(['browse', 'list']))['browses'];
+  expect(listed).toMatchObject([{ browseId, vm: VM, state: 'open' }]);
+  const shown = (await house.succeed(['browse', 'show', browseId])) as unknown as { commands: string[] };
+  expect(shown.commands).toHaveLength(2);
+  expect(await house.succeed(['browse', 'close', browseId])).toMatchObject({ state: 'closed' });
+  await expect(run('nfs-ls', [url('')])).rejects.toThrow();
+  expect(await leftovers(house.stack, browseId)).toEqual([]);
+});
+
 describe('nothing is left', () => {
   test('of one that is stopped in the middle of a copy', async () => {
     const { house } = suite;
-    const sessionId = await beginSlowly('stopped');
+    const sessionId = await beginSlowly('stopped', SLOW_BYTES_PER_SECOND);
     expect(await house.succeed(['stop', sessionId])).toMatchObject({ state: 'cancelled' });
     await expectNothing(house, original, 'stopped', sessionId);
   });

@@ -1,0 +1,75 @@
+// An export to look for files in: open until it is closed or cancelled, gone afterwards, and gone where it never opened.
+import { WorkflowFailedError } from '@temporalio/client';
+import { CancelledFailure } from '@temporalio/common';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type BrowseInput, BrowseMessage, type BrowseStatus, WorkflowType } from '../contract/index.ts';
+import { FakeWorld } from '../test/fake-world.ts';
+import { openSessionHarness, type SessionHarness, startInput } from '../test/session-harness.ts';
+
+let harness: SessionHarness;
+beforeAll(async () => {
+  harness = await openSessionHarness();
+});
+afterAll(() => harness.close());
+
+/** The Workflow as the harness starts it: its id is a session's. */
+function browseInput(): BrowseInput & { sessionId: string } {
+  const { sessionId, site, source } = startInput();
+  return { sessionId, browseId: sessionId, site, source, allow: ['127.0.0.1'] };
+}
+
+it('is open until it is closed', async () => {
+  const world = new FakeWorld();
+  const input = browseInput();
+  const run = async ({ handle }: Parameters<Parameters<typeof harness.withSession>[2]>[0]) => {
+    const opened = await handle.executeUpdate<BrowseStatus, []>(BrowseMessage.opened);
+    expect(opened).toMatchObject({ state: 'open', exported: { jobId: 'job-2' } });
+    expect(world.leftovers).toEqual([`export ${input.browseId}`]);
+    expect(await handle.executeUpdate(BrowseMessage.close)).toEqual({
+      browseId: input.browseId,
+      state: 'closed',
+    });
+    expect(await handle.result()).toMatchObject({ state: 'closed' });
+  };
+  await harness.withSession(input, world, run, WorkflowType.browse);
+  expect(world.leftovers).toEqual([]);
+});
+
+it('is closed by a cancel', async () => {
+  const world = new FakeWorld();
+  const ended = harness.withSession(
+    browseInput(),
+    world,
+    async ({ handle }) => {
+      await handle.executeUpdate(BrowseMessage.opened);
+      await handle.cancel();
+      await handle.result();
+    },
+    WorkflowType.browse,
+  );
+  const failure = await ended.catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(WorkflowFailedError);
+  expect((failure as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
+  expect(world.leftovers).toEqual([]);
+});
+
+it.each(['before', 'after'] as const)(
+  'that fails to open (%s it acted) says why, and leaves nothing',
+  async (fault) => {
+    const world = new FakeWorld();
+    world.faults.set('openBrowse', fault);
+    const ended = harness.withSession(
+      browseInput(),
+      world,
+      async ({ handle }) => {
+        await expect(handle.executeUpdate(BrowseMessage.opened)).rejects.toMatchObject({
+          cause: { message: 'openBrowse was told to fail' },
+        });
+        await handle.result();
+      },
+      WorkflowType.browse,
+    );
+    await expect(ended).rejects.toMatchObject({ cause: { message: 'openBrowse was told to fail' } });
+    expect(world.leftovers).toEqual([]);
+  },
+);
