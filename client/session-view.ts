@@ -155,9 +155,11 @@ export function showChange(terminal: Terminal, status: SessionStatus, newEntries
     terminal.print(logLine(entry, terminal));
     terminal.document({ event: 'log', ...entry });
   }
-  const { state, status: word, progressPercent, step, powerState, timings, finalize, keep, restore } = status;
+  const { state, status: word, progressPercent, step, powerState, timings } = status;
+  const { question, finalize, keep, restore } = status;
   terminal.document({
     ...{ event: 'progress', state, status: word, progressPercent, step, powerState, timings },
+    ...(question === undefined ? {} : { question }),
     ...(finalize === undefined ? {} : { finalize }),
     ...(keep === undefined ? {} : { keep }),
     ...(restore === undefined ? {} : { restore }),
