@@ -7,11 +7,21 @@ import {
   type CrossingDisk,
   REPORT_SIGNAL,
   type RunningVm,
+  type SiteActivities,
+  type VmStanding,
 } from '../contract/index.ts';
-import type { FakeVm, StepName } from './fake-world.ts';
+
+type StepName = keyof SiteActivities;
+
+interface FakeVm {
+  marked: boolean;
+  sessionId: string;
+  powerState: 'poweredOn' | 'poweredOff' | 'suspended';
+  standing: VmStanding;
+}
 
 /** What of a world a crossing acts on. */
-export interface CrossingWorld {
+interface CrossingWorld {
   readonly vms: Map<string, FakeVm>;
   step<T>(name: StepName, act: () => T): Promise<T>;
   change(moref: string, change: Partial<FakeVm>): void;

@@ -54,7 +54,7 @@ function fakeKept(sessionId: string, keepId: string): KeepResult {
   return { ...where, job, at, baseJobId, readBytes: 100, durationMs: 1 };
 }
 
-export interface FakeVm {
+interface FakeVm {
   /** The session's marks are on it. */
   marked: boolean;
   sessionId: string;
@@ -86,6 +86,12 @@ export class FakeWorld {
   migrating: string | undefined;
   /** The migration of its own accord comes to its end, or runs until somebody ends it. */
   migrationEnds = true;
+  /** Folders of production that a restore has made its own, by session. */
+  readonly folders = new Set<string>();
+  /** A copy that runs at the target. */
+  copying: string | undefined;
+  /** Copies come to their end, or run until somebody ends them. */
+  copiesEnd = true;
   /** The VM that the backup was made of. */
   original: { name: string; powerState: 'poweredOn' | 'poweredOff' } | undefined;
   /** What a look at a VM that has come to production says. */
@@ -96,12 +102,6 @@ export class FakeWorld {
   keepEnds = true;
   /** Keeps that became a job. */
   readonly kept = new Set<string>();
-  /** Folders of production that a restore has made its own, by session. */
-  readonly folders = new Set<string>();
-  /** A copy that runs at the target. */
-  copying: string | undefined;
-  /** Copies come to their end, or run until somebody ends them. */
-  copiesEnd = true;
   /** The guest's heartbeat: comes at once, or never. */
   guestComes = true;
   /** A host alone, which migrates nothing itself. */
@@ -393,6 +393,11 @@ export class FakeWorld {
           throw ApplicationFailure.nonRetryable(`no report of ${drillId}`, 'NotFound');
         return { report, files: reportFiles(drillId) };
       }),
+    ...fakeRestore(this, {
+      step: (name, act) => this.#step(name, act),
+      placement: fakePlacement,
+      untilCancelled,
+    }),
     ...fakeProofSteps(
       (name, act) => this.#step(name, act),
       this.proof,

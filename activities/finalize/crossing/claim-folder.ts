@@ -60,8 +60,8 @@ export async function removeProductionFolder(
   });
 }
 
-/** Answers what of a folder's files says that a session of ours claims it. */
-export const ownersOf = (files: readonly DatastoreFile[]): readonly string[] =>
+/** Names of files that say that a session, or a restore, claims the folder. */
+const ownersOf = (files: readonly DatastoreFile[]): readonly string[] =>
   files.map(({ path }) => nameOf(path)).filter((name) => OWNER_FILE.test(name));
 
 const ownerName = ({ sessionId }: Pick<CrossingStepInput, 'sessionId'>): string =>
