@@ -26,7 +26,7 @@ const suite = withHouse({ model: 'esx' });
 /** Slow enough for something to happen in the middle of a copy. */
 const SLOW_BYTES_PER_SECOND = 1 << 20;
 /** Slow enough, and soon over: whoever goes on with a copy has to wait for its end. */
-const SLOWED_BYTES_PER_SECOND = 6 << 20;
+const SLOWED_BYTES_PER_SECOND = 12 << 20;
 const STEP_LIMIT_MS = 60_000;
 let original: Original;
 
@@ -150,13 +150,13 @@ describe('nothing is left', () => {
     await expectNothing(house, original, 'stopped', sessionId);
   });
 
-  test.for(['CopyVirtualDisk_Task', 'RegisterVM_Task'])('of one whose %s fails', async (method) => {
+  test('of one whose VM can’t be registered, after all was copied', async () => {
     const { house } = suite;
-    const sessionId = `failed-${method.slice(0, 4).toLowerCase()}`;
-    await house.stack.lab.ready.addFault({ method, action: 'failTask', fault: 'FileFault', times: 1 });
-    const failed = await house.run(restoreFlags(house, '--name', 'failed', '--session', sessionId));
+    const fault = { method: 'RegisterVM_Task', action: 'failTask', fault: 'FileFault', times: 1 } as const;
+    await house.stack.lab.ready.addFault(fault);
+    const failed = await house.run(restoreFlags(house, '--name', 'failed', '--session', 'failed-1'));
     expect(failed.code).toBe(1);
-    await expectNothing(house, original, 'failed', sessionId);
+    await expectNothing(house, original, 'failed', 'failed-1');
   });
 
   test('of one that finds its place taken: it is said at once, before anything is touched', async () => {
