@@ -110,22 +110,29 @@ func (m *Machine) AwaitMirror(ctx context.Context, job string, progress Progress
 	return m.follow(ctx, job, "ready", progress, jobInterval)
 }
 
-// Pivot lets disks go over to the other sides of jobs that are ready, in order, and returns how many did. The guest
-// stands still for the few milliseconds that it takes, as a host stuns it: QEMU 7.2 fails an assertion when a guest's
-// write is under way as a mirror ends.
-func (m *Machine) Pivot(jobs ...string) (int, error) {
+// Pivot lets disks go over to the other sides of jobs that are ready, in order, and returns how many did.
+func (m *Machine) Pivot(jobs ...string) (done int, err error) {
+	err = m.stunned(func() (failed error) {
+		done, failed = m.pivotAll(jobs)
+		return failed
+	})
+	return done, err
+}
+
+// stunned does something while the guest stands still, for the few milliseconds that it takes, as a host stuns it: QEMU
+// 7.2 fails an assertion when a guest's write is under way as a mirror ends.
+func (m *Machine) stunned(act func() error) error {
 	var status struct{ Running bool }
 	if err := m.monitor.execute("query-status", nil, &status); err != nil {
-		return 0, err
+		return err
 	}
 	if !status.Running {
-		return m.pivotAll(jobs)
+		return act()
 	}
 	if err := m.monitor.execute("stop", nil, nil); err != nil {
-		return 0, err
+		return err
 	}
-	done, err := m.pivotAll(jobs)
-	return done, errors.Join(err, m.monitor.execute("cont", nil, nil))
+	return errors.Join(act(), m.monitor.execute("cont", nil, nil))
 }
 
 func (m *Machine) pivotAll(jobs []string) (int, error) {
@@ -143,8 +150,11 @@ func (m *Machine) pivotAll(jobs []string) (int, error) {
 
 // CancelMirror ends a mirror; the disk goes on as before and the target is let go.
 func (m *Machine) CancelMirror(job, targetNode string) error {
-	err := m.monitor.execute("job-cancel", map[string]any{"id": job}, nil)
-	return errors.Join(err, m.follow(context.Background(), job, "concluded", nil, jobInterval), m.dismiss(job), m.CloseLayer(targetNode))
+	err := m.stunned(func() error {
+		cancelled := m.monitor.execute("job-cancel", map[string]any{"id": job}, nil)
+		return errors.Join(cancelled, m.follow(context.Background(), job, "concluded", nil, pivotInterval))
+	})
+	return errors.Join(err, m.dismiss(job), m.CloseLayer(targetNode))
 }
 
 // finish waits for a job's end and forgets it.
