@@ -420,11 +420,6 @@ export class FakeWorld {
         const ports = { nfs: 2049, mount: 20048 };
         return { jobId: 'job-2', host: 'gw', path: `/rundirect/browse/${browseId}`, ports, disks: [] };
       }),
-    ...fakeRestore(this, {
-      step: (name, act) => this.#step(name, act),
-      placement: fakePlacement,
-      untilCancelled,
-    }),
     vaultInit: async ({ vault }) => this.#step('vaultInit', () => ({ vault, vaultId: 'v-1' })),
     vaultList: async ({ vault }) =>
       this.#step('vaultList', () => ({ vault, vaultId: 'v-1', backupSets: [] })),
