@@ -60,12 +60,3 @@ describe('a short outage', () => {
     await expectArrived(house, crossing, { boots: 1, wroteMeanwhile: true });
   });
 });
-
-test('cold, a guest is shut down, copied and booted', async () => {
-  const { house } = suite;
-  const crossing = await startWriting(house, 'cold');
-  const result = await finalize(house, crossing, '--vmotion', 'cold');
-  expect(result).toMatchObject({ state: 'finalized', mode: 'cold' });
-  expect(result.guestAwayMs).toBeGreaterThan(0);
-  await expectArrived(house, crossing, { boots: 2, wroteMeanwhile: false });
-});
