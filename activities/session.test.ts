@@ -105,7 +105,7 @@ it('runs a session to its end, with the export there while it runs and nothing a
 });
 
 it('undoes a start whose target goes away, as soon as it is back', async () => {
-  const input = house.startInput(startInput({ site: SITE, stepTimeoutMs: 1_500 }), PASSPHRASE, PASSWORD);
+  const input = house.startInput(startInput({ site: SITE, stepTimeoutMs: 6_000 }), PASSPHRASE, PASSWORD);
   house.target.arriving.set('registerVm', () => (house.target.isDown = true));
   await harness.withSession(input, house, async (session) => {
     await eventually('a word about the target', async () =>
