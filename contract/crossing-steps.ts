@@ -77,8 +77,11 @@ export interface RemoveProductionFolderInput extends CrossingStepInput {
 }
 
 export interface CrossingActivities {
-  /** Makes the VM's folder in production this session's. NameTaken where it is somebody else's. */
-  claimProductionFolder(input: CrossingStepInput): Promise<void>;
+  /**
+   * Makes the VM's folder in production this session's, and says where it is for good, as all later steps take it.
+   * NameTaken where it is somebody else's.
+   */
+  claimProductionFolder(input: CrossingStepInput): Promise<ProductionFolder>;
   /** Says what is to be copied; takes the snapshot that freezes it where the guest runs meanwhile. */
   freezeDisks(input: CrossingStepInput): Promise<readonly CrossingDisk[]>;
   /** Returns when the copy is whole; goes on with one that runs already. */

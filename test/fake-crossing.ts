@@ -5,6 +5,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import {
   type CrossingActivities,
   type CrossingDisk,
+  type CrossingPlan,
   REPORT_SIGNAL,
   type RunningVm,
   type SiteActivities,
@@ -37,6 +38,9 @@ const DISK: CrossingDisk = {
 };
 /** Two disks: a step runs once for each. */
 const DISKS = [DISK, { ...DISK, top: '[rundirect-main] s/web01_1-000001.vmdk' }];
+
+/** As a vSAN calls the folder that is claimed there. */
+const LASTING_FOLDER = '5f0c-01';
 
 export class FakeCrossing {
   readonly folders = new Set<string>();
@@ -93,16 +97,23 @@ export class FakeCrossing {
     return { moref, name: 'web01', hostName: 'esx01', datastore };
   }
 
+  #expectLasting({ folder }: CrossingPlan): void {
+    if (folder.folder !== LASTING_FOLDER)
+      this.violations.push(`a step takes ${folder.folder} for the folder`);
+  }
+
   /** As a suspended VM, or one that is off, is shown where it is registered anew. */
   #rest = new Map<string, FakeVm['powerState']>();
 
   readonly activities: CrossingActivities = {
-    claimProductionFolder: async ({ sessionId }) =>
+    claimProductionFolder: async ({ sessionId, crossing }) =>
       this.#world.step('claimProductionFolder', () => {
         this.folders.add(sessionId);
+        return { ...crossing.folder, folder: LASTING_FOLDER };
       }),
     freezeDisks: async ({ sessionId, crossing }) =>
       this.#world.step('freezeDisks', () => {
+        this.#expectLasting(crossing);
         if (!crossing.whileRunning)
           return DISKS.map((disk) => ({ ...disk, top: disk.frozen, parent: undefined }));
         this.snapshots.add(sessionId);
@@ -130,8 +141,9 @@ export class FakeCrossing {
         this.#rest.set(sessionId, powerState);
         this.#world.change(moref, { powerState });
       }),
-    stageVm: async ({ sessionId, moref }) =>
+    stageVm: async ({ sessionId, moref, crossing }) =>
       this.#world.step('stageVm', () => {
+        this.#expectLasting(crossing);
         if (this.#own(sessionId, moref).powerState === 'poweredOn') {
           throw ApplicationFailure.nonRetryable('somebody powered it on', 'MigrationFailed');
         }
@@ -142,8 +154,9 @@ export class FakeCrossing {
         this.fences.add(sessionId);
         this.#world.vms.delete(moref);
       }),
-    joinInProduction: async ({ sessionId }) =>
+    joinInProduction: async ({ sessionId, crossing }) =>
       this.#world.step('joinInProduction', () => {
+        this.#expectLasting(crossing);
         const there = this.#inProduction(sessionId);
         if (there === undefined) {
           return this.#register(sessionId, 'partlyMoved', this.#rest.get(sessionId) ?? 'poweredOff');
@@ -169,12 +182,14 @@ export class FakeCrossing {
         this.snapshots.delete(sessionId);
         this.#world.change(there, { standing: 'moved' });
       }),
-    releaseProductionFolder: async ({ sessionId }) =>
+    releaseProductionFolder: async ({ sessionId, crossing }) =>
       this.#world.step('releaseProductionFolder', () => {
+        this.#expectLasting(crossing);
         this.folders.delete(sessionId);
       }),
-    withdrawFromProduction: async ({ sessionId }) =>
+    withdrawFromProduction: async ({ sessionId, crossing }) =>
       this.#world.step('withdrawFromProduction', () => {
+        this.#expectLasting(crossing);
         const there = this.#inProduction(sessionId);
         if (there === undefined) return;
         if (there[1].powerState === 'poweredOn' || this.sealed.has(sessionId)) {

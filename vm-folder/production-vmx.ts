@@ -16,11 +16,14 @@ const HOST_KEYS = [
   'vmxstats.filename',
 ];
 export const STATE_KEY = 'checkpoint.vmState';
+/** Tells the host whether the VM is where it was. Without it a VM keeps its `uuid.bios` (ESX Server 3 docs, "UUID"). */
+const LOCATION_KEY = 'uuid.location';
 
 /**
  * @param diskFile says what a disk's value becomes, by the plain name of its file; undefined for one that is unknown,
  * which is left as it is.
- * @param stateFile is the saved state of a suspended VM; undefined takes the key out.
+ * @param stateFile is the saved state of a suspended VM; undefined takes the key out. A VM that is off, and keeps its
+ * UUID, then loses the place that it was in, too: so no host asks whether it was moved or copied, whenever it boots.
  */
 export function productionVmx(
   vmx: Vmx,
@@ -35,6 +38,10 @@ export function productionVmx(
     ...Object.fromEntries(HOST_KEYS.map((key) => [key, undefined])),
     ...Object.fromEntries(disks),
     [STATE_KEY]: stateFile,
+    ...(stateFile === undefined && keepsUuid(vmx) ? { [LOCATION_KEY]: undefined } : {}),
   };
   return vmx.with(changes).serialize();
 }
+
+const keepsUuid = (vmx: Vmx): boolean =>
+  vmx.get('uuid.action') === 'keep' && vmx.get('uuid.bios') !== undefined;

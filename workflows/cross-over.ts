@@ -14,6 +14,7 @@ import {
   DEFAULT_STEP_TIMEOUT_MS,
   type FinalizePlan,
   type GuestAway,
+  type ProductionFolder,
   type ProductionSighting,
   type RunningVm,
 } from '../contract/index.ts';
@@ -43,6 +44,8 @@ interface Crossing {
   readonly undo: Compensations;
   /** As it is registered in the old place: it may have another moref after a return. */
   old: RunningVm;
+  /** As it was planned, and from its claim on where it is for good. */
+  folder: ProductionFolder;
   disks: readonly CrossingDisk[];
   readonly outage: GuestOutage;
 }
@@ -55,7 +58,8 @@ export async function crossOver(
 ): Promise<CrossingOutcome> {
   const undo = compensations();
   const outage = guestOutage(session, running);
-  const crossing: Crossing = { session, running, plan, undo, old: running.vm, disks: [], outage };
+  const { folder } = plan.crossing;
+  const crossing: Crossing = { session, running, plan, undo, old: running.vm, folder, disks: [], outage };
   let there: RunningVm;
   try {
     there = await desk.cancellable(async () => {
@@ -76,9 +80,9 @@ function reasonFor(error: unknown): Reason {
   return { type: 'FinalizeCancelled', message: 'the finalize was cancelled', details: [] };
 }
 
-const stepOf = ({ session, running, plan, old }: Crossing) => ({
+const stepOf = ({ session, running, plan, old, folder }: Crossing) => ({
   ...runningVmStep(session, { ...running, vm: old }),
-  crossing: plan.crossing,
+  crossing: { ...plan.crossing, folder },
 });
 
 const timeoutOf = ({ input }: Session): number => input.stepTimeoutMs ?? DEFAULT_STEP_TIMEOUT_MS;
@@ -87,7 +91,7 @@ const timeoutOf = ({ input }: Session): number => input.stepTimeoutMs ?? DEFAULT
 async function copyDisks(crossing: Crossing): Promise<void> {
   const { session, plan, undo } = crossing;
   const { input, record } = session;
-  const { folder, whileRunning } = plan.crossing;
+  const { whileRunning } = plan.crossing;
   const long = migrationSteps(input.site);
   undo.push({
     name: 'remove what was copied to production',
@@ -97,7 +101,8 @@ async function copyDisks(crossing: Crossing): Promise<void> {
     },
   });
   record.update({ step: 'claimProductionFolder' });
-  await outageSteps(input.site, timeoutOf(session)).claimProductionFolder(stepOf(crossing));
+  const steps = outageSteps(input.site, timeoutOf(session));
+  crossing.folder = await steps.claimProductionFolder(stepOf(crossing));
   if (whileRunning) {
     const thaw = longUndoSteps(input.site);
     undo.push({ name: 'merge the changes back', run: () => thaw.thawDisks(stepOf(crossing)) });
@@ -108,7 +113,7 @@ async function copyDisks(crossing: Crossing): Promise<void> {
   crossing.disks = await long.freezeDisks(stepOf(crossing));
   const guest = whileRunning ? 'the guest runs on' : 'the VM is off';
   record.say(
-    `Copies ${diskWords(crossing.disks)} to folder [${folder.datastore}] ${folder.folder}; ${guest}`,
+    `Copies ${diskWords(crossing.disks)} to folder [${crossing.folder.datastore}] ${crossing.folder.folder}; ${guest}`,
   );
   record.update({ step: 'copyFrozenDisk' });
   const totalBytes = crossing.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);

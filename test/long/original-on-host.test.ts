@@ -16,6 +16,7 @@ test('the original stands as it stood after a failure, and goes when the new one
     return await vsphere.readVm(moref);
   };
   const original = await house.createVm('web01');
+  const uuid = (await read(original.moref))?.uuid;
   await house.backup('nightly', original.folder);
   const session = await house.start('nightly', 'web01', '--name', 'web01-new', '--no-power-on');
   const { sessionId } = session;
@@ -37,7 +38,10 @@ test('the original stands as it stood after a failure, and goes when the new one
   expect(vm).toMatchObject({ name: 'web01', powerState: 'poweredOff' });
   expect(vm?.path).toMatch(/^\[datastore1\] web01/);
   const arrived = await labVmByMoref(lab, vm?.moref ?? '');
+  // It boots here for the first time, and the host does not ask whose UUID it is.
   await arrived.powerOn();
+  expect((await lab.methodLog()).filter(({ method }) => method === 'AnswerVM')).toEqual([]);
+  expect((await read(arrived.moref))?.uuid).toBe(uuid);
   expect(await (await arrived.guest()).boots()).toBe(1);
   expect(await leftovers(house.stack, sessionId)).toEqual([]);
 });

@@ -1,7 +1,11 @@
 // The VM's folder in production. A file in it says whose it is, from before the first disk is copied until the VM is
 // production's; two that want one folder at the same moment both write theirs and then look, so that at least one
 // gives up. A folder that is not this session's is never written to, and never removed.
-import type { CrossingStepInput, RemoveProductionFolderInput } from '../../../contract/index.ts';
+import type {
+  CrossingStepInput,
+  ProductionFolder,
+  RemoveProductionFolderInput,
+} from '../../../contract/index.ts';
 import type { DatastoreFile } from '../../../vsphere/index.ts';
 import { endCopy } from '../../copy-disk.ts';
 import type { ActivityDeps } from '../../deps.ts';
@@ -14,19 +18,27 @@ type Deps = Pick<ActivityDeps, 'siteKey' | 'targets'>;
 
 const OWNER_FILE = /^rundirect-.+\.(finalize|restore)$/;
 
-export async function claimProductionFolder(deps: Deps, input: CrossingStepInput, step: Step): Promise<void> {
+/** Answers where the folder is for good: a vSAN calls it by a UUID, and so must what lies in it. */
+export async function claimProductionFolder(
+  deps: Deps,
+  input: CrossingStepInput,
+  step: Step,
+): Promise<ProductionFolder> {
   assertOwnSession(step, input.sessionId);
   const folder = productionFolder(input);
+  const { datastore } = input.crossing.folder;
   const { signal } = step;
-  await withTarget(deps, step, input.target, async (vsphere) => {
+  return withTarget(deps, step, input.target, async (vsphere) => {
     const before = (await vsphere.listFolder(folder, { signal })) ?? [];
-    if (isOurs(before, input)) return;
-    if (before.length > 0) throw taken(folder, before);
-    await vsphere.makeDirectory(folder, { signal });
+    const wasOurs = isOurs(before, input);
+    if (before.length > 0 && !wasOurs) throw taken(folder, before);
+    const made = await vsphere.makeDirectory(folder, { signal });
+    const lasting = { datastore, folder: made.slice(made.indexOf('] ') + 2) };
+    if (wasOurs) return lasting;
     const words = `Run Direct takes a VM to this folder (session ${input.sessionId}).\n`;
     await vsphere.uploadFile(ownerFile(input), Buffer.from(words), { signal });
     const after = (await vsphere.listFolder(folder, { signal })) ?? [];
-    if (isOurs(after, input)) return;
+    if (isOurs(after, input)) return lasting;
     await vsphere.deleteDatastoreFile(ownerFile(input), { signal });
     throw taken(folder, after);
   });

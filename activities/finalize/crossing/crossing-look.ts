@@ -12,7 +12,7 @@ import { folderNameOf } from '../../restore/production-look.ts';
 import type { Step } from '../../step.ts';
 import type { Location } from '../location.ts';
 
-/** Their top-level directories are made in another way, by an object of their own, and hold no flat files. */
+/** Their disks are objects, and so are their disks of changes: of another kind than those of files (vsanSparse). */
 const OBJECT_STORES: ReadonlySet<string> = new Set(['vsan', 'vvol']);
 /** `web01`, `web01_1`, … as a target names the folders of VMs that have one name. */
 const MAX_FOLDERS_TRIED = 10;
@@ -33,7 +33,8 @@ export async function lookAtCrossing(
 ): Promise<CrossingLook | undefined> {
   const whileRunning = input.mode === 'shortOutage';
   lookAtLayers(vm, whileRunning, found);
-  lookAtPlace(inventory, where, found);
+  lookAtPlace(where, found);
+  if (whileRunning) lookAtChanges(inventory, where, found);
   const guestAway = guestAwayFor(vm, input.request, whileRunning);
   if (guestAway === 'shutDown') lookAtTools(vm, found);
   const name = where.rename?.to ?? vm.name;
@@ -88,17 +89,22 @@ function lookAtLayers({ name, disks, snapshots = [] }: Vm, whileRunning: boolean
   }
 }
 
-function lookAtPlace({ datastores }: Inventory, where: Location, found: Findings): void {
+function lookAtPlace(where: Location, found: Findings): void {
   const refuse = (what: string): void =>
     found.error('NotSupported', `${what}. Leave that out, or migrate it live or cold through a vCenter`);
   if (where.host !== undefined) refuse(`A VM stays on its host where the target does not migrate it`);
   if (where.disks !== undefined)
     refuse('All disks go to one datastore where the target does not migrate them');
-  const type = datastores.find(({ moref }) => moref === where.datastore.moref)?.type ?? '';
+}
+
+/** With a short outage disks of changes on the gateway stand on the copies for a while, and are merged into them. */
+function lookAtChanges({ datastores }: Inventory, { datastore }: Location, found: Findings): void {
+  const type = datastores.find(({ moref }) => moref === datastore.moref)?.type ?? '';
   if (!OBJECT_STORES.has(type.toLowerCase())) return;
   found.error(
     'NotSupported',
-    `Datastore ${where.datastore.name} is of type ${type}: only the target itself can migrate a VM there`,
+    `Datastore ${datastore.name} is of type ${type}, where disks of changes are of another kind: those that a guest ` +
+      'writes while its disks are copied can not stand on a disk there. Take it there cold, or live through a vCenter',
   );
 }
 

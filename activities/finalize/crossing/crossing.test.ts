@@ -137,6 +137,21 @@ function running(change: Partial<Vm> = {}): void {
   addVm({ powerState: 'poweredOn', disks: [plainDisk], toolsRunningStatus: 'guestToolsRunning', ...change });
 }
 
+function onVsan(): void {
+  target.production = [fakeDatastore('prod', { type: 'vsan' })];
+}
+
+it('goes cold to a vSAN, and says why not with a short outage', async () => {
+  running();
+  onVsan();
+  const plan = await preflight();
+  expect(plan).toMatchObject({ mode: 'cold', guestAway: 'shutDown', crossing: { whileRunning: false } });
+  expect(plan.warnings.map(({ message }) => message).join()).toMatch(
+    /^Not with a short outage: .*of type vsan/,
+  );
+  expect(await preflight({ vmotion: 'cold' })).toMatchObject({ mode: 'cold', warnings: [] });
+});
+
 it('finds a short outage on a host alone, and cold for a VM that is off', async () => {
   running();
   expect(await preflight()).toMatchObject({
@@ -177,7 +192,7 @@ it.each<[string, Partial<Vm>, () => void, Partial<FinalizeRequest>, string]>([
     { vmotion: 'short-outage' },
     'powered off',
   ],
-  ['a vSAN', {}, () => (target.production = [fakeDatastore('prod', { type: 'vsan' })]), {}, 'of type vsan'],
+  ['a vSAN', {}, () => onVsan(), { vmotion: 'short-outage' }, 'disks of changes are of another kind'],
 ])('refuses for %s', async (_, change, arrange, request, words) => {
   running(change);
   arrange();
@@ -196,6 +211,20 @@ it('makes a folder its own once, and neither writes to nor removes another’s',
   await expect(run('claimProductionFolder')).rejects.toMatchObject({ type: 'NameTaken' });
   await run('removeProductionFolder', { tasks: [] });
   expect(files.has(`${THERE}/rundirect-other.finalize`)).toBe(true);
+});
+
+it('takes the path that a folder has for good', async () => {
+  files.delete(disk.copy);
+  target.vsphere.makeDirectory = async (path) => path.replace('web01', '5f0c-01');
+  const lasting = { datastore: 'prod', folder: '5f0c-01' };
+  expect(await run('claimProductionFolder')).toEqual(lasting);
+  expect(await run('claimProductionFolder')).toEqual(lasting);
+  addVm({ powerState: 'poweredOff', disks: [plainDisk] });
+  const cold = { ...crossing, whileRunning: false, folder: lasting };
+  const disks = await run('freezeDisks', { crossing: cold });
+  expect(disks.map(({ copy }) => copy)).toEqual(['[prod] 5f0c-01/web01.vmdk']);
+  await run('stageVm', { crossing: cold, disks });
+  expect(files.has('[prod] 5f0c-01/web01.vmx')).toBe(true);
 });
 
 it('stages the VM as it is at rest, and says what it stands on', async () => {
