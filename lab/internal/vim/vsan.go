@@ -38,7 +38,8 @@ func (l *Lab) addVSAN(name string) error {
 	}
 	return l.addProductionDatastore(name, func(ds *simulator.Datastore, info types.DatastoreInfo) {
 		ds.Summary.Type = string(types.HostFileSystemVolumeFileSystemTypeVsan)
-		ds.Info = &types.VsanDatastoreInfo{DatastoreInfo: info, MembershipUuid: locationUUID("vsan cluster", name)}
+		// VsanDatastoreInfo came with 7.0.1, after the version that the lab speaks; clients that know that refuse it.
+		ds.Info = &info
 		ds.Capability.TopLevelDirectoryCreateSupported = types.NewBool(false)
 		ds.Capability.PerFileThinProvisioningSupported = true
 	})
