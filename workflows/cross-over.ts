@@ -47,6 +47,8 @@ interface Crossing {
   /** As it was planned, and from its claim on where it is for good. */
   folder: ProductionFolder;
   disks: readonly CrossingDisk[];
+  /** It had shown a heartbeat before it was asked to go. */
+  guestWasUp: boolean;
   readonly outage: GuestOutage;
 }
 
@@ -59,7 +61,10 @@ export async function crossOver(
   const undo = compensations();
   const outage = guestOutage(session, running);
   const { folder } = plan.crossing;
-  const crossing: Crossing = { session, running, plan, undo, old: running.vm, folder, disks: [], outage };
+  const crossing: Crossing = {
+    ...{ session, running, plan, undo, outage },
+    ...{ old: running.vm, folder, disks: [], guestWasUp: false },
+  };
   let there: RunningVm;
   try {
     there = await desk.cancellable(async () => {
@@ -151,7 +156,8 @@ async function goOver(crossing: Crossing): Promise<RunningVm> {
 }
 
 async function takeAway(crossing: Crossing, how: GuestAway): Promise<void> {
-  const { undo, outage } = crossing;
+  const { session, undo, outage } = crossing;
+  crossing.guestWasUp = session.record.status().guest === 'ready';
   undo.push({ name: 'bring the guest back', run: () => outage.bringBack(crossing.old) });
   await outage.begin(how);
 }
@@ -196,9 +202,9 @@ async function settleIn(crossing: Crossing, there: RunningVm): Promise<CrossingO
 
 /** A guest that was restarted is away until it is up again, as far as it has shown a heartbeat before. */
 async function awaitBoot(crossing: Crossing, there: RunningVm): Promise<void> {
-  const { session, running, outage } = crossing;
+  const { session, running, outage, guestWasUp } = crossing;
   const { input, record } = session;
-  if (outage.since()?.how !== 'shutDown' || record.status().guest !== 'ready') return;
+  if (outage.since()?.how !== 'shutDown' || !guestWasUp) return;
   const step = runningVmStep(session, { ...running, vm: there });
   try {
     const { readyAtMs } = await longSteps(input.site).awaitGuest({
