@@ -31,6 +31,7 @@ type serial struct {
 	pending  map[int]chan string
 	ready    bool
 	boots    int
+	failed   string // why the operating system gave its boot up
 	lastBeat time.Time
 	logged   []int
 	console  []string
@@ -95,6 +96,8 @@ func (s *serial) take(line string) {
 			digits, _, _ := strings.Cut(number, " ")
 			s.boots, _ = strconv.Atoi(digits)
 		}
+	case "FAILED":
+		s.failed = rest
 	case "LOG":
 		if n, err := strconv.Atoi(rest); err == nil && len(s.logged) < maxLoggedLines {
 			s.logged = append(s.logged, n)
@@ -112,7 +115,7 @@ func (s *serial) take(line string) {
 // reset notes that the machine starts over.
 func (s *serial) reset() {
 	s.mu.Lock()
-	s.boots = 0
+	s.boots, s.failed = 0, ""
 	s.forget()
 	s.notify()
 	s.mu.Unlock()
@@ -157,15 +160,19 @@ func (s *serial) command(ctx context.Context, text string) (string, error) {
 	}
 }
 
-// waitReady waits until the operating system runs, and tells which boot of its disk this is.
+// waitReady waits until the operating system runs, and tells which boot of its disk this is. ErrNotReady, with the
+// reason, if it gives its boot up or the machine ends.
 func (s *serial) waitReady(ctx context.Context) (int, error) {
 	for {
 		s.mu.Lock()
-		ready, boots, changed, closed := s.ready, s.boots, s.changed, s.closed
+		ready, boots, failed, changed, closed := s.ready, s.boots, s.failed, s.changed, s.closed
 		console := strings.Join(s.console[max(0, len(s.console)-5):], " | ")
 		s.mu.Unlock()
 		if ready {
 			return boots, nil
+		}
+		if failed != "" {
+			return 0, fmt.Errorf("%w: its boot failed: %s", ErrNotReady, failed)
 		}
 		if closed {
 			return 0, fmt.Errorf("%w: the machine ended", ErrNotReady)
