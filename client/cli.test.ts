@@ -21,7 +21,8 @@ import {
 } from '../contract/index.ts';
 import { loadSiteKey, type SiteKey } from '../secrets/index.ts';
 import { FakeWorld } from '../test/fake-world.ts';
-import { bundleWorkflows, eventually, startTemporal } from '../test/temporal.ts';
+import { eventually, startTemporal } from '../test/temporal.ts';
+import { loadWorkflowBundle } from '../worker/workflow-bundle.ts';
 import { configPath, writeConfig } from './config.ts';
 
 const PASSPHRASE = 'correct horse battery staple';
@@ -84,7 +85,7 @@ async function startWorkers(): Promise<void> {
     await Worker.create({
       connection,
       taskQueue: WORKFLOW_TASK_QUEUE,
-      workflowBundle: await bundleWorkflows(),
+      workflowBundle: await loadWorkflowBundle(),
     }),
     await Worker.create({
       connection,

@@ -17,8 +17,9 @@ import {
   WORKFLOW_TASK_QUEUE,
   WorkflowType,
 } from '../contract/index.ts';
+import { loadWorkflowBundle } from '../worker/workflow-bundle.ts';
 import type { FakeWorld } from './fake-world.ts';
-import { bundleWorkflows, eventually, startTemporal } from './temporal.ts';
+import { eventually, startTemporal } from './temporal.ts';
 
 export interface TestSession {
   readonly handle: WorkflowHandleWithFirstExecutionRunId;
@@ -49,7 +50,7 @@ export interface SessionHarness {
 
 /** @param dynamicConfig are settings of the server. */
 export async function openSessionHarness(dynamicConfig: readonly string[] = []): Promise<SessionHarness> {
-  const [temporal, workflowBundle] = await Promise.all([startTemporal(dynamicConfig), bundleWorkflows()]);
+  const [temporal, workflowBundle] = await Promise.all([startTemporal(dynamicConfig), loadWorkflowBundle()]);
   const worker = await Worker.create({
     connection: temporal.nativeConnection,
     taskQueue: WORKFLOW_TASK_QUEUE,

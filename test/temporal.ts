@@ -1,13 +1,7 @@
 // A Temporal server for tests: the installed CLI's development server, in memory, on a free port.
-import { fileURLToPath } from 'node:url';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import {
-  bundleWorkflowCode,
-  DefaultLogger,
-  Runtime,
-  type WorkflowBundleWithSourceMap,
-} from '@temporalio/worker';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { SearchAttribute } from '../contract/index.ts';
 import { findTemporal } from '../setup/temporal.ts';
 
@@ -29,13 +23,6 @@ export async function startTemporal(dynamicConfig: readonly string[] = []): Prom
       ),
       extraArgs: dynamicConfig.flatMap((setting) => ['--dynamic-config-value', setting]),
     },
-  });
-}
-
-export async function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
-  return bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)),
-    logger: new DefaultLogger('ERROR'),
   });
 }
 

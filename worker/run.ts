@@ -2,13 +2,13 @@
 // A branch's worker can run its Activities alone. It ends by SIGTERM or SIGINT: steps that take longer than a
 // moment are cancelled and go to the next worker; they are made for that.
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { Connection } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Worker } from '@temporalio/worker';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { type SiteActivities, siteTaskQueue, WORKFLOW_TASK_QUEUE } from '../contract/index.ts';
 import type { TemporalSettings } from './config.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
+import { loadWorkflowBundle } from './workflow-bundle.ts';
 
 /** Every running session holds one for its watch. */
 const MAX_CONCURRENT_STEPS = 1_000;
@@ -19,7 +19,6 @@ const SHUTDOWN_FORCE = '10s';
 /** A Workflow that a dead worker had in memory goes to another one, of any site, after this long; somebody waits. */
 const STICKY_TIMEOUT = '3s';
 const MAX_RECONNECT_WAIT_MS = 15_000;
-const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
 
 export interface WorkerRun {
   readonly site: string;
@@ -104,12 +103,10 @@ async function createWorkers(
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
   });
   if (activitiesOnly) return [ofSite];
-  // The bundler tells at length what it did; only what is wrong is worth a line.
-  const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('WARN') });
   const ofWorkflows = await Worker.create({
     ...common,
     taskQueue: WORKFLOW_TASK_QUEUE,
-    workflowBundle,
+    workflowBundle: await loadWorkflowBundle(),
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
   });
   return [ofWorkflows, ofSite];

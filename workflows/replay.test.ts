@@ -2,19 +2,19 @@
 // replayed. test/capture-histories.ts writes them.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DefaultLogger, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker, type WorkflowBundleOption } from '@temporalio/worker';
 import { beforeAll, expect, it } from 'vitest';
-import { bundleWorkflows } from '../test/temporal.ts';
+import { loadWorkflowBundle } from '../worker/workflow-bundle.ts';
 
 const folder = join(import.meta.dirname, 'histories');
 const histories = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
   name.endsWith('.json'),
 );
 
-let workflowBundle: WorkflowBundleWithSourceMap;
+let workflowBundle: WorkflowBundleOption;
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
-  workflowBundle = await bundleWorkflows();
+  workflowBundle = await loadWorkflowBundle();
 });
 
 it('has histories to replay', () => expect(histories.length).toBeGreaterThan(0));
