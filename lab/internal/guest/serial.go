@@ -112,6 +112,11 @@ func (s *serial) take(line string) {
 	}
 }
 
+// lastWords is what the guest said last that is no answer.
+func (s *serial) lastWords() string {
+	return strings.Join(s.console[max(0, len(s.console)-5):], " | ")
+}
+
 // reset notes that the machine starts over.
 func (s *serial) reset() {
 	s.mu.Lock()
@@ -155,8 +160,9 @@ func (s *serial) command(ctx context.Context, text string) (string, error) {
 	case <-ctx.Done():
 		s.mu.Lock()
 		delete(s.pending, id)
+		silence, console := time.Since(s.lastBeat).Round(time.Second), s.lastWords()
 		s.mu.Unlock()
-		return "", fmt.Errorf("the guest did not answer %q: %w", text, ctx.Err())
+		return "", fmt.Errorf("the guest did not answer %q: %w (last heartbeat %v ago, console: %s)", text, ctx.Err(), silence, console)
 	}
 }
 
@@ -166,7 +172,7 @@ func (s *serial) waitReady(ctx context.Context) (int, error) {
 	for {
 		s.mu.Lock()
 		ready, boots, failed, changed, closed := s.ready, s.boots, s.failed, s.changed, s.closed
-		console := strings.Join(s.console[max(0, len(s.console)-5):], " | ")
+		console := s.lastWords()
 		s.mu.Unlock()
 		if ready {
 			return boots, nil
