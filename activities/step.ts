@@ -42,7 +42,8 @@ export async function runStep<T>(body: (step: Step) => Promise<T>): Promise<T> {
   let left: unknown = heartbeatDetails;
   const beat = setInterval(() => context.heartbeat(left), timeoutMs * HEARTBEAT_SHARE);
   try {
-    context.heartbeat(left);
+    // Not without something to leave: the first thing that is left would wait behind it, for the worker's throttle.
+    if (left !== undefined) context.heartbeat(left);
     return await body({
       signal: context.cancellationSignal,
       workflowId,
@@ -50,6 +51,7 @@ export async function runStep<T>(body: (step: Step) => Promise<T>): Promise<T> {
       leftByEarlier: heartbeatDetails,
       leave: (state) => {
         left = state;
+        context.heartbeat(left);
       },
       report: (report) => context.client.workflow.getHandle(workflowId).signal(REPORT_SIGNAL, report),
       withTemporal: (work) =>

@@ -3,7 +3,8 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Client, Connection } from '@temporalio/client';
+import { afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { BrowseStatus, SessionStatus } from '../../contract/index.ts';
 import { leftovers } from '../../demo/leftovers.ts';
 import { until } from '../../demo/until.ts';
@@ -50,6 +51,20 @@ async function beginSlowly(name: string, bytesPerSecond: number): Promise<string
   return sessionId;
 }
 
+/** Returns when Temporal has what the copy that is under way leaves for whoever goes on with it. */
+async function untilTaskIsLeft(sessionId: string): Promise<void> {
+  const connection = await Connection.connect({ address: suite.house.stack.temporal.ready.address });
+  onTestFinished(() => connection.close());
+  const handle = new Client({ connection }).workflow.getHandle(sessionId);
+  await until('the task of the copy to be left', STEP_LIMIT_MS, async () => {
+    const { raw } = await handle.describe();
+    const left = raw.pendingActivities?.some(({ heartbeatDetails }) =>
+      heartbeatDetails?.payloads?.some(({ data }) => Buffer.from(data ?? []).includes('destination')),
+    );
+    return left === true ? true : undefined;
+  });
+}
+
 test('a VM comes back byte for byte, boots, and nothing of the session is left', async () => {
   const { house } = suite;
   const status = await restore(house, '--name', 'back', '--power-on', '--network', 'disconnected');
@@ -82,6 +97,7 @@ test('a worker that is killed in the middle of a copy: the next one goes on with
   const { worker } = house.stack.site;
   const before = (await house.stack.lab.ready.methodLog()).at(-1)?.sequence ?? 0;
   const sessionId = await beginSlowly('killed', SLOWED_BYTES_PER_SECOND);
+  await untilTaskIsLeft(sessionId);
   await worker.kill('SIGKILL');
   await house.stack.lab.ready.setStorageRate(0);
   await worker.start();
