@@ -407,6 +407,22 @@ describe('a session from the command line', () => {
     });
   });
 
+  it('shows the one error of preflight, beside a warning', async () => {
+    await pin();
+    override.preflight = async () => {
+      const message = 'web01 runs with the same MAC address';
+      const findings = [
+        { severity: 'error', code: 'OriginalRunning', message },
+        { severity: 'warning', code: 'KeptJob', message: 'the newest job was kept' },
+      ];
+      throw ApplicationFailure.nonRetryable(message, 'PreflightFailed', { findings });
+    };
+    const { code, stderr } = await rundirect(startArguments('--session', 'web01-one'));
+    expect(code).toBe(1);
+    expect(stderr).toContain('rundirect: web01 runs with the same MAC address');
+    expect(stderr).toContain('warning KeptJob: the newest job was kept');
+  });
+
   it('goes on without the one who pressed Ctrl-C', async () => {
     await pin();
     world.guestComes = false;

@@ -109,8 +109,9 @@ function tell(terminal: Terminal, explanation: Explanation, event: boolean): voi
     ...(findings.length === 0 ? {} : { findings }),
   };
   terminal.document(event ? { event: 'error', error } : { error });
-  // Several findings come in one message, too, for those who read no details.
-  const listed = type === 'PreflightFailed' && findings.length > 0;
+  // Several findings come in one message, too, for those who read no details; a single error is the message.
+  const isOne = findings.some((each) => each.message === message);
+  const listed = type === 'PreflightFailed' && findings.length > 0 && !isOne;
   terminal.note(`rundirect: ${listed ? 'preflight found what stands in the way' : printable(message)}`);
   for (const finding of findings.filter((each) => each.message !== message)) {
     terminal.note(`  ${finding.severity} ${finding.code}: ${printable(finding.message)}`);
