@@ -91,7 +91,7 @@ export async function lookAtVms(
     found.error(
       'OriginalRunning',
       `${vm.name} (${vm.moref}) runs with the same MAC address (${shared.join(', ')}). ` +
-        'Shut it down, or start with --network disconnected or --mac renew',
+        'Shut it down, or unplug this one with --network disconnected; `start` also takes --mac renew',
     );
   }
 }
