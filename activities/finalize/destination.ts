@@ -1,12 +1,14 @@
 // Can a VM go there? Everything that stands against a migration to a production datastore, as far as the target's
 // inventory tells it; pure. `start` asks it before anything is touched, `finalize` again when it comes to it.
-import { type DiskPlan, type FinalizePlan, type FinalizeRequest, formatBytes } from '../../contract/index.ts';
+import type { DiskPlan, FinalizePlan, FinalizeRequest } from '../../contract/index.ts';
 import type { Datastore, Host, Inventory } from '../../vsphere/index.ts';
 import type { Findings } from '../preflight/findings.ts';
 import { choosePlace, isIn } from '../preflight/placement.ts';
-
-/** Of the provisioned size: room for the VM's swap file, logs and what grows while it is copied. */
-const SPACE_FACTOR = 1.1;
+import {
+  chooseDatastore,
+  type GatewayDatastore,
+  lookAtDatastore,
+} from '../preflight/production-datastore.ts';
 
 export interface Migrant {
   /** Where it runs now, or will. */
@@ -17,8 +19,7 @@ export interface Migrant {
   readonly mode: FinalizePlan['mode'];
   /** Moref of the folder that it is in; undefined where the account can't see it. */
   readonly folder: string | undefined;
-  /** Name of the gateway's datastore, and the address behind it. */
-  readonly gateway: { readonly datastore: string; readonly remoteHost: string | undefined };
+  readonly gateway: GatewayDatastore;
 }
 
 export interface MigrantDisk {
@@ -145,26 +146,6 @@ function chooseForDisks(
   return plans.length === chosen.length && twice.length === 0 ? plans : undefined;
 }
 
-function chooseDatastore(
-  { datastores }: Inventory,
-  wanted: string,
-  host: Host,
-  found: Findings,
-): Datastore | undefined {
-  const named = datastores.filter(({ name, moref }) => name === wanted || moref === wanted);
-  const here = named.find(({ hosts }) => hosts.includes(host.moref));
-  if (here !== undefined) return here;
-  const usable = datastores.filter(({ hosts }) => hosts.includes(host.moref)).map(({ name }) => name);
-  const known = usable.length === 0 ? 'none' : usable.join(', ');
-  found.error(
-    'NotFound',
-    named.length === 0
-      ? `The target has no datastore ${wanted}; host ${host.name} has ${known}`
-      : `Host ${host.name} does not have datastore ${wanted} mounted; it has ${known}`,
-  );
-  return undefined;
-}
-
 /** Each datastore with what is to come there. */
 function lookAtSpace(
   home: Datastore,
@@ -181,29 +162,9 @@ function lookAtSpace(
     if (moref !== home.moref) apart.set(moref, (apart.get(moref) ?? 0) + bytesOf(plan));
   }
   const apartBytes = [...apart.values()].reduce((sum, bytes) => sum + bytes, 0);
-  lookAtDatastore(home, migrant.provisionedBytes - apartBytes, migrant, found);
+  lookAtDatastore(home, migrant.provisionedBytes - apartBytes, migrant.gateway, found);
   for (const datastore of datastores) {
     const bytes = apart.get(datastore.moref);
-    if (bytes !== undefined) lookAtDatastore(datastore, bytes, migrant, found);
+    if (bytes !== undefined) lookAtDatastore(datastore, bytes, migrant.gateway, found);
   }
-}
-
-function lookAtDatastore(datastore: Datastore, bytes: number, { gateway }: Migrant, found: Findings): void {
-  const { name, accessible, inMaintenanceMode, freeBytes, nas } = datastore;
-  const isServed = gateway.remoteHost !== undefined && nas?.remoteHost === gateway.remoteHost;
-  if (name === gateway.datastore || isServed) {
-    found.error('DatastoreConflict', `Datastore ${name} is the gateway's own: name one of production`);
-    return;
-  }
-  if (!accessible || inMaintenanceMode) {
-    const why = accessible ? 'in maintenance mode' : 'not accessible';
-    found.error('DatastoreUnusable', `Datastore ${name} is ${why}. Settle that, or name another one`);
-  }
-  const neededBytes = Math.ceil(bytes * SPACE_FACTOR);
-  if (freeBytes >= neededBytes) return;
-  found.error(
-    'StorageFull',
-    `Datastore ${name} has ${formatBytes(freeBytes)} free, and ${formatBytes(neededBytes)} are needed (${SPACE_FACTOR} × the ` +
-      'provisioned size). Make room, or name another one',
-  );
 }
