@@ -1,6 +1,7 @@
 // Powers the session's VM on. The host asks whether the VM was moved or copied: it was moved, so that its
 // addresses stay. Any other question is shown in the session and left to a person.
 import type { RunningVmInput, SessionReport } from '../contract/index.ts';
+import type { Vsphere } from '../vsphere/index.ts';
 import type { ActivityDeps } from './deps.ts';
 import { assertIsolated } from './drill/isolation.ts';
 import { failureFor } from './failures.ts';
@@ -18,16 +19,25 @@ export async function powerOnVm(
     const vm = await ownVm(vsphere, input, step);
     if (vm === undefined) throw failureFor('NotFound', `${input.moref} is not in the inventory any more`);
     await assertIsolated(vsphere, input, vm, step);
-    await vsphere.powerOnVm(vm.moref, {
-      movedOrCopied: 'moved',
-      signal: step.signal,
-      onQuestion: ({ text, choices }) => {
-        const answers = choices.map(({ label }) => label).join(' / ');
-        const message = `The host asks, answer it in the vSphere Client: ${text} (${answers})`;
-        const report: SessionReport = { kind: 'note', level: 'warning', message };
-        step.report(report).catch(() => undefined);
-      },
-    });
+    await powerOnAsMoved(vsphere, vm.moref, step);
     return { poweredOnAtMs: Date.now() };
+  });
+}
+
+/** Returns when the VM runs; a question that is not about its place is told in the session, and waited for. */
+export async function powerOnAsMoved(
+  vsphere: Vsphere,
+  moref: string,
+  step: Pick<Step, 'signal' | 'report'>,
+): Promise<void> {
+  await vsphere.powerOnVm(moref, {
+    movedOrCopied: 'moved',
+    signal: step.signal,
+    onQuestion: ({ text, choices }) => {
+      const answers = choices.map(({ label }) => label).join(' / ');
+      const message = `The host asks, answer it in the vSphere Client: ${text} (${answers})`;
+      const report: SessionReport = { kind: 'note', level: 'warning', message };
+      step.report(report).catch(() => undefined);
+    },
   });
 }
