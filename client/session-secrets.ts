@@ -1,22 +1,13 @@
 // The two secrets that a session needs, however they come: the backup set's passphrase and the target's password.
-import { Option } from 'commander';
-import { type TargetAddress, targetSubject } from '../contract/index.ts';
+import { targetSubject } from '../contract/index.ts';
 import type { PassphraseOptions } from './arguments.ts';
 import { ClientError } from './client-error.ts';
+import type { TargetOptions } from './session-options.ts';
 import type { Terminal } from './terminal.ts';
 import { readSecrets, type SecretSource } from './typed-secret.ts';
 
-export const passwordOptions = (): Option[] => [
-  new Option('--password-file <file>', 'read its password from this file').conflicts('passwordStdin'),
-  new Option('--password-stdin', 'read its password from standard input'),
-];
-
-export interface SessionSecretOptions extends PassphraseOptions {
+export interface SessionSecretOptions extends PassphraseOptions, TargetOptions {
   readonly set: string;
-  readonly target: TargetAddress;
-  readonly user: string;
-  readonly passwordFile?: string;
-  readonly passwordStdin?: boolean;
 }
 
 export interface SessionSecrets {

@@ -15,20 +15,20 @@ import { flagProblems } from './arguments.ts';
 import { ClientError } from './client-error.ts';
 import type { Context } from './context.ts';
 import { type LocationOptions, locationRequest } from './location-options.ts';
+import type { PlacementOptions, SourceOptions } from './session-options.ts';
 import { readSessionSecrets, type SessionSecretOptions } from './session-secrets.ts';
 import { requireWorkers } from './temporal.ts';
 import { siteKeyForSealing, targetFingerprint } from './trust.ts';
 import { type VmotionOptions, vmotionRequest } from './vmotion-options.ts';
 
-export interface StartOptions extends SessionSecretOptions, LocationOptions, VmotionOptions {
-  readonly vault: string;
-  readonly job: string;
+export interface StartOptions
+  extends SourceOptions,
+    SessionSecretOptions,
+    PlacementOptions,
+    LocationOptions,
+    VmotionOptions {
   readonly vm: string;
-  readonly fingerprint?: string;
   readonly name?: string;
-  readonly host?: string;
-  readonly folder?: string;
-  readonly resourcePool?: string;
   readonly network: 'original' | 'disconnected';
   readonly nic?: readonly CardPlace[];
   readonly mac?: Identity;

@@ -10,14 +10,13 @@ import {
   type ProveStatus,
   proveIdFor,
   proveInputSchema,
-  type TargetAddress,
   targetSubject,
   WORKFLOW_TASK_QUEUE,
   WorkflowType,
 } from '../../contract/index.ts';
 import { seal } from '../../secrets/index.ts';
 import type { Act } from '../act.ts';
-import { certificateFingerprint, flagProblems, proveId, siteOption, targetAddress } from '../arguments.ts';
+import { flagProblems, proveId, siteOption } from '../arguments.ts';
 import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
 import { ExitCode } from '../exit-code.ts';
@@ -25,31 +24,20 @@ import { entriesAfter } from '../follow.ts';
 import { interruptionBy, isAborted } from '../interruption.ts';
 import { proveLine, proveText } from '../prove-view.ts';
 import { randomLetters } from '../random-id.ts';
-import { passwordOptions } from '../session-secrets.ts';
+import { addPlacement, addTarget, type PlacementOptions, type TargetOptions } from '../session-options.ts';
 import { logLine } from '../session-view.ts';
 import { requireWorkers, type Temporal } from '../temporal.ts';
 import { siteKeyForSealing, targetFingerprint } from '../trust.ts';
 import { readSecrets } from '../typed-secret.ts';
 
-interface Options {
-  readonly target?: TargetAddress;
-  readonly user?: string;
-  readonly fingerprint?: string;
-  readonly passwordFile?: string;
-  readonly passwordStdin?: boolean;
-  readonly host?: string;
-  readonly folder?: string;
-  readonly resourcePool?: string;
+interface Options extends Partial<TargetOptions>, PlacementOptions {
   readonly datastore?: string;
   readonly site: string;
   readonly detach?: boolean;
   readonly follow?: string;
 }
 
-interface Account {
-  readonly target: TargetAddress;
-  readonly user: string;
-}
+type Account = Pick<TargetOptions, 'target' | 'user'>;
 
 /** Undefined where one is followed that was started before. Throws ClientError Usage. */
 function accountOf({ target, user, follow: started }: Options): Account | undefined {
@@ -215,20 +203,10 @@ export function addProve(program: Command, act: Act): void {
     .description(
       'Tries each thing that Run Direct asks of a host on that host, with a tiny VM of its own, and prints what ' +
         'holds there. It needs no backup, and leaves nothing on the host, whatever happens.',
-    )
-    .optionsGroup('Where:')
-    .option('--target <host[:port]>', 'the vCenter or ESXi host', targetAddress)
-    .option('--user <name>', 'account at the target')
-    .option(
-      '--fingerprint <sha256>',
-      "SHA-256 of the target's certificate (default: as pinned)",
-      certificateFingerprint,
     );
-  for (const option of passwordOptions()) command.addOption(option);
-  command
-    .option('--host <name>', 'host of the vCenter')
-    .option('--folder <path>', 'inventory folder')
-    .option('--resource-pool <name>', 'resource pool')
+  // With --follow there is none.
+  addTarget(command.optionsGroup('Where:'), { mandatory: false });
+  addPlacement(command)
     .option('--datastore <name>', 'a production datastore: what finalize needs is tried on it, too')
     .addOption(siteOption())
     .optionsGroup('How:')

@@ -3,7 +3,6 @@
 import { type Command, Option } from 'commander';
 import {
   identitySchema,
-  LATEST_JOB,
   MAX_PARALLEL_MIGRATIONS,
   MAX_PARALLEL_STARTS,
   type SessionStatus,
@@ -12,17 +11,7 @@ import {
   WorkflowType,
 } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import {
-  backupSetName,
-  certificateFingerprint,
-  duration,
-  factor,
-  passphraseOptions,
-  sessionId as sessionIdArgument,
-  siteOption,
-  targetAddress,
-  vaultOption,
-} from '../arguments.ts';
+import { passphraseOptions, sessionId as sessionIdArgument, siteOption } from '../arguments.ts';
 import { awaitSession, exitCodeOf, isSettled } from '../await-session.ts';
 import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
@@ -30,16 +19,20 @@ import { ExitCode } from '../exit-code.ts';
 import { locationOptions, nicOption } from '../location-options.ts';
 import { formatDuration } from '../quantity.ts';
 import { randomLetters } from '../random-id.ts';
-import { passwordOptions } from '../session-secrets.ts';
+import {
+  addPlacement,
+  addSource,
+  addTarget,
+  guestTimeoutOption,
+  networkOption,
+  reserveFactorOption,
+} from '../session-options.ts';
 import { sessionFacts } from '../session-view.ts';
 import { gatherFacts, named, type StartOptions, startInput } from '../start-input.ts';
 import { startWorkflow } from '../start-workflow.ts';
 import { printable } from '../table.ts';
 import { vmotionOptions } from '../vmotion-options.ts';
 import { startBatch } from './start-batch.ts';
-
-const DEFAULT_GUEST_TIMEOUT = '5m';
-const DEFAULT_RESERVE_FACTOR = 1.5;
 
 function report(context: Context, status: SessionStatus): void {
   const { terminal } = context;
@@ -129,36 +122,19 @@ export function addStart(program: Command, act: Act): void {
       'Runs a VM straight from its backup, and follows until it is powered on and its guest is up.\n' +
         `Several VMs are a batch: a session for each, ${MAX_PARALLEL_STARTS} started at a time and ` +
         `${MAX_PARALLEL_MIGRATIONS} migrated at a time. One that fails leaves the others alone.`,
-    )
-    .optionsGroup('What to run:')
-    .addOption(vaultOption())
-    .requiredOption('--set <name>', 'the backup set', backupSetName)
-    .option('--job <id>', 'the backup job', LATEST_JOB)
+    );
+  addSource(command.optionsGroup('What to run:'))
     .option('--vm <name...>', "the VM's name in the backup; several are run as a batch")
     .addOption(new Option('--all', 'all VMs of the job, as a batch').conflicts('vm'));
   for (const option of passphraseOptions()) command.addOption(option);
-  command
-    .optionsGroup('Where:')
-    .requiredOption('--target <host[:port]>', 'the vCenter or ESXi host', targetAddress)
-    .requiredOption('--user <name>', 'account at the target')
-    .option(
-      '--fingerprint <sha256>',
-      "SHA-256 of the target's certificate (default: as pinned)",
-      certificateFingerprint,
-    );
-  for (const option of passwordOptions()) command.addOption(option);
-  command
-    .option('--name <name>', "the VM's name on the target, {vm} being that in the backup (default: {vm})")
-    .option('--host <name>', 'host or cluster of the vCenter')
-    .option('--folder <path>', 'inventory folder')
-    .option('--resource-pool <name>', 'resource pool')
+  addTarget(command.optionsGroup('Where:'), { mandatory: true }).option(
+    '--name <name>',
+    "the VM's name on the target, {vm} being that in the backup (default: {vm})",
+  );
+  addPlacement(command, 'host or cluster of the vCenter')
     .addOption(siteOption())
     .optionsGroup('How:')
-    .addOption(
-      new Option('--network <mode>', 'networks as in the backup, or every NIC unplugged')
-        .choices(['original', 'disconnected'])
-        .default('original'),
-    )
+    .addOption(networkOption())
     .addOption(nicOption())
     .addOption(
       new Option('--mac <what>', 'MAC addresses as in the backup, or new ones')
@@ -180,17 +156,8 @@ export function addStart(program: Command, act: Act): void {
         .choices(verifyModeSchema.options)
         .default('beside'),
     )
-    .addOption(
-      new Option('--guest-timeout <duration>', "how long to wait for the guest's heartbeat; 0: not at all")
-        .argParser(duration)
-        .default(duration(DEFAULT_GUEST_TIMEOUT), DEFAULT_GUEST_TIMEOUT),
-    )
-    .option(
-      '--reserve-factor <n>',
-      'room for changes, times the provisioned size',
-      factor,
-      DEFAULT_RESERVE_FACTOR,
-    )
+    .addOption(guestTimeoutOption())
+    .addOption(reserveFactorOption())
     .option(
       '--session <id>',
       "the session's id, or the batch's (default: from the VM's name, or the set's)",

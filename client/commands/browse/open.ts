@@ -7,7 +7,6 @@ import {
   BrowseMessage,
   type BrowseStatus,
   browseInputSchema,
-  LATEST_JOB,
   SearchAttribute,
   sessionIdFor,
   WORKFLOW_TASK_QUEUE,
@@ -16,27 +15,23 @@ import {
 import { seal } from '../../../secrets/index.ts';
 import type { Act } from '../../act.ts';
 import {
-  backupSetName,
   flagProblems,
   type PassphraseOptions,
   passphraseOptions,
   sessionId as sessionIdArgument,
   siteOption,
-  vaultOption,
 } from '../../arguments.ts';
 import { browseText, mountCommands } from '../../browse-view.ts';
 import { ClientError } from '../../client-error.ts';
 import type { Context } from '../../context.ts';
 import { randomLetters } from '../../random-id.ts';
+import { addSource, type SourceOptions } from '../../session-options.ts';
 import { requireWorkers, type Temporal } from '../../temporal.ts';
 import { tellTroubles } from '../../trouble.ts';
 import { siteKeyForSealing } from '../../trust.ts';
 import { readSecrets } from '../../typed-secret.ts';
 
-interface Options extends PassphraseOptions {
-  readonly vault: string;
-  readonly set: string;
-  readonly job: string;
+interface Options extends SourceOptions, PassphraseOptions {
   readonly vm: string;
   readonly allow: readonly string[];
   readonly site: string;
@@ -115,10 +110,8 @@ export function addBrowseOpen(browse: Command, act: Act): void {
     .summary("publish a job's disks read-only")
     .description(
       "Publishes a job's disks read-only, and prints the commands that mount them and their partitions on Linux.",
-    )
-    .addOption(vaultOption())
-    .requiredOption('--set <name>', 'the backup set', backupSetName)
-    .option('--job <id>', 'the backup job', LATEST_JOB)
+    );
+  addSource(command)
     .requiredOption('--vm <name>', "the VM's name in the backup")
     .requiredOption(
       '--allow <address>',

@@ -5,37 +5,27 @@ import {
   type DrillInput,
   drillInputSchema,
   drillWorkflowId,
-  LATEST_JOB,
   MAX_DRILL_VMS,
   targetSubject,
 } from '../../../contract/index.ts';
 import { seal } from '../../../secrets/index.ts';
-import {
-  backupSetName,
-  certificateFingerprint,
-  duration,
-  factor,
-  flagProblems,
-  passphraseOptions,
-  reportFolder,
-  siteOption,
-  targetAddress,
-  vaultOption,
-} from '../../arguments.ts';
+import { duration, flagProblems, passphraseOptions, reportFolder, siteOption } from '../../arguments.ts';
 import { ClientError } from '../../client-error.ts';
 import type { Context } from '../../context.ts';
-import { passwordOptions, readSessionSecrets, type SessionSecretOptions } from '../../session-secrets.ts';
+import {
+  addPlacement,
+  addSource,
+  addTarget,
+  type PlacementOptions,
+  reserveFactorOption,
+  type SourceOptions,
+} from '../../session-options.ts';
+import { readSessionSecrets, type SessionSecretOptions } from '../../session-secrets.ts';
 import { requireWorkers } from '../../temporal.ts';
 import { siteKeyForSealing, targetFingerprint } from '../../trust.ts';
 
-export interface PlanOptions extends SessionSecretOptions {
-  readonly vault: string;
-  readonly job: string;
+export interface PlanOptions extends SourceOptions, SessionSecretOptions, PlacementOptions {
   readonly vm: string[];
-  readonly fingerprint?: string;
-  readonly host?: string;
-  readonly folder?: string;
-  readonly resourcePool?: string;
   readonly site: string;
   readonly rto?: number;
   readonly guestTimeout?: number;
@@ -44,7 +34,6 @@ export interface PlanOptions extends SessionSecretOptions {
 }
 
 const DEFAULT_GUEST_TIMEOUT_MS = 300_000;
-const DEFAULT_RESERVE_FACTOR = 1.5;
 
 function span(text: string): number {
   const ms = duration(text);
@@ -54,30 +43,16 @@ function span(text: string): number {
 
 /** Adds the flags that `PlanOptions` holds. */
 export function addPlanOptions(command: Command): Command {
-  command
-    .optionsGroup('What to run:')
-    .addOption(vaultOption())
-    .requiredOption('--set <name>', 'the backup set', backupSetName)
-    .option('--job <id>', 'the backup job, chosen when the drill runs', LATEST_JOB)
-    .requiredOption(
-      '--vm <name...>',
-      `the VMs' names in the backup, at most ${MAX_DRILL_VMS}; run in this order`,
-    );
+  addSource(
+    command.optionsGroup('What to run:'),
+    'the backup job, chosen when the drill runs',
+  ).requiredOption(
+    '--vm <name...>',
+    `the VMs' names in the backup, at most ${MAX_DRILL_VMS}; run in this order`,
+  );
   for (const option of passphraseOptions()) command.addOption(option);
-  command
-    .optionsGroup('Where:')
-    .requiredOption('--target <host[:port]>', 'the vCenter or ESXi host', targetAddress)
-    .requiredOption('--user <name>', 'account at the target')
-    .option(
-      '--fingerprint <sha256>',
-      "SHA-256 of the target's certificate (default: as pinned)",
-      certificateFingerprint,
-    );
-  for (const option of passwordOptions()) command.addOption(option);
-  return command
-    .option('--host <name>', 'host of the vCenter')
-    .option('--folder <path>', 'inventory folder')
-    .option('--resource-pool <name>', 'resource pool')
+  addTarget(command.optionsGroup('Where:'), { mandatory: true });
+  return addPlacement(command)
     .addOption(siteOption())
     .optionsGroup('How:')
     .option('--rto <duration>', "the time from a VM's start to its guest's heartbeat that passes", span)
@@ -86,12 +61,7 @@ export function addPlanOptions(command: Command): Command {
       "how long to wait for a guest's heartbeat (default: 5m, or --rto where that is longer)",
       span,
     )
-    .option(
-      '--reserve-factor <n>',
-      'room for changes, times the provisioned size',
-      factor,
-      DEFAULT_RESERVE_FACTOR,
-    )
+    .addOption(reserveFactorOption())
     .option(
       '--report-dir <dir>',
       "where the site writes the report, a folder for each drill (default: in the site's state folder)",

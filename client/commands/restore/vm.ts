@@ -1,7 +1,6 @@
 // `rundirect restore [vm]`: a whole VM goes to production storage. Starts the restore and follows it to its end.
 import { type Command, Option } from 'commander';
 import {
-  LATEST_JOB,
   type RestoreInput,
   restoreInputSchema,
   type SessionStatus,
@@ -12,15 +11,10 @@ import {
 } from '../../../contract/index.ts';
 import type { Act } from '../../act.ts';
 import {
-  backupSetName,
-  certificateFingerprint,
-  duration,
   flagProblems,
   passphraseOptions,
   sessionId as sessionIdArgument,
   siteOption,
-  targetAddress,
-  vaultOption,
 } from '../../arguments.ts';
 import { awaitSession, exitCodeOf } from '../../await-session.ts';
 import { ClientError } from '../../client-error.ts';
@@ -28,22 +22,25 @@ import type { Context } from '../../context.ts';
 import type { ExitCode } from '../../exit-code.ts';
 import { formatBytes, formatDuration } from '../../quantity.ts';
 import { randomLetters } from '../../random-id.ts';
-import { passwordOptions, type SessionSecretOptions } from '../../session-secrets.ts';
+import {
+  addPlacement,
+  addSource,
+  addTarget,
+  guestTimeoutOption,
+  networkOption,
+  type PlacementOptions,
+  type SourceOptions,
+} from '../../session-options.ts';
+import type { SessionSecretOptions } from '../../session-secrets.ts';
 import { sessionFacts } from '../../session-view.ts';
 import { addressOf, askFacts, type StartFacts, sealedSecrets } from '../../start-input.ts';
 import { startWorkflow } from '../../start-workflow.ts';
 import { printable } from '../../table.ts';
 
-interface Options extends SessionSecretOptions {
-  readonly vault: string;
-  readonly job: string;
+interface Options extends SourceOptions, SessionSecretOptions, PlacementOptions {
   readonly vm: string;
-  readonly fingerprint?: string;
   readonly datastore: string;
   readonly name?: string;
-  readonly host?: string;
-  readonly folder?: string;
-  readonly resourcePool?: string;
   readonly network: 'original' | 'disconnected';
   readonly powerOn?: boolean;
   readonly verify: VerifyMode;
@@ -52,8 +49,6 @@ interface Options extends SessionSecretOptions {
   readonly site: string;
   readonly session?: string;
 }
-
-const DEFAULT_GUEST_TIMEOUT = '5m';
 
 /** The Workflow's input from the command line. Throws ClientError Usage where they don't make one. */
 function restoreInput(options: Options, facts: StartFacts, sessionId: string): RestoreInput {
@@ -135,47 +130,26 @@ export function addRestoreVm(restoreCommand: Command, act: Act): void {
   const command = restoreCommand
     .command('vm', { isDefault: true })
     .summary('a whole VM, registered, and powered on if asked for')
-    .description('Copies a VM from its backup to production storage and registers it there.')
-    .optionsGroup('What to restore:')
-    .addOption(vaultOption())
-    .requiredOption('--set <name>', 'the backup set', backupSetName)
-    .option('--job <id>', 'the backup job', LATEST_JOB)
-    .requiredOption('--vm <name>', "the VM's name in the backup");
+    .description('Copies a VM from its backup to production storage and registers it there.');
+  addSource(command.optionsGroup('What to restore:')).requiredOption(
+    '--vm <name>',
+    "the VM's name in the backup",
+  );
   for (const option of passphraseOptions()) command.addOption(option);
-  command
-    .optionsGroup('Where:')
-    .requiredOption('--target <host[:port]>', 'the vCenter or ESXi host', targetAddress)
-    .requiredOption('--user <name>', 'account at the target')
-    .option(
-      '--fingerprint <sha256>',
-      "SHA-256 of the target's certificate (default: as pinned)",
-      certificateFingerprint,
-    );
-  for (const option of passwordOptions()) command.addOption(option);
-  command
+  addTarget(command.optionsGroup('Where:'), { mandatory: true })
     .requiredOption('--datastore <name>', 'where every disk goes, and the configuration')
-    .option('--name <name>', "the VM's name on the target (default: as in the backup)")
-    .option('--host <name>', 'host of the vCenter')
-    .option('--folder <path>', 'inventory folder')
-    .option('--resource-pool <name>', 'resource pool')
+    .option('--name <name>', "the VM's name on the target (default: as in the backup)");
+  addPlacement(command)
     .addOption(siteOption())
     .optionsGroup('How:')
-    .addOption(
-      new Option('--network <mode>', 'networks as in the backup, or every NIC unplugged')
-        .choices(['original', 'disconnected'])
-        .default('original'),
-    )
+    .addOption(networkOption())
     .option('--power-on', 'power the VM on when it is restored')
     .addOption(
       new Option('--verify <when>', 'check every block of the backup: before the copying, or beside it')
         .choices(verifyModeSchema.options)
         .default('none'),
     )
-    .addOption(
-      new Option('--guest-timeout <duration>', "how long to wait for the guest's heartbeat; 0: not at all")
-        .argParser(duration)
-        .default(duration(DEFAULT_GUEST_TIMEOUT), DEFAULT_GUEST_TIMEOUT),
-    )
+    .addOption(guestTimeoutOption())
     .option('--session <id>', "the restore's id (default: from the VM's name)", sessionIdArgument)
     .option('--detach', 'begin, and do not follow')
     .addHelpText('after', examples)
