@@ -185,8 +185,7 @@ export class Exports {
       const missingBytes = neededBytes - entry.reservedBytes;
       if (missingBytes <= 0) return;
       await this.#options.registry.setReserved(entry.volume, neededBytes, async () => {
-        const { freeBytes, reservedBytes } = await this.spaceOfState();
-        const availableBytes = Math.max(0, freeBytes - reservedBytes);
+        const availableBytes = await this.#availableBytes();
         if (missingBytes <= availableBytes) return;
         throw new GatewayError(
           'StorageFull',
@@ -216,11 +215,7 @@ export class Exports {
 
   /** What lies in a session's directory now, and how hosts wrote to it. Throws NotFound. */
   files(sessionId: string): ExportFile[] {
-    const { entry, overlay } = this.#live.get(sessionId) ?? {};
-    const writes = entry === undefined ? undefined : this.shares.volume(entry.volume)?.writes;
-    if (overlay === undefined || writes === undefined) {
-      throw new GatewayError('NotFound', `There is no export of session ${sessionId} on view here.`);
-    }
+    const { overlay, writes } = this.#onView(sessionId).volume;
     return [...overlay.names.entriesAfter(overlay.root, 0)].map(({ name, inode }) => ({
       name,
       kind: inode.kind,
@@ -231,17 +226,13 @@ export class Exports {
 
   /** The session's files at the moment of the call. Throws NotFound, NotSupported behind a fence, Busy. */
   freeze(sessionId: string): FrozenExport {
-    const { registry, volumes, openVm } = this.#options;
-    const entry = registry.export(sessionId);
-    const overlay = this.#live.get(sessionId)?.overlay;
-    if (entry === undefined || overlay === undefined) {
-      throw new GatewayError('NotFound', `There is no export of session ${sessionId} on view here.`);
-    }
+    const { volumes, openVm } = this.#options;
+    const { entry, volume } = this.#onView(sessionId);
     if (entry.fence !== undefined) {
       const why = `The VM of session ${sessionId} is on its way to production: what is here is not its state any more.`;
       throw new GatewayError('NotSupported', why);
     }
-    const view = overlay.freeze();
+    const view = volume.overlay.freeze();
     if (view === undefined) throw new GatewayError('Busy', `Session ${sessionId} is being kept already.`);
     const source = { ...entry.request.source, jobId: entry.jobId };
     const openBackup = async () => {
@@ -258,9 +249,14 @@ export class Exports {
   /** Whether what is asked for would fit now; reserves nothing. */
   async space({ provisionedBytes, reserveFactor }: SpaceRequest): Promise<SpaceAnswer> {
     const neededBytes = reservationOf(provisionedBytes, reserveFactor);
-    const { freeBytes, reservedBytes } = await this.spaceOfState();
-    const availableBytes = Math.max(0, freeBytes - reservedBytes);
+    const availableBytes = await this.#availableBytes();
     return { neededBytes, availableBytes, fits: neededBytes <= availableBytes };
+  }
+
+  /** Free, and not promised to an export. */
+  async #availableBytes(): Promise<number> {
+    const { freeBytes, reservedBytes } = await this.spaceOfState();
+    return Math.max(0, freeBytes - reservedBytes);
   }
 
   /** What changes may take, and of it what is free; `reservedBytes` is promised to exports and not used yet. */

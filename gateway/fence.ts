@@ -47,12 +47,11 @@ export function filesBehind({ names, root }: Overlay, keep: readonly string[]): 
     );
   }
   const kept = new Set(keep);
-  const below = (directory: Inode): Inode[] =>
-    [...names.entriesAfter(directory, 0)].flatMap(({ inode }) =>
-      inode.kind === 'directory' ? [inode, ...below(inode)] : [inode],
-    );
+  const withAllBelow = (inode: Inode): number[] => {
+    const below = inode.kind === 'directory' ? [...names.entriesAfter(inode, 0)] : [];
+    return [inode.id, ...below.flatMap((entry) => withAllBelow(entry.inode))];
+  };
   return [...names.entriesAfter(root, 0)]
     .filter(({ name }) => !kept.has(name))
-    .flatMap(({ inode }) => (inode.kind === 'directory' ? [inode, ...below(inode)] : [inode]))
-    .map(({ id }) => id);
+    .flatMap(({ inode }) => withAllBelow(inode));
 }

@@ -133,31 +133,18 @@ export class Registry {
   }
 
   async markPublished(volume: number): Promise<void> {
-    await this.#file.update((state) => ({
-      ...state,
-      exports: state.exports.map((entry) =>
-        entry.volume === volume ? { ...entry, state: 'published' } : entry,
-      ),
-    }));
+    await this.#file.update((state) => withExport(state, volume, { state: 'published' }));
   }
 
   async setFence(volume: number, fence: FenceEntry | undefined): Promise<void> {
-    await this.#file.update((state) => ({
-      ...state,
-      exports: state.exports.map((entry) => (entry.volume === volume ? { ...entry, fence } : entry)),
-    }));
+    await this.#file.update((state) => withExport(state, volume, { fence }));
   }
 
   /** `check` runs while nobody else reserves, and refuses by throwing. */
   async setReserved(volume: number, reservedBytes: number, check: () => Promise<void>): Promise<void> {
     await this.#file.update(async (state) => {
       await check();
-      return {
-        ...state,
-        exports: state.exports.map((entry) =>
-          entry.volume === volume ? { ...entry, reservedBytes } : entry,
-        ),
-      };
+      return withExport(state, volume, { reservedBytes });
     });
   }
 
@@ -192,4 +179,10 @@ export class Registry {
       () => false,
     );
   }
+}
+
+/** The state in which one export has changed. */
+function withExport(state: RegistryState, volume: number, changed: Partial<ExportEntry>): RegistryState {
+  const exports = state.exports.map((entry) => (entry.volume === volume ? { ...entry, ...changed } : entry));
+  return { ...state, exports };
 }

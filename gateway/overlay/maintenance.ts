@@ -219,7 +219,7 @@ export class Maintenance {
     await Promise.all(moving);
   }
 
-  #inTheBackground(task: () => Promise<unknown>): void {
+  #inTheBackground(task: () => Promise<void>): void {
     this.#exclusively(task).catch((error: unknown) => {
       // Where the disk is full or the log gave up, writers are told; both are no news from here.
       const known = error instanceof OverlayError && error.code !== 'Corrupt';
