@@ -60,3 +60,25 @@ it('shows a question, refuses what does not answer it, and gives the answer to t
     await session.stop();
   });
 });
+
+it('gives an answer to the VM as it is registered after a finalize that went back', async () => {
+  const world = new FakeWorld();
+  world.isHostAlone = true;
+  world.faults.set('joinInProduction', 'before');
+  await harness.withSession(startInput({}), world, async (session) => {
+    await session.untilState('running');
+    const before = (await session.status()).vm;
+    await expect(session.finalize()).rejects.toBeInstanceOf(WorkflowUpdateFailedError);
+    const { moref = '' } = (await session.status()).vm ?? {};
+    expect(moref).not.toBe(before?.moref);
+
+    world.change(moref, { question });
+    await eventually('the question', async () => (await session.status()).question);
+    const request: AnswerRequest = { choice: 'retry', questionId: 'q-1' };
+    await session.handle.executeUpdate<AnswerResult, [AnswerRequest]>(SessionMessage.answer, {
+      args: [request],
+    });
+    expect(world.vms.get(moref)?.question).toBeUndefined();
+    await session.stop();
+  });
+});

@@ -20,7 +20,7 @@ const answerUpdate = defineUpdate<AnswerResult, [AnswerRequest]>(SessionMessage.
 const WATCHED: ReadonlySet<SessionState> = new Set(['running', 'finalizing']);
 
 export interface AnswerDesk {
-  /** From here on there is a VM to be asked about. */
+  /** From here on there is a VM to be asked about; called again when it is registered anew. */
   open(running: RunningSession): void;
 }
 

@@ -27,16 +27,19 @@ const MAX_ROUNDS = 450;
 /** To go on would touch what is not ours. */
 const hopeless: ReadonlySet<string> = new Set(['VmMoved', 'NotOurs']);
 
+/** Names of what could not be undone, and why; empty when nothing is left. */
+export interface Undone {
+  readonly left: readonly string[];
+  readonly reason: Reason | undefined;
+}
+
 export interface Compensations {
   /** Nothing was begun: there is nothing to undo. */
   isEmpty(): boolean;
   /** Call before the step runs. */
   push(compensation: Compensation): void;
-  /**
-   * Undoes everything, the newest first, whatever is cancelled meanwhile. Answers what is left: names of what
-   * could not be undone, and why; empty when nothing is.
-   */
-  undo(listener: CompensationListener): Promise<{ left: readonly string[]; reason: Reason | undefined }>;
+  /** Undoes everything, the newest first, whatever is cancelled meanwhile. */
+  undo(listener: CompensationListener): Promise<Undone>;
 }
 
 export function compensations(): Compensations {

@@ -23,8 +23,10 @@ import { type Compensation, type Compensations, compensations } from './compensa
 import { cancelled, type Reason, reasonOf, sentence } from './failure.ts';
 import type { FinalizeDesk } from './finalize-desk.ts';
 import { type GuestOutage, guestOutage } from './guest-outage.ts';
+import { leftToDo } from './left-behind.ts';
 import { take } from './remove-traces.ts';
 import { type RunningSession, runningVmStep, type Session } from './session.ts';
+import { sayUndone } from './undo-words.ts';
 
 export type CrossingFinalizePlan = FinalizePlan & { readonly crossing: CrossingPlan };
 
@@ -221,24 +223,14 @@ async function awaitBoot(crossing: Crossing, there: RunningVm): Promise<void> {
 async function goBack(crossing: Crossing, reason: Reason): Promise<CrossingOutcome> {
   const { record } = crossing.session;
   record.say(`${sentence(reason.message)} The VM goes back to the gateway`, 'warning');
-  const { left, reason: stuck } = await crossing.undo.undo({
-    onWaiting: (name, why, waitMs) =>
-      record.say(
-        `Could not ${name}: ${sentence(why.message)} Tries again in ${Math.round(waitMs / 1000)} s`,
-        'warning',
-      ),
-    onDone: (name) => {
-      record.update({ step: name });
-      record.say(`Undone: ${name}`);
-    },
-  });
+  const { left, reason: stuck } = await crossing.undo.undo(sayUndone(crossing.session));
   if (stuck === undefined) return { kind: 'back', reason, vm: crossing.old };
   const seen = stuck.type === 'VmMoved' ? await sight(crossing) : undefined;
   if (seen?.vm !== undefined) {
     record.say(`${seen.vm.name} has run in production all the same: it stays there`, 'warning');
     return { kind: 'arrived', vm: seen.vm };
   }
-  const message = `${sentence(reason.message)} Left to do by hand: ${left.join(', ')}, because ${stuck.message}`;
+  const message = leftToDo(reason, left, stuck);
   return { kind: 'torn', reason: { ...reason, message }, vm: crossing.old };
 }
 

@@ -27,7 +27,9 @@ import { type Compensations, compensations } from './compensation.ts';
 import { type Drill, openNewsDesk } from './drill-parts.ts';
 import { drillRecord } from './drill-record.ts';
 import { drillVm } from './drill-vm.ts';
-import { cancelled, failureFrom, type Reason, reasonOf, sentence } from './failure.ts';
+import { cancelled, failureFrom, reasonOf } from './failure.ts';
+import { notUndone } from './left-behind.ts';
+import { sayWaiting } from './undo-words.ts';
 
 const statusQuery = defineQuery<DrillStatus>(DrillMessage.status);
 const newsSignal = defineSignal<[SessionNews]>(SESSION_NEWS_SIGNAL);
@@ -112,15 +114,11 @@ async function rehearse(self: Drill, undo: Compensations, told: Told): Promise<v
 
 async function clean({ record, leftBehind }: Drill, undo: Compensations): Promise<void> {
   record.step('clean up');
-  const { left, reason } = await undo.undo({
-    onWaiting: (name, why: Reason, waitMs) =>
-      record.say(
-        `Could not ${name}: ${sentence(why.message)} Tries again in ${Math.round(waitMs / 1000)} s`,
-        'warning',
-      ),
+  const undone = await undo.undo({
+    onWaiting: sayWaiting(record),
     onDone: (name) => record.say(`Done: ${name}`),
   });
-  leftBehind.push(...left.map((name) => `could not ${name}: ${reason?.message ?? 'for no known reason'}`));
+  leftBehind.push(...notUndone(undone));
 }
 
 function reportOf({ input, drillId, record, leftBehind }: Drill, told: Told): DrillReport {

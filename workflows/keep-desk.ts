@@ -24,7 +24,7 @@ const keepUpdate = defineUpdate<KeepResult>(SessionMessage.keep);
 const cancelUpdate = defineUpdate<CancelKeepResult>(SessionMessage.cancelKeep);
 
 export interface KeepDesk {
-  /** From here on there is something to keep. */
+  /** From here on there is something to keep; called again when the VM is registered anew. */
   open(running: RunningSession): void;
   underWay(): boolean;
 }

@@ -16,7 +16,9 @@ import {
 import { proveSteps, undoSteps } from './activities-of.ts';
 import { type Compensations, compensations } from './compensation.ts';
 import { cancelled, type Reason, reasonOf, sentence } from './failure.ts';
+import { notUndone } from './left-behind.ts';
 import type { ProveRecord } from './prove-record.ts';
+import { sayWaiting } from './undo-words.ts';
 
 /** What all rounds share. */
 export interface Proof {
@@ -86,15 +88,8 @@ function fillIn({ record }: Proof, name: ProveRound): void {
 
 async function clear({ record, leftBehind }: Proof, name: ProveRound, undo: Compensations): Promise<void> {
   record.step(`${name}: clear up`);
-  const { left, reason } = await undo.undo({
-    onWaiting: (what, why, waitMs) =>
-      record.say(
-        `Could not ${what}: ${sentence(why.message)} Tries again in ${Math.round(waitMs / 1000)} s`,
-        'warning',
-      ),
-    onDone: () => undefined,
-  });
-  leftBehind.push(...left.map((what) => `could not ${what}: ${reason?.message ?? 'for no known reason'}`));
+  const undone = await undo.undo({ onWaiting: sayWaiting(record), onDone: () => undefined });
+  leftBehind.push(...notUndone(undone));
 }
 
 /**

@@ -32,7 +32,7 @@ import {
 import { proveSteps, undoSteps } from './activities-of.ts';
 import { type Compensations, compensations } from './compensation.ts';
 import { cancelled, failureFrom, reasonOf, sentence } from './failure.ts';
-import { withLeftBehind } from './left-behind.ts';
+import { notUndone, withLeftBehind } from './left-behind.ts';
 import { type ProveRecord, proveRecord } from './prove-record.ts';
 import { type Proof, proveRound } from './prove-round.ts';
 import { roundBodies } from './prove-rounds.ts';
@@ -153,11 +153,11 @@ function skipRest(record: ProveRecord, why: string): void {
 
 async function clear(record: ProveRecord, undo: Compensations, leftBehind: string[]): Promise<void> {
   record.state('cleaning');
-  const { left, reason } = await undo.undo({
+  const undone = await undo.undo({
     onWaiting: (name, why) => record.say(`Could not ${name}: ${why.message}`, 'warning'),
     onDone: () => undefined,
   });
-  leftBehind.push(...left.map((what) => `could not ${what}: ${reason?.message ?? 'for no known reason'}`));
+  leftBehind.push(...notUndone(undone));
 }
 
 function resultOf(

@@ -2,8 +2,9 @@
 // the export with its changes. Each step is tried until it is done, and says what it waits for.
 import { undoSteps } from './activities-of.ts';
 import { type Compensation, insist } from './compensation.ts';
-import { type Reason, sentence } from './failure.ts';
+import type { Reason } from './failure.ts';
 import { type RunningSession, runningVmStep, type Session } from './session.ts';
+import { sayWaiting } from './undo-words.ts';
 
 /** Answers why it was given up, if it was. */
 export async function removeTraces(session: Session, running: RunningSession): Promise<Reason | undefined> {
@@ -33,10 +34,5 @@ export function take(
   worthWaiting?: (reason: Reason) => boolean,
 ): Promise<Reason | undefined> {
   record.update({ step: name });
-  const onWaiting = (what: string, reason: Reason, waitMs: number): void =>
-    record.say(
-      `Could not ${what}: ${sentence(reason.message)} Tries again in ${Math.round(waitMs / 1000)} s`,
-      'warning',
-    );
-  return insist({ name, run }, { onWaiting }, worthWaiting);
+  return insist({ name, run }, { onWaiting: sayWaiting(record) }, worthWaiting);
 }

@@ -7,8 +7,8 @@ import {
   type StopResult,
 } from '../contract/index.ts';
 import { longSteps, startSteps, undoSteps } from './activities-of.ts';
-import { failureFrom, type Reason, reasonOf, sentence } from './failure.ts';
-import { withLeftBehind } from './left-behind.ts';
+import { type Reason, reasonOf, sentence } from './failure.ts';
+import { giveUp } from './left-behind.ts';
 import { removeTraces, take } from './remove-traces.ts';
 import type { RestoredVm } from './restore-disks.ts';
 import type { Session } from './session.ts';
@@ -18,7 +18,10 @@ export async function handOverRestored(session: Session, restored: RestoredVm): 
   const { input, record } = session;
   const notOn = input.powerOn ? await powerOn(session, restored) : undefined;
   const left = await handOver(session, restored);
-  if (left !== undefined) throw giveUp(session, left);
+  if (left !== undefined) {
+    const words = `The VM is in production; something is left behind all the same: ${left.message}`;
+    throw giveUp(session, left, [left.message], words);
+  }
   if (record.status().powerState === 'poweredOn') await awaitGuest(session, restored);
   record.timed('stoppedMs', Date.now());
   const { name } = restored.vm;
@@ -84,16 +87,4 @@ async function awaitGuest(session: Session, restored: RestoredVm): Promise<void>
     const why = sentence(reasonOf(error, 'waiting for the guest').message);
     record.say(`No heartbeat from the guest: ${why} It may have no VMware Tools, or did not boot`, 'warning');
   }
-}
-
-/** The VM is in production; what it came through can't be removed: a person has to. */
-function giveUp({ record }: Session, reason: Reason): Error {
-  record.update({
-    state: 'failed',
-    status: 'Error',
-    step: 'failed',
-    failure: { type: reason.type, message: reason.message },
-  });
-  record.say(`The VM is in production; something is left behind all the same: ${reason.message}`, 'error');
-  return failureFrom(withLeftBehind(reason, [reason.message]));
 }

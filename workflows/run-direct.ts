@@ -24,7 +24,7 @@ import {
   type StopResult,
   startInputSchema,
 } from '../contract/index.ts';
-import { type AnswerDesk, openAnswerDesk } from './answer-desk.ts';
+import { openAnswerDesk } from './answer-desk.ts';
 import { compensations } from './compensation.ts';
 import { failureFrom, reasonOf } from './failure.ts';
 import { openFinalizeDesk } from './finalize-desk.ts';
@@ -64,15 +64,14 @@ export async function runDirect(argument: RunDirectInput): Promise<StopResult> {
     stopAsked: () => stop.pending() !== undefined,
     isDrill: input.placement.network === 'isolated',
   });
-  const desks: Desks = { stop, finalize, keep };
+  const desks: Desks = { stop, finalize, keep, answers: openAnswerDesk(session) };
   setHandler(statusQuery, () => record.status(), { description: 'How the session is, and its log' });
   setHandler(reportSignal, (report) => record.report(report), {
     description: 'A step tells how far it is',
   });
-  const answers = openAnswerDesk(session);
   heedCancel(session, stop);
   try {
-    return await live(session, argument.resumed?.running, starting, desks, answers);
+    return await live(session, argument.resumed?.running, starting, desks);
   } catch (error) {
     if (!(error instanceof ContinueAsNew)) {
       const failure = reasonOf(error, 'the session');
@@ -90,7 +89,6 @@ async function live(
   resumed: RunningSession | undefined,
   starting: CancellationScope,
   desks: Desks,
-  answers: AnswerDesk,
 ): Promise<StopResult> {
   const undo = compensations();
   let running = resumed;
@@ -105,8 +103,6 @@ async function live(
     }
   }
   const from = running;
-  desks.keep.open(from);
-  answers.open(from);
   const auto = resumed === undefined ? session.input.autoMigrate : undefined;
   const { result, finalized } = await CancellationScope.nonCancellable(() =>
     whileRunning(session, from, desks, auto),

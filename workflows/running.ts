@@ -21,12 +21,12 @@ import type {
   VmStanding,
 } from '../contract/index.ts';
 import { longSteps, watchSteps } from './activities-of.ts';
-import { tellQuestion } from './answer-desk.ts';
-import { cancelled, failureFrom, type Reason, reasonOf } from './failure.ts';
+import { type AnswerDesk, tellQuestion } from './answer-desk.ts';
+import { cancelled, type Reason, reasonOf } from './failure.ts';
 import type { FinalizeDesk } from './finalize-desk.ts';
 import { type FinalizeOutcome, finalizeByHand, finalizeSession } from './finalize-session.ts';
 import type { KeepDesk } from './keep-desk.ts';
-import { withLeftBehind } from './left-behind.ts';
+import { giveUp } from './left-behind.ts';
 import type { OrderableStopDesk } from './ordered-stop.ts';
 import { AWAIT_GUEST_AGAIN, HAND_OVER_MOVED_VM } from './patches.ts';
 import { type RunDirect, type RunningSession, runningVmStep, type Session } from './session.ts';
@@ -42,6 +42,7 @@ export interface Desks {
   readonly stop: OrderableStopDesk;
   readonly finalize: FinalizeDesk;
   readonly keep: KeepDesk;
+  readonly answers: AnswerDesk;
 }
 
 /** How a session that ran came to its end. */
@@ -63,7 +64,13 @@ export async function whileRunning(
 ): Promise<Ending> {
   let running = began;
   let auto = autoMigrate;
-  let beside = openBeside(session, running);
+  /** What acts on the VM has to know it as it is registered now. */
+  const goOn = (): Beside => {
+    desks.keep.open(running);
+    desks.answers.open(running);
+    return openBeside(session, running);
+  };
+  let beside = goOn();
   for (;;) {
     const wanted = (): FinalizeRequest | undefined => desks.finalize.pending() ?? auto;
     // What is being kept is read from here until it is done.
@@ -78,7 +85,7 @@ export async function whileRunning(
     if (desks.stop.pending() !== undefined) {
       const ending = await stop(session, running, desks.stop, beside);
       if (ending !== undefined) return ending;
-      beside = openBeside(session, running);
+      beside = goOn();
     } else if (leftByHand() && beside.takeMoved()) {
       const outcome = await finalizeByHand(session, running, () => beside.end());
       const ending = endingOf(session, outcome, desks.finalize);
@@ -94,7 +101,7 @@ export async function whileRunning(
         // Registered anew on its way back: what watched it looks at nothing.
         running = { ...running, vm: outcome.vm };
         beside.end();
-        beside = openBeside(session, running);
+        beside = goOn();
       }
     }
   }
@@ -112,7 +119,7 @@ async function stop(
   if (outcome.kind === 'stopped' || outcome.kind === 'finalized') {
     return { result: { sessionId: input.sessionId, state: outcome.kind }, finalized: undefined };
   }
-  if (outcome.kind === 'stuck') throw giveUp(session, outcome.reason);
+  if (outcome.kind === 'stuck') throw leaveBehind(session, outcome.reason);
   beside.end();
   record.update({ state: 'running', step: 'running' });
   record.say(`Not stopped, the session runs on: ${outcome.reason.message}`, 'error');
@@ -123,7 +130,7 @@ async function stop(
 
 /** Undefined when the VM is where it was: the session runs on. */
 function endingOf(session: Session, outcome: FinalizeOutcome, desk: FinalizeDesk): Ending | undefined {
-  if (outcome.kind === 'stuck') throw giveUp(session, outcome.reason);
+  if (outcome.kind === 'stuck') throw leaveBehind(session, outcome.reason);
   if (outcome.kind === 'finalized') {
     const { result } = outcome;
     return { result: { sessionId: result.sessionId, state: result.state }, finalized: result };
@@ -133,15 +140,9 @@ function endingOf(session: Session, outcome: FinalizeOutcome, desk: FinalizeDesk
 }
 
 /** The VM is off the session, and what it stood on can't be removed: a person has to. */
-function giveUp({ record }: Session, reason: Reason): Error {
-  record.update({
-    state: 'failed',
-    status: 'Error',
-    step: 'failed',
-    failure: { type: reason.type, message: reason.message },
-  });
-  record.say(`Given up, something is left behind: ${reason.message}`, 'error');
-  return failureFrom(withLeftBehind(reason, [reason.message]));
+function leaveBehind(session: Session, reason: Reason): Error {
+  const words = `Given up, something is left behind: ${reason.message}`;
+  return giveUp(session, reason, [reason.message], words);
 }
 
 function longHistory(): boolean {

@@ -2,9 +2,10 @@
 // the session ends with the failure that began it, as cancelled, or with the answer `cancelled` to a stop.
 import type { StopResult } from '../contract/index.ts';
 import type { Compensations } from './compensation.ts';
-import { cancelled, failureFrom, type Reason, reasonOf, sentence } from './failure.ts';
-import { withLeftBehind } from './left-behind.ts';
+import { cancelled, failureFrom, reasonOf, sentence } from './failure.ts';
+import { giveUp, leftToDo } from './left-behind.ts';
 import type { Session } from './session.ts';
+import { sayUndone } from './undo-words.ts';
 
 /**
  * Answers when a stop asked for it; else throws what ended it.
@@ -28,18 +29,11 @@ export async function undoBegun(
   const next = undo.isEmpty() ? 'Nothing was touched' : `The ${what} is undone`;
   if (wasCancelled) record.say(`The ${what} was cancelled. ${next}`, 'warning');
   else record.say(`${sentence(reason.message)} ${next}`, 'error');
-  const { left, reason: stuck } = await undo.undo({
-    onWaiting: (name, why, waitMs) =>
-      record.say(
-        `Could not ${name}: ${sentence(why.message)} Tries again in ${Math.round(waitMs / 1000)} s`,
-        'warning',
-      ),
-    onDone: (name) => {
-      record.update({ step: name });
-      record.say(`Undone: ${name}`);
-    },
-  });
-  if (stuck !== undefined) throw leftBehind(session, reason, left, stuck);
+  const { left, reason: stuck } = await undo.undo(sayUndone(session));
+  if (stuck !== undefined) {
+    const message = leftToDo(reason, left, stuck);
+    throw giveUp(session, { ...reason, message }, left, message);
+  }
   const state = wasCancelled ? 'cancelled' : 'failed';
   record.timed('stoppedMs', Date.now());
   record.update({ state, step: state, vm: undefined, powerState: undefined });
@@ -47,11 +41,4 @@ export async function undoBegun(
   if (!wasCancelled) throw failureFrom(reason);
   if (stopped) return { sessionId: input.sessionId, state };
   throw error;
-}
-
-function leftBehind({ record }: Session, first: Reason, left: readonly string[], stuck: Reason): Error {
-  const message = `${sentence(first.message)} Left to do by hand: ${left.join(', ')}, because ${stuck.message}`;
-  record.update({ state: 'failed', status: 'Error', step: 'failed', failure: { type: first.type, message } });
-  record.say(message, 'error');
-  return failureFrom(withLeftBehind({ ...first, message }, left));
 }
