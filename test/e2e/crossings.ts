@@ -1,5 +1,5 @@
-// What the tests share that take a VM to production where the target does not migrate it: a guest with two disks that
-// writes a numbered line every 100 ms all the way, and a look at all that must be true afterwards.
+// What the tests share that take a VM to production: a guest with two disks that writes a numbered line every 100 ms all
+// the way, and a look at all that must be true afterwards.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -13,13 +13,14 @@ import { type LabVm, labVmByMoref } from '../../demo/lab-vm.ts';
 import { leftovers } from '../../demo/leftovers.ts';
 import { COMMAND_EVERY_MS, until } from '../../demo/until.ts';
 import { connect } from '../../vsphere/index.ts';
+import { counted, untilItWrote } from '../numbered-lines.ts';
 
 export const SET = 'nightly';
 export const VM = 'web01';
 const LINE_EVERY_MS = 100;
 export const STEP_LIMIT_MS = 120_000;
 /** Slow enough for something to happen in the middle of a copy. */
-const SLOW_BYTES_PER_SECOND = 4 << 20;
+const SLOW_BYTES_PER_SECOND = 2 << 20;
 /** Where what is written to the second disk lies, before and while it is copied. */
 const BEFORE_OFFSET = 4096;
 const MEANWHILE_OFFSET = 1 << 20;
@@ -48,9 +49,7 @@ export async function startWriting(house: House, name: string, ...flags: string[
   expect(await guest.boots()).toBe(1);
   await guest.writeDisk('sdb', BEFORE_OFFSET, 'before the copy');
   await guest.beginLog(LINE_EVERY_MS);
-  await until('its first lines', STEP_LIMIT_MS, async () =>
-    (await guest.log()).length > 2 ? true : undefined,
-  );
+  await untilItWrote(guest, 3);
   const [production] = house.stack.lab.ready.datastores;
   if (production === undefined) throw new Error('the lab has no production datastore');
   return { session, vm, guest, production };
@@ -112,13 +111,13 @@ export async function expectArrived(
   expect(files).toHaveLength(3);
   expect(files.filter((file) => !file.startsWith(`[${production.name}] `))).toEqual([]);
   expect(seen?.snapshots).toEqual([]);
+  expect(seen?.powerState).toBe('poweredOn');
   expect(seen?.extraConfig).not.toHaveProperty('uuid.action');
   expect(seen?.annotation).not.toContain('Run Direct');
   expect((await readdir(vm.folder)).filter((name) => /rundirect|0000|vmss/.test(name))).toEqual([]);
   await expectEveryLine(vm, boots);
   if (!isLarge) await expectEveryByte(vm, wroteMeanwhile);
-  await vm.powerOff();
-  await vsphere.destroyVm(vm.moref);
+  await vm.destroy();
 }
 
 async function expectEveryLine(vm: LabVm, boots: number): Promise<void> {
@@ -127,7 +126,7 @@ async function expectEveryLine(vm: LabVm, boots: number): Promise<void> {
   if (boots > 1) return;
   const acknowledged = await guest.endLog();
   const lines = await guest.log();
-  expect(lines).toEqual(Array.from({ length: acknowledged }, (_, index) => index + 1));
+  expect(lines).toEqual(counted(acknowledged));
   // Without its cache: as it lies on production storage.
   await vm.powerOff();
   await vm.powerOn();
@@ -157,10 +156,7 @@ export async function expectRunsOn(house: House, crossing: Crossing): Promise<vo
   const vm = await vmNow(house, crossing);
   const guest = await vm.guest();
   expect(await guest.boots()).toBe(1);
-  const lines = (await guest.log()).length;
-  await until('the guest to write on', STEP_LIMIT_MS, async () =>
-    (await guest.log()).length > lines ? true : undefined,
-  );
+  await untilItWrote(guest, 1);
   await using vsphere = await connect(house.stack.lab.ready);
   const seen = await vsphere.readVm(vm.moref);
   expect(seen?.snapshots).toEqual([]);

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterEach, expect, test } from 'vitest';
 import { sha256 } from '../../demo/file-digests.ts';
 import { leftovers } from '../../demo/leftovers.ts';
-import { connect } from '../../vsphere/index.ts';
+import { nfsUrl } from './foreign-client.ts';
 import { withHouse } from './with-house.ts';
 
 const suite = withHouse({ model: 'esx' });
@@ -31,16 +31,6 @@ async function flatOf(folder: string, of: RegExp = /-flat\.vmdk$/): Promise<stri
   return path.join(folder, name);
 }
 
-/** An URL of libnfs for a path below the root of the target's export. */
-async function nfsUrl(below: string): Promise<string> {
-  const { stack } = suite.house;
-  await using vsphere = await connect(stack.lab.ready);
-  const nas = (await vsphere.inventory()).datastores.find((each) => each.nas !== undefined)?.nas;
-  if (nas === undefined) throw new Error('the target has no NFS datastore');
-  const { nfsPort, mountPort } = stack.site;
-  return `nfs://${nas.remoteHost}${nas.remotePath}/${below}?version=3&nfsport=${nfsPort}&mountport=${mountPort}`;
-}
-
 test('libnfs reads the disk of each job as the VM had it then', async () => {
   const { house } = suite;
   const vm = await house.createVm('web01');
@@ -55,9 +45,9 @@ test('libnfs reads the disk of each job as the VM had it then', async () => {
   await vm.destroy();
   for (const [index, job] of jobs.entries()) {
     const session = await house.start('nightly', 'web01', '--job', job, '--no-power-on');
-    const { stdout: listing } = await run('nfs-ls', [await nfsUrl(session.sessionId)]);
+    const { stdout: listing } = await run('nfs-ls', [await nfsUrl(house, session.sessionId)]);
     expect(listing).toContain(path.basename(flat));
-    const url = await nfsUrl(`${session.sessionId}/${path.basename(flat)}`);
+    const url = await nfsUrl(house, `${session.sessionId}/${path.basename(flat)}`);
     const { stdout: bytes } = await run('nfs-cat', [url], { encoding: 'buffer', maxBuffer: 1024 * MIB });
     expect(createHash('sha256').update(bytes).digest('hex')).toBe(digests[index]);
     const copy = path.join(house.stack.folder, `copy-${job}.raw`);

@@ -16,6 +16,7 @@ import {
   vmNow,
 } from '../e2e/crossings.ts';
 import { withHouse } from '../e2e/with-house.ts';
+import { counted } from '../numbered-lines.ts';
 
 const suite = withHouse({ model: 'esx' });
 const LOOK_EVERY_MS = 10;
@@ -95,7 +96,7 @@ async function expectEndsWell(crossing: Crossing): Promise<string> {
   await expectRunsOn(house, crossing);
   const guest = await (await vmNow(house, crossing)).guest();
   const acknowledged = await guest.endLog();
-  expect(await guest.log()).toEqual(Array.from({ length: acknowledged }, (_, index) => index + 1));
+  expect(await guest.log()).toEqual(counted(acknowledged));
   await house.stop(sessionId);
   return end;
 }

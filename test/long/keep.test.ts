@@ -1,20 +1,17 @@
 // Keeps of half a gibibyte of changes, while the guest writes numbered lines and overwrites what is being kept: how
 // long it stands still at most; and a worker or a gateway that is killed in the middle of it. Each keep becomes one
 // job, which verifies and holds a prefix of the lines, with all that were acknowledged before the command.
-import { execFile } from 'node:child_process';
-import path from 'node:path';
-import { promisify } from 'node:util';
 import { beforeAll, expect, test } from 'vitest';
 import type { KeepStatus, SessionStatus } from '../../contract/index.ts';
 import type { Guest } from '../../demo/guest.ts';
 import type { LabVm } from '../../demo/lab-vm.ts';
 import { leftovers } from '../../demo/leftovers.ts';
 import { until } from '../../demo/until.ts';
-import { connect } from '../../vsphere/index.ts';
+import { copyOut } from '../e2e/foreign-client.ts';
 import { withHouse } from '../e2e/with-house.ts';
+import { counted, linesOn, watchLines } from '../numbered-lines.ts';
 
 const suite = withHouse({ model: 'esx' });
-const run = promisify(execFile);
 const [SET, VM] = ['nightly', 'web01'];
 const MIB = 1024 * 1024;
 const DISK_MIB = 1024;
@@ -23,8 +20,6 @@ const LINE_EVERY_MS = 20;
 const LIMIT_MS = 600_000;
 /** On a machine that others use, too. */
 const MAX_GAP_MS = 2_000;
-/** Where the guest's one partition begins. */
-const PARTITION = MIB;
 /** Finds the disk that is not the guest's own. */
 const FIND = `d=; for b in /sys/block/sd*; do [ $(cat $b/size) = ${DISK_MIB * 2048} ] && d=/dev/\${b##*/}; done`;
 
@@ -58,19 +53,8 @@ beforeAll(async () => {
 });
 
 /** The longest that the guest stands still until `done`, in milliseconds. */
-async function longestGap(done: Promise<unknown>): Promise<number> {
-  const over = new AbortController();
-  const close = (): void => over.abort();
-  done.then(close, close);
-  let [count, since, longest] = [await acknowledged(), Date.now(), 0];
-  while (!over.signal.aborted) {
-    await new Promise((resolve) => setTimeout(resolve, LINE_EVERY_MS));
-    const now = await acknowledged();
-    if (now > count) [count, since] = [now, Date.now()];
-    longest = Math.max(longest, Date.now() - since);
-  }
-  return longest;
-}
+const longestGap = async (done: Promise<unknown>): Promise<number> =>
+  (await watchLines(suite.house.stack.lab.ready, vm.moref, done)).longestPauseMs;
 
 /** Begins a keep, does `amidst` when some of it is done, and answers how it ended. */
 async function keepAmidst(amidst: () => Promise<void>): Promise<KeepStatus> {
@@ -93,21 +77,12 @@ async function keepAmidst(amidst: () => Promise<void>): Promise<KeepStatus> {
 /** The job is whole, and its guest's lines are the first ones, `atLeast` of them. */
 async function expectPrefix(jobId: string, atLeast: number): Promise<void> {
   const { house } = suite;
-  const { stack } = house;
   const flags = ['--job', jobId, '--name', 'from-kept', '--no-power-on', '--network', 'disconnected'];
   const from = await house.start(SET, VM, ...flags, '--verify', 'before');
   expect(from).toMatchObject({ status: 'OK', verify: { state: 'passed' } });
-  await using vsphere = await connect(stack.lab.ready);
-  const nas = (await vsphere.inventory()).datastores.find((each) => each.nas !== undefined)?.nas;
-  const { nfsPort, mountPort } = stack.site;
-  const query = `version=3&nfsport=${nfsPort}&mountport=${mountPort}`;
-  const disk = path.join(stack.folder, `${jobId}.raw`);
-  const file = `${from.sessionId}/${VM}-flat.vmdk`;
-  await run('nfs-cp', [`nfs://${nas?.remoteHost ?? ''}${nas?.remotePath ?? ''}/${file}?${query}`, disk]);
-  const { stdout } = await run('mcopy', ['-n', '-i', `${disk}@@${PARTITION}`, '::log.txt', '-']);
-  const lines = stdout.split('\n').filter((line) => line !== '');
+  const lines = await linesOn(await copyOut(house, `${from.sessionId}/${VM}-flat.vmdk`, `${jobId}.raw`));
   expect(lines.length).toBeGreaterThanOrEqual(atLeast);
-  expect(lines.map(Number)).toEqual(Array.from(lines, (_, index) => index + 1));
+  expect(lines).toEqual(counted(lines.length));
   await house.stop(from.sessionId);
 }
 
@@ -165,7 +140,7 @@ test('a keep that is cancelled leaves no job, and the session runs on to its end
   expect((await house.list()).backupSets[0]?.jobs).toHaveLength(known ?? 0);
   const lines = await guest.endLog();
   expect(await guest.boots()).toBe(1);
-  expect(await guest.log()).toEqual(Array.from({ length: lines }, (_, index) => index + 1));
+  expect(await guest.log()).toEqual(counted(lines));
   await house.stop(sessionId);
   expect(await leftovers(house.stack)).toEqual([]);
 });

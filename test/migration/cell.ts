@@ -6,8 +6,7 @@ import type { CommandResult } from '../../demo/command-line.ts';
 import type { House } from '../../demo/house.ts';
 import { labVmByMoref } from '../../demo/lab-vm.ts';
 import { leftovers } from '../../demo/leftovers.ts';
-import { until } from '../../demo/until.ts';
-import { type Watched, watchLines } from './lines.ts';
+import { untilItWrote, type Watched, watchLines } from '../numbered-lines.ts';
 import { proveArrival } from './proof.ts';
 
 export interface Cell {
@@ -40,7 +39,6 @@ const SET = 'nightly';
 const VM = 'web01';
 const SECOND_DISK_MIB = 8;
 const LINE_EVERY_MS = 100;
-const STEP_LIMIT_MS = 120_000;
 const FINALIZE_LIMIT_MS = 300_000;
 const PATTERN = 'before the migration';
 
@@ -79,9 +77,7 @@ async function tryCell(house: House, cell: Cell): Promise<Outcome> {
   const guest = await vm.guest();
   await guest.writeDisk('sdb', 0, PATTERN);
   await guest.beginLog(LINE_EVERY_MS);
-  await until('the first lines', STEP_LIMIT_MS, async () =>
-    (await guest.log()).length > 2 ? true : undefined,
-  );
+  await untilItWrote(guest, 3);
   const [target] = cell.storage === 'vmfs' ? lab.ready.datastores : lab.ready.vsans;
   if (target === undefined) throw new Error(`the lab has no ${cell.storage} datastore`);
   const command = ['finalize', sessionId, '--datastore', target.name, '--vmotion', cell.mode];
@@ -120,10 +116,7 @@ async function refusal(house: House, sessionId: string, refused: CommandResult):
   const vm = await labVmByMoref(house.stack.lab.ready, status.vm?.moref ?? '');
   const guest = await vm.guest();
   const boots = await guest.boots();
-  const lines = (await guest.log()).length;
-  await until('the guest to write on', STEP_LIMIT_MS, async () =>
-    (await guest.log()).length > lines ? true : undefined,
-  );
+  await untilItWrote(guest, 1);
   await house.stop(sessionId);
   await expectNothingLeft(house, sessionId);
   if (!began && boots === 1) return { kind: 'refused', words };

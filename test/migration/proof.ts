@@ -1,20 +1,14 @@
 // That a VM has arrived in production as it was: asked of the guest while it runs, and read from its disks when it is
 // off, by programs that know nothing of us (mtools reads the file system that the guest has written).
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { promisify } from 'node:util';
 import { labVmByMoref } from '../../demo/lab-vm.ts';
 import type { Lab } from '../../lab/lab.ts';
 import { connect, type Vm } from '../../vsphere/index.ts';
-
-const run = promisify(execFile);
-/** Where the partition of the guest's boot disk begins: lab/guest/build.sh. */
-const PARTITION_OFFSET = 1 << 20;
-const MAX_LOG_BYTES = 16 << 20;
+import { linesOn } from '../numbered-lines.ts';
 
 export interface Expected {
   readonly datastore: string;
@@ -71,9 +65,7 @@ function expectLines(lines: readonly number[], acknowledged: number): void {
 
 async function expectAtRest(lab: Lab, vm: Vm, lines: readonly number[], sum: string): Promise<void> {
   const [boot = '', second = ''] = await Promise.all(vm.disks.map(({ fileName }) => bytesOf(lab, fileName)));
-  const args = ['-n', '-i', `${boot}@@${PARTITION_OFFSET}`, '::log.txt', '-'];
-  const { stdout } = await run('mcopy', args, { maxBuffer: MAX_LOG_BYTES });
-  const atRest = stdout.split('\n').filter((line) => line !== '');
+  const atRest = await linesOn(boot);
   if (atRest.join() !== lines.join()) throw new Error('its log at rest is not what the guest has read');
   const hash = createHash('sha256');
   await pipeline(createReadStream(second), hash);
