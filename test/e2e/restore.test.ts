@@ -39,14 +39,18 @@ afterEach(async () => {
   await suite.house.stack.lab.ready.clearFaults();
 });
 
-/** Begins one, and returns in the middle of a copy. */
-async function beginSlowly(name: string, bytesPerSecond: number): Promise<string> {
+async function begin(name: string, bytesPerSecond: number): Promise<string> {
   const { house } = suite;
   await house.stack.lab.ready.setStorageRate(bytesPerSecond);
   const begun = await house.succeed(restoreFlags(house, '--name', name, '--detach'));
-  const sessionId = begun['sessionId'] as string;
+  return begun['sessionId'] as string;
+}
+
+/** Begins one, and returns in the middle of a copy. */
+async function beginSlowly(name: string): Promise<string> {
+  const sessionId = await begin(name, SLOW_BYTES_PER_SECOND);
   await until('a disk to be copied in part', STEP_LIMIT_MS, async () =>
-    ((await house.show(sessionId)).restore?.copiedBytes ?? 0) > 0 ? true : undefined,
+    ((await suite.house.show(sessionId)).restore?.copiedBytes ?? 0) > 0 ? true : undefined,
   );
   return sessionId;
 }
@@ -96,7 +100,7 @@ test('a worker that is killed in the middle of a copy: the next one goes on with
   const { house } = suite;
   const { worker } = house.stack.site;
   const before = (await house.stack.lab.ready.methodLog()).at(-1)?.sequence ?? 0;
-  const sessionId = await beginSlowly('killed', SLOWED_BYTES_PER_SECOND);
+  const sessionId = await begin('killed', SLOWED_BYTES_PER_SECOND);
   await untilTaskIsLeft(sessionId);
   await worker.kill('SIGKILL');
   await house.stack.lab.ready.setStorageRate(0);
@@ -161,7 +165,7 @@ test('a job’s disks are browsed read-only, and nothing of that is left', async
 describe('nothing is left', () => {
   test('of one that is stopped in the middle of a copy', async () => {
     const { house } = suite;
-    const sessionId = await beginSlowly('stopped', SLOW_BYTES_PER_SECOND);
+    const sessionId = await beginSlowly('stopped');
     expect(await house.succeed(['stop', sessionId])).toMatchObject({ state: 'cancelled' });
     await expectNothing(house, original, 'stopped', sessionId);
   });
