@@ -17,6 +17,7 @@ export interface LocationOptions {
   readonly datastore?: string;
   readonly disk?: readonly DiskPlace[];
   readonly location?: 'original';
+  readonly original?: string;
   readonly powerOffOriginal?: boolean;
   readonly removeOriginal?: boolean;
   readonly overwrite?: boolean;
@@ -58,6 +59,10 @@ export const locationOptions = (): Option[] => [
     '--location <place>',
     'original: take folder, pool, host, datastores, networks and name of the VM that was backed up',
   ).choices(['original']),
+  new Option(
+    '--original <vm>',
+    "that VM's name or reference, where the backup knows no UUID or several VMs have it",
+  ),
   new Option('--power-off-original', 'consent to power that VM off, where it runs'),
   new Option('--remove-original', 'delete that VM once the new one is proven (default: it is kept, renamed)'),
   new Option('--overwrite', "remove files in the VM's folder-to-be that no VM uses"),
@@ -68,19 +73,24 @@ export function locationRequest(
   options: LocationOptions,
 ): Pick<
   FinalizeRequest,
-  'datastore' | 'disks' | 'location' | 'powerOffOriginal' | 'removeOriginal' | 'overwrite'
+  'datastore' | 'disks' | 'location' | 'original' | 'powerOffOriginal' | 'removeOriginal' | 'overwrite'
 > {
-  const { datastore, disk: disks, location, powerOffOriginal, removeOriginal, overwrite } = options;
+  const { datastore, disk: disks, location, original, powerOffOriginal, removeOriginal, overwrite } = options;
   if (datastore === undefined && location === undefined) {
     throw new ClientError('Usage', 'say where the VM goes, with --datastore or with --location original');
   }
-  if (location === undefined && (powerOffOriginal === true || removeOriginal === true)) {
-    throw new ClientError('Usage', '--power-off-original and --remove-original go with --location original');
+  const isOfOriginal = original !== undefined || powerOffOriginal === true || removeOriginal === true;
+  if (location === undefined && isOfOriginal) {
+    throw new ClientError(
+      'Usage',
+      '--original, --power-off-original and --remove-original go with --location original',
+    );
   }
   return {
     ...(datastore === undefined ? {} : { datastore }),
     ...(disks === undefined ? {} : { disks: [...disks] }),
     ...(location === undefined ? {} : { location }),
+    ...(original === undefined ? {} : { original }),
     ...(powerOffOriginal === undefined ? {} : { powerOffOriginal }),
     ...(removeOriginal === undefined ? {} : { removeOriginal }),
     ...(overwrite === undefined ? {} : { overwrite }),

@@ -136,8 +136,8 @@ function autoMigrate(options: StartOptions): Pick<StartInput, 'autoMigrate'> {
   if (wanted === true) {
     return { autoMigrate: { ...locationRequest(options), ...vmotionRequest(options) } };
   }
-  const { powerOffOriginal, removeOriginal, overwrite } = options;
-  const all = [datastore, disk, location, powerOffOriginal, removeOriginal, overwrite];
+  const { original, powerOffOriginal, removeOriginal, overwrite } = options;
+  const all = [datastore, disk, location, original, powerOffOriginal, removeOriginal, overwrite];
   if (all.every((each) => each === undefined)) return {};
   throw new ClientError(
     'Usage',

@@ -33,6 +33,8 @@ export const finalizeRequestSchema = z.object({
   cards: cardPlacesSchema.optional(),
   /** `original`: it takes the place of the VM that the backup was made of; what is named beside it holds instead. */
   location: z.enum(['original']).optional(),
+  /** The VM whose place it is, by its name or reference, where the backup's UUIDs do not tell it. */
+  original: z.string().min(1).max(MAX_VM_NAME_CHARACTERS).optional(),
   /** Consent to power the original off, where it runs. */
   powerOffOriginal: z.boolean().optional(),
   /** Delete the original once the new VM is proven; it is kept under another name otherwise. */

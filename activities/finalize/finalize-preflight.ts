@@ -17,6 +17,7 @@ import { assertOwnSession, withTarget } from '../target.ts';
 import { standingOf } from '../vm-standing.ts';
 import { lookAtCrossing, lookAtTools } from './crossing/crossing-look.ts';
 import { lookAtLocation, type Mover } from './location.ts';
+import { disksOf } from './recognise-original.ts';
 import { relocateSpec } from './relocate-spec.ts';
 import { firstPassable, waysFor } from './ways.ts';
 
@@ -95,7 +96,7 @@ async function lookAtWay(
     ...{ host, mode, gateway, provisionedBytes: totalBytes, folder: vm.folder, name: vm.name },
     disks: vm.disks.map(({ node, key, capacityBytes }) => ({ node, key, capacityBytes })),
     cards: vm.nics.flatMap(({ node }) => node ?? []),
-    successor: { sessionId, moref, origin },
+    successor: { sessionId, moref, origin, disks: disksOf(vm) },
   };
   const where = await lookAtLocation(vsphere, inventory, input.request, mover, step, found);
   if (where === undefined) return undefined;

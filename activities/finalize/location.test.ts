@@ -362,3 +362,58 @@ it('takes a VM for proven that is there, powered as it was, with a guest that is
   target.change('vm-7', { guestHeartbeatStatus: 'green' });
   expect(await prove()).toMatchObject({ proven: true });
 });
+
+const nameless = { ...fakePlacement, origin: { name: 'web01', uuid: undefined, instanceUuid: undefined } };
+
+it('takes no VM for the original by its name alone, and says which one to name', async () => {
+  const request = { vmotion: 'live', ...inPlace };
+  const asked = run(withOriginal(), 'finalizePreflight', { placement: nameless, request }, 3);
+  await expect(asked).rejects.toThrow(
+    'The backup knows no UUID that its original could be told by; called as in the backup is web01 (vm-1). Say which VM ' +
+      'it is with --original NAME',
+  );
+});
+
+it.each<[string, Partial<Vm>, string]>([
+  [
+    'a disk that the backup does not have',
+    { disks: [0, 1, 2].map((at) => disk(2000 + at, `[prod] web01/disk${at}.vmdk`)) },
+    'its disks are scsi0:0 disk0.vmdk, scsi0:1 disk1.vmdk, scsi0:2 disk2.vmdk, and those of the backup scsi0:0 ' +
+      'web01.vmdk, scsi0:1 data.vmdk',
+  ],
+  ['another name', { name: 'web02' }, 'No VM on the target is web01, as --original says'],
+  ["a session's mark", { extraConfig: { [SESSION_KEY]: 'web01-x2' } }, "or it is a session's own"],
+])('refuses a VM that was named for the original and has %s', async (_, change, words) => {
+  const request = { vmotion: 'live', ...inPlace, original: 'web01' };
+  const asked = run(withOriginal(change), 'finalizePreflight', { placement: nameless, request }, 3);
+  await expect(asked).rejects.toThrow(words);
+});
+
+it('takes the VM that is named for the original where its disks are those of the backup', async () => {
+  const onSnapshot = {
+    ...disk(2000, '[prod] web01/web01-000001.vmdk'),
+    parents: ['[prod] web01/web01.vmdk'],
+  };
+  const target = withOriginal({ disks: [disk(2001, '[fast] web01/data.vmdk'), onSnapshot] });
+  target.add({ moref: 'vm-2', name: 'web01', folder: 'folder-2' });
+  const byName = { vmotion: 'live', ...inPlace, original: 'web01' };
+  const twice = run(target, 'finalizePreflight', { placement: nameless, request: byName }, 3);
+  await expect(twice).rejects.toThrow('Say which one by its reference: --original vm-1');
+  const request = { vmotion: 'live', ...inPlace, original: 'vm-1' };
+  const plan = await run(target, 'finalizePreflight', { placement: nameless, request }, 3);
+  expect(plan.original).toMatchObject({
+    ...{ moref: 'vm-1', name: 'web01', recognised: 'by the name that was given and by its disks' },
+  });
+});
+
+it('settles by a name which of several with the UUID it is, and believes no name against the UUID', async () => {
+  const target = withOriginal({ instanceUuid: '' });
+  target.add({ moref: 'vm-2', name: 'web01', folder: 'folder-2', uuid: UUID });
+  target.add({ moref: 'vm-3', name: 'web03', folder: 'folder-2', uuid: 'other' });
+  await expect(preflight(target, inPlace)).rejects.toThrow('Say which one with --original vm-1, for one');
+  const plan = await preflight(target, { ...inPlace, original: 'vm-1' });
+  expect(plan.original).toMatchObject({ moref: 'vm-1', recognised: `by the UUID of its BIOS, ${UUID}` });
+  await expect(preflight(target, { ...inPlace, original: 'web03' })).rejects.toThrow(
+    `web03 (vm-3) is not the original of this backup: it does not have the UUID ${INSTANCE} or ${UUID}`,
+  );
+});

@@ -7,7 +7,8 @@ import type { Findings } from '../preflight/findings.ts';
 import type { Step } from '../step.ts';
 import { type Destination, lookAtDestination, type Migrant } from './destination.ts';
 import { lookAtFolders } from './leftover-files.ts';
-import { type FoundOriginal, findOriginal, inPlaceOf, type Successor } from './original.ts';
+import { type FoundOriginal, findOriginal, inPlaceOf } from './original.ts';
+import type { Successor } from './recognise-original.ts';
 
 export interface Mover extends Migrant {
   /** In the inventory, now or as it will be started. */
@@ -51,11 +52,15 @@ export async function lookAtLocation(
 }
 
 function lookAtConsents(
-  { location, powerOffOriginal, removeOriginal }: FinalizeRequest,
+  { location, original, powerOffOriginal, removeOriginal }: FinalizeRequest,
   found: Findings,
 ): void {
-  if (location === 'original' || (powerOffOriginal !== true && removeOriginal !== true)) return;
-  found.error('InvalidInput', '--power-off-original and --remove-original go with --location original');
+  if (location === 'original') return;
+  if (original === undefined && powerOffOriginal !== true && removeOriginal !== true) return;
+  found.error(
+    'InvalidInput',
+    '--original, --power-off-original and --remove-original go with --location original',
+  );
 }
 
 async function allVms(vsphere: Vsphere, { signal }: Pick<Step, 'signal'>): Promise<readonly VmSummary[]> {

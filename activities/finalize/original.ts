@@ -1,29 +1,13 @@
-// Which VM on the target is the original of a backup: told by the UUID of its instance, else by that of its BIOS, which
-// a .vmx keeps wherever it goes. A session's own VM, and VMs that were replaced before, have the same ones and are left
-// out.
-import {
-  type FinalizeRequest,
-  MAX_VM_NAME_CHARACTERS,
-  type OriginalPlan,
-  type OriginMark,
-} from '../../contract/index.ts';
-import { SESSION_KEY } from '../../vm-folder/index.ts';
+// The VM whose place a session's VM takes: what is to become of it, and where it stands.
+import { type FinalizeRequest, MAX_VM_NAME_CHARACTERS, type OriginalPlan } from '../../contract/index.ts';
 import type { Vm, VmSummary, Vsphere } from '../../vsphere/index.ts';
 import type { Findings } from '../preflight/findings.ts';
 import type { Step } from '../step.ts';
-
-const ASIDE = '.replaced-by-';
+import { ASIDE, differences, recognise, type Successor } from './recognise-original.ts';
 
 export interface FoundOriginal {
   readonly vm: Vm;
   readonly plan: OriginalPlan;
-}
-
-/** Whose place it is: a session's VM, by its moref once it is registered. */
-export interface Successor {
-  readonly sessionId: string;
-  readonly moref: string | undefined;
-  readonly origin: OriginMark | undefined;
 }
 
 /** Undefined when there is an error among the findings. */
@@ -35,11 +19,16 @@ export async function findOriginal(
   { signal }: Pick<Step, 'signal'>,
   found: Findings,
 ): Promise<FoundOriginal | undefined> {
-  const recognised = recognise(vms, successor, found);
+  const recognised = recognise(vms, successor, request.original, found);
   if (recognised === undefined) return undefined;
   const vm = await vsphere.readVm(recognised.vm.moref, { signal });
   if (vm === undefined) {
     found.error('NotFound', `The original ${recognised.vm.name} has just gone from the inventory`);
+    return undefined;
+  }
+  const differs = recognised.byItsDisks ? differences(vm, successor) : undefined;
+  if (differs !== undefined) {
+    found.error('NotTheOriginal', differs);
     return undefined;
   }
   lookAtPower(vm, request, found);
@@ -51,57 +40,6 @@ export async function findOriginal(
   };
   return { vm, plan };
 }
-
-function recognise(
-  vms: readonly VmSummary[],
-  { sessionId, moref, origin }: Successor,
-  found: Findings,
-): { readonly vm: VmSummary; readonly by: string } | undefined {
-  const standing = vms.filter(
-    (vm) => vm.moref !== moref && !(SESSION_KEY in vm.extraConfig) && !isReplaced(vm, sessionId),
-  );
-  const { instanceUuid, uuid, name } = origin ?? {};
-  const [byInstance, ...moreByInstance] = withUuid(standing, 'instanceUuid', instanceUuid);
-  if (byInstance !== undefined && moreByInstance.length === 0) {
-    return { vm: byInstance, by: `by the UUID of its instance, ${byInstance.instanceUuid}` };
-  }
-  const byBios = withUuid(standing, 'uuid', uuid);
-  const [first] = byBios;
-  if (first === undefined) {
-    const looked = [instanceUuid, uuid].filter((each) => each !== undefined).join(' or ');
-    found.error(
-      'NotFound',
-      `No VM on the target is the original of this backup: none has the UUID ${looked || '(the backup has none)'}. ` +
-        'Say where the VM goes with --datastore, --host, --folder and --name instead of --location original',
-    );
-    return undefined;
-  }
-  if (byBios.length === 1) return { vm: first, by: `by the UUID of its BIOS, ${first.uuid}` };
-  const [byName, ...moreByName] = byBios.filter((vm) => vm.name === name);
-  if (byName !== undefined && moreByName.length === 0) {
-    return { vm: byName, by: `by its name and the UUID of its BIOS, ${byName.uuid}` };
-  }
-  const names = byBios.map((vm) => `${vm.name} (${vm.moref})`).join(', ');
-  found.error(
-    'OriginalAmbiguous',
-    `Several VMs have the UUID of the original, ${first.uuid}: ${names}. Say where the VM goes with --datastore, ` +
-      '--host, --folder and --name instead of --location original',
-  );
-  return undefined;
-}
-
-const withUuid = (
-  vms: readonly VmSummary[],
-  of: 'uuid' | 'instanceUuid',
-  wanted: string | undefined,
-): readonly VmSummary[] =>
-  wanted === undefined || wanted === ''
-    ? []
-    : vms.filter((vm) => vm[of].toLowerCase() === wanted.toLowerCase());
-
-/** Set aside by another session; one that this session could not give back is the original still. */
-const isReplaced = ({ name }: VmSummary, sessionId: string): boolean =>
-  name.includes(ASIDE) && !name.endsWith(`${ASIDE}${sessionId}`);
 
 function namesOf(name: string, sessionId: string): Pick<OriginalPlan, 'name' | 'asideName'> {
   const ending = `${ASIDE}${sessionId}`;

@@ -23,7 +23,7 @@ export interface BackupLook {
   readonly disks: readonly { readonly name: string; readonly sizeBytes: number }[];
   readonly cards: readonly NetworkCard[];
   /** Where its disks hang: `scsi0:0`. */
-  readonly nodes: readonly { readonly node: string; readonly sizeBytes: number }[];
+  readonly nodes: readonly { readonly node: string; readonly file: string; readonly sizeBytes: number }[];
   readonly origin: OriginMark;
 }
 
@@ -85,6 +85,7 @@ function lookAtFiles(
     cards: cardsOf(vmx),
     nodes: disksOf(vmx).map(({ device, diskName }) => ({
       node: device,
+      file: diskName,
       sizeBytes: sizes.get(diskName) ?? 0,
     })),
     origin: { name: vmName, ...uuidsOf(vmx) },

@@ -149,7 +149,7 @@ async function lookAtAutoMigrate(
     name: placement.name ?? backup?.vmName ?? source.vmName,
     disks: (backup?.nodes ?? []).map(({ node, sizeBytes }, key) => ({ node, key, capacityBytes: sizeBytes })),
     cards: (backup?.cards ?? []).map(({ node }) => node),
-    successor: { sessionId, moref: undefined, origin: backup?.origin },
+    successor: { sessionId, moref: undefined, origin: backup?.origin, disks: backup?.nodes ?? [] },
   } as const;
   const powerState = powerOn ? 'poweredOn' : 'poweredOff';
   const ways = waysFor(autoMigrate.vmotion, powerState, vsphere.isVirtualCenter);

@@ -54,8 +54,11 @@ async function finalize(
     ...(resourcePool === undefined ? {} : { resourcePool }),
   };
   if (isBatch) {
-    if (name === undefined) return finalizeBatch(context, sessionId, request, options);
-    throw new ClientError('Usage', `--name is for one VM, and ${sessionId} has several`, {
+    const ofOne = name === undefined ? '--original' : '--name';
+    if (name === undefined && request.original === undefined) {
+      return finalizeBatch(context, sessionId, request, options);
+    }
+    throw new ClientError('Usage', `${ofOne} is for one VM, and ${sessionId} has several`, {
       hint: 'Leave it out, or finalize its sessions one by one.',
     });
   }
@@ -131,6 +134,7 @@ Examples:
   $ rundirect finalize web01-k3v9q2m4xa --datastore vmfs01 --vmotion live --host esx2.example --detach
   $ rundirect finalize web01-k3v9q2m4xa --datastore vmfs01 --disk scsi0:1=fast01 --nic 'ethernet0=VM Network' --name web01
   $ rundirect finalize web01-k3v9q2m4xa --location original --power-off-original
+  $ rundirect finalize web01-k3v9q2m4xa --location original --original web01 --power-off-original
   $ rundirect finalize web01-k3v9q2m4xa --datastore datastore1 --vmotion short-outage --guest-away shut-down
   $ rundirect finalize web01-k3v9q2m4xa --cancel
   $ rundirect finalize nightly-k3v9q2m4xa --datastore vmfs01
@@ -139,7 +143,8 @@ The VMs of a batch take turns, two at a time; one that fails leaves the others a
 
 With --location original, the VM on the target that has the UUID of the one that was backed up is renamed to
 NAME.replaced-by-SESSION, and the session's VM takes its place; what is named beside it (--datastore, --host, --folder,
---name, …) holds instead. After a failure, or --cancel, it is called as before, and powered on again if it ran.`;
+--name, …) holds instead. Where the backup knows no UUID, that VM is named with --original, and must have the disks that
+the backup has, called as they are there. After a failure, or --cancel, it is called as before, and powered on again if it ran.`;
 
 export function addFinalize(program: Command, act: Act): void {
   const command = program
@@ -167,6 +172,7 @@ export function addFinalize(program: Command, act: Act): void {
         'guestAway',
         'disk',
         'location',
+        'original',
         'powerOffOriginal',
         'removeOriginal',
         'overwrite',

@@ -66,7 +66,7 @@ export async function startBatch(
 }
 
 /** Before anybody types a secret, where the VMs are known. Throws ClientError Usage. */
-function checkFlags({ name, session }: Options, vms: readonly string[]): void {
+function checkFlags({ name, session, original }: Options, vms: readonly string[]): void {
   const twice = vms.find((vm, index) => vms.indexOf(vm) !== index);
   if (twice !== undefined) throw new ClientError('Usage', `--vm: ${twice} is asked for twice`);
   if (vms.length > MAX_BATCH_VMS) {
@@ -77,6 +77,9 @@ function checkFlags({ name, session }: Options, vms: readonly string[]): void {
   }
   if (vms.length > 1 && name?.includes('{vm}') === false) {
     throw new ClientError('Usage', '--name gives all VMs one name: say {vm} in it, as in --name {vm}-test');
+  }
+  if (vms.length > 1 && original !== undefined) {
+    throw new ClientError('Usage', '--original names the place of one VM: finalize the sessions one by one');
   }
   const id = session === undefined ? undefined : batchIdSchema.safeParse(session);
   if (id?.success === false)
