@@ -49,8 +49,13 @@ function report(context: Context, status: SessionStatus): void {
     return;
   }
   terminal.print(terminal.style('bold', `${name} runs from its backup${took}.`));
-  terminal.print(terminal.style('dim', `rundirect stop ${sessionId}  removes it and discards its changes`));
+  for (const line of nextSteps(sessionId)) terminal.print(terminal.style('dim', line));
 }
+
+const nextSteps = (sessionId: string): readonly string[] => [
+  `rundirect finalize ${sessionId} --datastore NAME  migrates it to production storage`,
+  `rundirect stop ${sessionId}  removes it and discards its changes`,
+];
 
 interface Flags extends Omit<StartOptions, 'vm'> {
   readonly vm?: readonly string[];
