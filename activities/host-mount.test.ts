@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { expect, it } from 'vitest';
 import type { SiteActivities, TargetStepInput } from '../contract/index.ts';
 import type { SiteKey } from '../secrets/index.ts';
+import { activityDeps } from '../test/activity-deps.ts';
 import { FakeGateway } from '../test/fake-gateway.ts';
 import { FakeTarget } from '../test/fake-target.ts';
 import { fakePlacement } from '../test/fake-world.ts';
@@ -19,22 +20,7 @@ const siteKey: SiteKey = {
 function site() {
   const target = new FakeTarget();
   const gateway = new FakeGateway();
-  const none = async (): Promise<never> => {
-    throw new Error('not used here');
-  };
-  const deps: ActivityDeps = {
-    ...{
-      site: 'main',
-      siteKey,
-      gateway,
-      targets: target.targets,
-      allow: [],
-      drillReports: '/none',
-      proofs: '/none',
-    },
-    vaults: { init: none, open: none },
-    vmFolders: { open: none },
-  };
+  const deps = activityDeps({ siteKey, gateway, targets: target.targets });
   return { target, gateway, deps };
 }
 

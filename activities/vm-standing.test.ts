@@ -2,13 +2,12 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { expect, it } from 'vitest';
 import type { RunningVmInput, SiteActivities, VmStanding } from '../contract/index.ts';
-import { FakeGateway } from '../test/fake-gateway.ts';
+import { activityDeps } from '../test/activity-deps.ts';
 import { FakeTarget } from '../test/fake-target.ts';
 import { fakePlacement } from '../test/fake-world.ts';
 import { runActivity } from '../test/run-activity.ts';
 import { SESSION_KEY } from '../vm-folder/index.ts';
 import type { Vm } from '../vsphere/index.ts';
-import type { ActivityDeps } from './index.ts';
 
 const disk = (fileName: string, parents: string[] = []) => ({ key: 1, fileName, capacityBytes: 1, parents });
 const ours: Partial<Vm> & Pick<Vm, 'name' | 'moref'> = {
@@ -34,22 +33,7 @@ function run<N extends keyof SiteActivities>(
   name: N,
   moref: 'vm-7' | 'unknown' = 'vm-7',
 ) {
-  const none = async (): Promise<never> => {
-    throw new Error('not used here');
-  };
-  const deps: ActivityDeps = {
-    ...{
-      site: 'main',
-      gateway: new FakeGateway(),
-      targets: target.targets,
-      allow: [],
-      drillReports: '/none',
-      proofs: '/none',
-    },
-    siteKey: { publicKey: '', fingerprint: '', open: () => new TextEncoder().encode('secret') },
-    vaults: { init: none, open: none },
-    vmFolders: { open: none },
-  };
+  const deps = activityDeps({ targets: target.targets });
   const step = { ...input, moref: moref === 'unknown' ? undefined : moref } as Parameters<
     SiteActivities[N]
   >[0];

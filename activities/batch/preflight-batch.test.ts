@@ -14,12 +14,12 @@ import {
   targetSubject,
 } from '../../contract/index.ts';
 import { loadSiteKey, type SiteKey, seal } from '../../secrets/index.ts';
+import { activityDeps } from '../../test/activity-deps.ts';
 import { FakeGateway } from '../../test/fake-gateway.ts';
 import { FakeTarget, fakeDatastore } from '../../test/fake-target.ts';
 import { runActivity } from '../../test/run-activity.ts';
 import { initVault, openVault } from '../../vault/index.ts';
 import { openVmFolder } from '../../vm-folder/index.ts';
-import type { ActivityDeps } from '../index.ts';
 
 const BATCH = 'nightly-x1';
 const DISK_BYTES = 1 << 20;
@@ -100,8 +100,8 @@ async function preflight(vms: readonly string[], changes: Changes = {}): Promise
     }),
     ...(autoMigrate === undefined ? {} : { autoMigrate }),
   };
-  const deps: ActivityDeps = {
-    ...{ site: 'main', siteKey, gateway, allow: [], drillReports: '/none', proofs: '/none' },
+  const deps = activityDeps({
+    ...{ siteKey, gateway },
     targets: {
       ...target.targets,
       use: (login, signal, work) => {
@@ -117,7 +117,7 @@ async function preflight(vms: readonly string[], changes: Changes = {}): Promise
       },
     },
     vmFolders: { open: openVmFolder },
-  };
+  });
   return runActivity(deps, 'preflightBatch', input, { workflowId, attempt: 3 });
 }
 

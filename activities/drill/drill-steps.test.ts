@@ -13,7 +13,7 @@ import {
   targetSubject,
 } from '../../contract/index.ts';
 import { loadSiteKey, type SiteKey, seal } from '../../secrets/index.ts';
-import { FakeGateway } from '../../test/fake-gateway.ts';
+import { activityDeps } from '../../test/activity-deps.ts';
 import { FakeTarget, fakeHost } from '../../test/fake-target.ts';
 import { runActivity } from '../../test/run-activity.ts';
 import { SESSION_KEY } from '../../vm-folder/index.ts';
@@ -37,20 +37,10 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'drill-'));
   const siteKey = await loadSiteKey(folder);
   host1 = new FakeTarget();
-  deps = {
-    ...{ site: 'main', siteKey, gateway: new FakeGateway(), targets: host1.targets, allow: [] },
-    vaults: { init: never, open: never },
-    vmFolders: { open: never },
-    drillReports: join(folder, 'drills'),
-    proofs: join(folder, 'proofs'),
-  };
+  deps = activityDeps({ siteKey, targets: host1.targets, drillReports: join(folder, 'drills') });
   target = sealedTarget(siteKey);
 });
 afterEach(() => rm(folder, { recursive: true }));
-
-const never = async (): Promise<never> => {
-  throw new Error('a drill opens no vault');
-};
 
 function sealedTarget(siteKey: SiteKey): Target {
   const address = { host: 'esx.example', port: 443, user: 'root' };

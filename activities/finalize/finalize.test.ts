@@ -10,14 +10,14 @@ import type {
   RunningVmInput,
   SiteActivities,
 } from '../../contract/index.ts';
-import { FakeGateway } from '../../test/fake-gateway.ts';
+import { activityDeps } from '../../test/activity-deps.ts';
 import { FakeTarget, fakeDatastore, fakeHost } from '../../test/fake-target.ts';
 import { fakePlacement } from '../../test/fake-world.ts';
 import { runActivity } from '../../test/run-activity.ts';
 import { eventually } from '../../test/temporal.ts';
 import { SESSION_KEY } from '../../vm-folder/index.ts';
 import { type Vm, VsphereError } from '../../vsphere/index.ts';
-import { type ActivityDeps, createActivities } from '../index.ts';
+import { createActivities } from '../index.ts';
 import { migrationProgress } from './migration-progress.ts';
 
 const SESSION = 'web01-x1';
@@ -57,28 +57,9 @@ function vCenter(change: Partial<Vm> = {}): FakeTarget {
   return target;
 }
 
-function depsOf(target: FakeTarget): ActivityDeps {
-  const none = async (): Promise<never> => {
-    throw new Error('not used here');
-  };
-  return {
-    ...{
-      site: 'main',
-      gateway: new FakeGateway(),
-      targets: target.targets,
-      allow: [],
-      drillReports: '/none',
-      proofs: '/none',
-    },
-    siteKey: { publicKey: '', fingerprint: '', open: () => new TextEncoder().encode('secret') },
-    vaults: { init: none, open: none },
-    vmFolders: { open: none },
-  };
-}
-
 function run<N extends keyof SiteActivities>(target: FakeTarget, name: N, more: object = {}, attempt = 1) {
   const step = { ...input, ...more } as unknown as Parameters<SiteActivities[N]>[0];
-  return runActivity(depsOf(target), name, step, { workflowId: SESSION, attempt });
+  return runActivity(activityDeps({ targets: target.targets }), name, step, { workflowId: SESSION, attempt });
 }
 
 const preflight = (target: FakeTarget, request: Partial<FinalizeRequest> = {}) =>
@@ -194,7 +175,7 @@ it('leaves the target at work when its worker ends, and the next one goes on wit
     { workflowExecution: { workflowId: SESSION, runId: 'r' } },
     { logger: new DefaultLogger('ERROR') },
   );
-  const activities = createActivities(depsOf(target));
+  const activities = createActivities(activityDeps({ targets: target.targets }));
   const first = environment.run((step: MigrateVmInput) => activities.migrateVm(step), { ...input, plan });
   first.catch(() => undefined);
   const begun = await eventually('the migration', () => target.migration);

@@ -8,14 +8,13 @@ import type {
   RunningVmInput,
   SiteActivities,
 } from '../../contract/index.ts';
-import { FakeGateway } from '../../test/fake-gateway.ts';
+import { activityDeps } from '../../test/activity-deps.ts';
 import { FakeTarget, fakeDatastore, fakeHost } from '../../test/fake-target.ts';
 import { fakePlacement } from '../../test/fake-world.ts';
 import { runActivity } from '../../test/run-activity.ts';
 import { eventually } from '../../test/temporal.ts';
 import { SESSION_KEY } from '../../vm-folder/index.ts';
 import { type Vm, VsphereError } from '../../vsphere/index.ts';
-import type { ActivityDeps } from '../index.ts';
 
 const SESSION = 'web01-x1';
 const ASIDE = `web01.replaced-by-${SESSION}`;
@@ -69,28 +68,9 @@ function withOriginal(change: Partial<Vm> = {}): FakeTarget {
   return target;
 }
 
-function depsOf(target: FakeTarget): ActivityDeps {
-  const none = async (): Promise<never> => {
-    throw new Error('not used here');
-  };
-  return {
-    ...{
-      site: 'main',
-      gateway: new FakeGateway(),
-      targets: target.targets,
-      allow: [],
-      drillReports: '/none',
-    },
-    proofs: '/none',
-    siteKey: { publicKey: '', fingerprint: '', open: () => new TextEncoder().encode('secret') },
-    vaults: { init: none, open: none },
-    vmFolders: { open: none },
-  };
-}
-
 function run<N extends keyof SiteActivities>(target: FakeTarget, name: N, more: object = {}, attempt = 1) {
   const step = { ...input, ...more } as unknown as Parameters<SiteActivities[N]>[0];
-  return runActivity(depsOf(target), name, step, { workflowId: SESSION, attempt });
+  return runActivity(activityDeps({ targets: target.targets }), name, step, { workflowId: SESSION, attempt });
 }
 
 const preflight = (target: FakeTarget, request: Partial<FinalizeRequest>): Promise<FinalizePlan> =>

@@ -12,12 +12,12 @@ import {
   targetSubject,
 } from '../../contract/index.ts';
 import { loadSiteKey, type SiteKey, seal } from '../../secrets/index.ts';
+import { activityDeps } from '../../test/activity-deps.ts';
 import { FakeGateway } from '../../test/fake-gateway.ts';
 import { FakeTarget, fakeDatastore, fakeHost } from '../../test/fake-target.ts';
 import { runActivity } from '../../test/run-activity.ts';
 import { type BackupSet, initVault, openVault, type Vault } from '../../vault/index.ts';
 import { openVmFolder } from '../../vm-folder/index.ts';
-import type { ActivityDeps } from '../index.ts';
 
 const SESSION = 'web01-x1';
 const DISK_BYTES = 1 << 20;
@@ -119,19 +119,10 @@ async function preflight(changes: Changes = {}): Promise<PreflightResult> {
     reserveFactor: 1.5,
     ...(changes.autoMigrate === undefined ? {} : { autoMigrate: changes.autoMigrate }),
   };
-  const deps: ActivityDeps = {
-    ...{
-      site: 'main',
-      siteKey,
-      gateway,
-      targets: target.targets,
-      allow: ['10.9.0.0/24'],
-      drillReports: '/none',
-      proofs: '/none',
-    },
-    vaults: { init: initVault, open: openRemembering },
-    vmFolders: { open: openVmFolder },
-  };
+  const deps = activityDeps({
+    ...{ siteKey, gateway, targets: target.targets, allow: ['10.9.0.0/24'] },
+    ...{ vaults: { init: initVault, open: openRemembering }, vmFolders: { open: openVmFolder } },
+  });
   return runActivity(deps, 'preflight', input, { workflowId, attempt });
 }
 

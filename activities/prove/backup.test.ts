@@ -8,8 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { proveIdFor, proveSessionId } from '../../contract/index.ts';
 import { loadSiteKey, type SiteKey } from '../../secrets/index.ts';
-import { FakeGateway } from '../../test/fake-gateway.ts';
-import { FakeTarget } from '../../test/fake-target.ts';
+import { activityDeps } from '../../test/activity-deps.ts';
 import { runActivity } from '../../test/run-activity.ts';
 import { initVault, openVault } from '../../vault/index.ts';
 import { hardwareFindings, openVmFolder, parseDescriptor, parseVmx } from '../../vm-folder/index.ts';
@@ -26,11 +25,10 @@ let deps: ActivityDeps;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rd-proofs-'));
   siteKey = await loadSiteKey(folder);
-  deps = {
-    ...{ site: 'main', siteKey, gateway: new FakeGateway(), targets: new FakeTarget().targets, allow: [] },
-    ...{ vaults: { init: initVault, open: openVault }, vmFolders: { open: openVmFolder } },
-    ...{ drillReports: '/none', proofs: join(folder, 'proofs') },
-  };
+  deps = activityDeps({
+    ...{ siteKey, vaults: { init: initVault, open: openVault }, vmFolders: { open: openVmFolder } },
+    proofs: join(folder, 'proofs'),
+  });
 });
 afterAll(() => rm(folder, { recursive: true }));
 

@@ -2,12 +2,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { proveIdFor, proveSessionId, proveVmName } from '../../contract/index.ts';
 import type { SiteKey } from '../../secrets/index.ts';
-import { FakeGateway } from '../../test/fake-gateway.ts';
+import { activityDeps } from '../../test/activity-deps.ts';
 import { FakeTarget } from '../../test/fake-target.ts';
 import { runActivity } from '../../test/run-activity.ts';
 import { SESSION_KEY } from '../../vm-folder/index.ts';
 import { type VirtualDisk, VsphereError } from '../../vsphere/index.ts';
-import type { ActivityDeps } from '../index.ts';
 import { proveNetwork } from './network.ts';
 
 const PROOF = proveIdFor('abcdefgh01');
@@ -39,12 +38,7 @@ beforeEach(() => {
 });
 
 function clear(): Promise<void> {
-  const deps: ActivityDeps = {
-    ...{ site: 'main', siteKey, gateway: new FakeGateway(), targets: target.targets, allow: [] },
-    vaults: { init: () => Promise.reject(new Error('none')), open: () => Promise.reject(new Error('none')) },
-    vmFolders: { open: () => Promise.reject(new Error('none')) },
-    ...{ drillReports: '/none', proofs: '/none' },
-  };
+  const deps = activityDeps({ siteKey, targets: target.targets });
   const input = {
     sessionId: SESSION,
     target: { host: 'esx', port: 443, user: 'root', fingerprint: 'A'.repeat(64), password: sealed },

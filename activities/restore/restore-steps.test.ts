@@ -2,7 +2,7 @@
 // what stands at the place in production is found before.
 import { expect, it } from 'vitest';
 import type { RemoveRestoreInput, RestoreStepInput, SiteActivities } from '../../contract/index.ts';
-import { FakeGateway } from '../../test/fake-gateway.ts';
+import { activityDeps } from '../../test/activity-deps.ts';
 import { fakeDatastore, fakeHost } from '../../test/fake-target.ts';
 import { fakePlacement } from '../../test/fake-world.ts';
 import { runActivity } from '../../test/run-activity.ts';
@@ -56,16 +56,11 @@ class Disk {
   } as Partial<Vsphere> as Vsphere;
 
   run<N extends keyof SiteActivities>(name: N, input: RestoreStepInput | RemoveRestoreInput) {
-    const none = async (): Promise<never> => {
-      throw new Error('not used here');
+    const targets: ActivityDeps['targets'] = {
+      use: async (_login, _signal, work) => work(this.vsphere),
+      readFingerprint: () => Promise.reject(new Error('not used here')),
     };
-    const deps = {
-      ...{ site: 'main', gateway: new FakeGateway(), allow: [], drillReports: '/none' },
-      targets: { use: async (_login, _signal, work) => work(this.vsphere), readFingerprint: none },
-      siteKey: { publicKey: '', fingerprint: '', open: () => new TextEncoder().encode('secret') },
-      vaults: { init: none, open: none },
-      vmFolders: { open: none },
-    } as Partial<ActivityDeps> as ActivityDeps;
+    const deps = activityDeps({ targets });
     const step = input as unknown as Parameters<SiteActivities[N]>[0];
     return runActivity(deps, name, step, { workflowId: input.sessionId });
   }

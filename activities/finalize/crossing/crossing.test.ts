@@ -8,13 +8,13 @@ import type {
   RunningVmInput,
   SiteActivities,
 } from '../../../contract/index.ts';
+import { activityDeps } from '../../../test/activity-deps.ts';
 import { FakeGateway } from '../../../test/fake-gateway.ts';
 import { FakeTarget, fakeDatastore, fakeHost } from '../../../test/fake-target.ts';
 import { fakePlacement } from '../../../test/fake-world.ts';
 import { runActivity } from '../../../test/run-activity.ts';
 import { SESSION_KEY } from '../../../vm-folder/index.ts';
 import { type Vm, type Vsphere, VsphereError } from '../../../vsphere/index.ts';
-import type { ActivityDeps } from '../../index.ts';
 
 const SESSION = 'web01-x1';
 const HERE = `[rundirect-main] ${SESSION}`;
@@ -115,15 +115,7 @@ function addVm(change: Partial<Vm> = {}): void {
 }
 
 function run<N extends keyof SiteActivities>(name: N, more: object = {}) {
-  const none = async (): Promise<never> => {
-    throw new Error('not used here');
-  };
-  const deps: ActivityDeps = {
-    ...{ site: 'main', gateway, targets: target.targets, allow: [], drillReports: '/none', proofs: '/none' },
-    siteKey: { publicKey: '', fingerprint: '', open: () => new TextEncoder().encode('secret') },
-    vaults: { init: none, open: none },
-    vmFolders: { open: none },
-  };
+  const deps = activityDeps({ gateway, targets: target.targets });
   const step = { ...input, crossing, ...more } as unknown as Parameters<SiteActivities[N]>[0];
   return runActivity(deps, name, step, { workflowId: SESSION, attempt: 3 });
 }
