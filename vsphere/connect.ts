@@ -1,5 +1,6 @@
 // Puts the parts together: one session, and what can be asked of it.
 
+import { attachDisk, detachDisk, findDiskPlace } from './attached-disks.ts';
 import {
   copyDatastoreFile,
   deleteDatastoreFile,
@@ -56,6 +57,9 @@ export async function connect(options: ConnectOptions): Promise<Vsphere> {
     findVmByPath: (...rest) => findVmByPath(session, ...rest),
     findVmsByName: (...rest) => findVmsByName(session, ...rest),
     reconfigureVm: (...rest) => reconfigureVm(session, ...rest),
+    findDiskPlace: (...rest) => findDiskPlace(session, ...rest),
+    attachDisk: (...rest) => attachDisk(session, ...rest),
+    detachDisk: (...rest) => detachDisk(session, ...rest),
     answerVm: (...rest) => answerVm(session, ...rest),
     powerOnVm: (...rest) => powerOnVm(session, ...rest),
     powerOffVm: (...rest) => powerOffVm(session, ...rest),

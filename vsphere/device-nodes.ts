@@ -8,13 +8,20 @@ interface Range {
   readonly count: number;
 }
 
-const CONTROLLERS: readonly Range[] = [
+const CONTROLLERS = [
   { kind: 'ide', firstKey: 200, count: 2 },
   { kind: 'scsi', firstKey: 1000, count: 4 },
   { kind: 'sata', firstKey: 15000, count: 4 },
   { kind: 'nvme', firstKey: 31000, count: 4 },
-];
+] as const satisfies readonly Range[];
 const CARDS: readonly Range[] = [{ kind: 'ethernet', firstKey: 4000, count: 10 }];
+
+export type ControllerKind = (typeof CONTROLLERS)[number]['kind'];
+
+/** Of `scsi0`; those after it follow one by one. */
+export function firstControllerKey(kind: ControllerKind): number {
+  return CONTROLLERS.find((each) => each.kind === kind)?.firstKey ?? Number.NaN;
+}
 
 /** Undefined for a disk on a controller of another kind. */
 export function diskNode({

@@ -164,6 +164,45 @@ describe.each(['esx', 'vcenter'] as const)('%s', (model) => {
     expect(uuid).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
   });
 
+  test('a disk is added to a VM and taken off again, each again; its file stays', async () => {
+    const made = await lab.createVm({ name: 'grows', disks: [{ sizeMiB: 8 }] });
+    const capacityBytes = 8 << 20;
+    const spec = { path: '[datastore1] grows/more.vmdk', capacityBytes };
+    const form = model === 'esx' ? { spec: { diskType: 'thin', adapterType: 'lsiLogic' } as const } : {};
+    await vsphere.copyVirtualDisk({
+      ...{ source: '[datastore1] grows/grows_1.vmdk', destination: spec.path, ...form },
+    });
+    expect(await vsphere.findDiskPlace(made.moref)).toBe('scsi0:2');
+    // Between the call and its answer, whoever asked is gone.
+    await lab.addFault({ method: 'ReconfigVM_Task', action: 'drop', times: 1 });
+    const dropped = vsphere.attachDisk(made.moref, spec);
+    await expect(dropped).rejects.toMatchObject({ code: 'TargetUnavailable' });
+    expect(await vsphere.attachDisk(made.moref, spec)).toBe('scsi0:2');
+    const disks = (await vsphere.readVm(made.moref))!.disks;
+    expect(disks.filter(({ fileName }) => fileName === spec.path)).toMatchObject([
+      { node: 'scsi0:2', capacityBytes },
+    ]);
+    const none = { ...spec, path: '[datastore1] grows/none.vmdk' };
+    await expect(vsphere.attachDisk(made.moref, none)).rejects.toMatchObject({ code: 'NotFound' });
+
+    await vsphere.createSnapshot(made.moref, {
+      ...{ name: 's', description: '', memory: false, quiesce: false },
+    });
+    expect(await vsphere.attachDisk(made.moref, spec)).toBe('scsi0:2');
+    const held = vsphere.detachDisk(made.moref, spec.path);
+    await expect(held).rejects.toMatchObject({ code: 'InvalidState' });
+    await vsphere.removeAllSnapshots(made.moref);
+    await lab.addFault({ method: 'ReconfigVM_Task', action: 'drop', times: 1 });
+    const lost = vsphere.detachDisk(made.moref, spec.path);
+    await expect(lost).rejects.toMatchObject({ code: 'TargetUnavailable' });
+    await vsphere.detachDisk(made.moref, spec.path);
+    expect((await vsphere.readVm(made.moref))?.disks).toHaveLength(2);
+    expect(await readdir(onDisk('datastore1', 'grows'))).toContain('more-flat.vmdk');
+    await vsphere.destroyVm(made.moref);
+    await vsphere.detachDisk(made.moref, spec.path);
+    await expect(vsphere.attachDisk(made.moref, spec)).rejects.toMatchObject({ code: 'NotFound' });
+  });
+
   test.runIf(model === 'vcenter')('a card is put on a distributed switch and back', async () => {
     const [host] = (await vsphere.inventory()).hosts;
     const before = (await vsphere.readVm(vm.moref))!.nics[0]!;

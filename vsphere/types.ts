@@ -248,6 +248,13 @@ export interface ReconfigureSpec {
   readonly nics?: readonly NicChange[];
 }
 
+/** A disk whose file is there already. */
+export interface AttachDiskSpec {
+  /** `[datastore] folder/name.vmdk`; on a vSAN with the folder's lasting name (`makeDirectory`). */
+  readonly path: string;
+  readonly capacityBytes: number;
+}
+
 /** What is to change in a network card; the rest of it stays as it is. */
 export interface NicChange {
   readonly key: number;
@@ -401,6 +408,13 @@ export interface Vsphere extends AsyncDisposable {
   findVmsByName(name: string, options?: CallOptions): Promise<readonly VmSummary[]>;
 
   reconfigureVm(vm: string, spec: ReconfigureSpec, options?: TaskOptions): Promise<void>;
+  /** Where `attachDisk` would hang a disk now, as a .vmx writes it: `scsi0:1`. Undefined where no place is free. */
+  findDiskPlace(vm: string, options?: CallOptions): Promise<string | undefined>;
+  /** Adds a disk, on or off; returns where it hangs. One that the VM has already is returned. `NotSupported` when no
+   * place is free, `InvalidPowerState` for a VM that is suspended, `ResourceInUse` for a file that is in use. */
+  attachDisk(vm: string, spec: AttachDiskSpec, options?: TaskOptions): Promise<string>;
+  /** Takes the disk of that file off the VM; the file stays. Gone is done. `InvalidState` under a snapshot. */
+  detachDisk(vm: string, path: string, options?: TaskOptions): Promise<void>;
   answerVm(vm: string, questionId: string, choiceKey: string, options?: CallOptions): Promise<void>;
   /** Re-attaches to a power-on that runs, and lets a suspend come to its end first; powered on already is done. */
   powerOnVm(vm: string, options: PowerOnOptions): Promise<void>;

@@ -80,7 +80,7 @@ export function summaryOf(found: Found<'VirtualMachine', (typeof SUMMARY_PATHS)[
     host: read['runtime.host']?.value,
     folder: read.parent?.value,
     vmPathName: read['summary.config.vmPathName'] ?? '',
-    diskFiles: devices.filter(isDisk).flatMap(filesOf),
+    diskFiles: devices.filter(isDisk).flatMap(layersOf),
     uuid: read['config.uuid'] ?? '',
     instanceUuid: read['config.instanceUuid'] ?? '',
     macs: macsOf(devices),
@@ -155,8 +155,8 @@ function unreadable({
   );
 }
 
-/** The nearest first. */
-function filesOf(disk: Disk): readonly string[] {
+/** A disk's file and those that it stands on, the nearest first. */
+export function layersOf(disk: Disk): readonly string[] {
   const files: string[] = [];
   let backing: unknown = disk.backing;
   while (isFileBacking(backing) && files.length < MAX_BACKING_DEPTH) {
@@ -167,7 +167,7 @@ function filesOf(disk: Disk): readonly string[] {
 }
 
 function diskOf(disk: Disk): VirtualDisk {
-  const [fileName = '', ...parents] = filesOf(disk);
+  const [fileName = '', ...parents] = layersOf(disk);
   return {
     key: disk.key,
     node: diskNode(disk),

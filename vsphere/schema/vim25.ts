@@ -34,6 +34,7 @@ export type VirtualMachineConnectionState =
 export type VirtualMachineMovePriority = 'lowPriority' | 'highPriority' | 'defaultPriority';
 export type VirtualMachinePowerState = 'poweredOff' | 'poweredOn' | 'suspended';
 export type VirtualMachineRelocateTransformation = 'flat' | 'sparse';
+export type VirtualSCSISharing = 'noSharing' | 'virtualSharing' | 'physicalSharing';
 
 export interface AboutInfo {
   readonly $type?: 'AboutInfo';
@@ -348,6 +349,10 @@ export interface OptionValue {
   readonly value?: unknown;
 }
 
+export interface ParaVirtualSCSIController extends Omit<VirtualSCSIController, '$type'> {
+  readonly $type: 'ParaVirtualSCSIController';
+}
+
 export interface PropertyChange {
   readonly $type?: 'PropertyChange';
   readonly name: string;
@@ -477,6 +482,12 @@ export interface UserSession {
   readonly callCount: number;
 }
 
+export interface VirtualController extends Omit<VirtualDevice, '$type'> {
+  readonly $type: 'VirtualController';
+  readonly busNumber: number;
+  readonly device?: readonly number[];
+}
+
 export interface VirtualDevice {
   readonly $type?: 'VirtualDevice';
   readonly key: number;
@@ -510,11 +521,16 @@ export interface VirtualDeviceConfigSpec {
   readonly fileOperation?: VirtualDeviceConfigSpecFileOperation;
   readonly device:
     | VirtualDevice
+    | ParaVirtualSCSIController
+    | VirtualController
     | VirtualDisk
     | VirtualE1000
     | VirtualE1000e
     | VirtualEthernetCard
+    | VirtualLsiLogicController
+    | VirtualLsiLogicSASController
     | VirtualPCNet32
+    | VirtualSCSIController
     | VirtualSriovEthernetCard
     | VirtualVmxnet
     | VirtualVmxnet2
@@ -678,6 +694,14 @@ export interface VirtualEthernetCardOpaqueNetworkBackingInfo extends Omit<Virtua
   readonly opaqueNetworkType: string;
 }
 
+export interface VirtualLsiLogicController extends Omit<VirtualSCSIController, '$type'> {
+  readonly $type: 'VirtualLsiLogicController';
+}
+
+export interface VirtualLsiLogicSASController extends Omit<VirtualSCSIController, '$type'> {
+  readonly $type: 'VirtualLsiLogicSASController';
+}
+
 export interface VirtualMachineConfigSpec {
   readonly $type?: 'VirtualMachineConfigSpec';
   readonly changeVersion?: string;
@@ -811,6 +835,13 @@ export interface VirtualMachineSnapshotTree {
 
 export interface VirtualPCNet32 extends Omit<VirtualEthernetCard, '$type'> {
   readonly $type: 'VirtualPCNet32';
+}
+
+export interface VirtualSCSIController extends Omit<VirtualController, '$type'> {
+  readonly $type: 'VirtualSCSIController';
+  readonly hotAddRemove?: boolean;
+  readonly sharedBus: VirtualSCSISharing;
+  readonly scsiCtlrUnitNumber?: number;
 }
 
 export interface VirtualSriovEthernetCard extends Omit<VirtualEthernetCard, '$type'> {
@@ -1176,6 +1207,23 @@ export const dataTypes: Readonly<
       { name: 'value', type: 'anyType', optional: true },
     ],
   },
+  ParaVirtualSCSIController: {
+    base: 'VirtualSCSIController',
+    fields: [
+      { name: 'key', type: 'int' },
+      { name: 'deviceInfo', type: 'Description', optional: true },
+      { name: 'backing', type: 'VirtualDeviceBackingInfo', optional: true },
+      { name: 'connectable', type: 'VirtualDeviceConnectInfo', optional: true },
+      { name: 'controllerKey', type: 'int', optional: true },
+      { name: 'unitNumber', type: 'int', optional: true },
+      { name: 'numaNode', type: 'int', optional: true, since: '8.0.0.1' },
+      { name: 'busNumber', type: 'int' },
+      { name: 'device', type: 'int', list: true, optional: true },
+      { name: 'hotAddRemove', type: 'boolean', optional: true },
+      { name: 'sharedBus', type: 'VirtualSCSISharing' },
+      { name: 'scsiCtlrUnitNumber', type: 'int', optional: true },
+    ],
+  },
   PropertyChange: {
     fields: [
       { name: 'name', type: 'string' },
@@ -1297,6 +1345,20 @@ export const dataTypes: Readonly<
       { name: 'ipAddress', type: 'string' },
       { name: 'userAgent', type: 'string' },
       { name: 'callCount', type: 'long' },
+    ],
+  },
+  VirtualController: {
+    base: 'VirtualDevice',
+    fields: [
+      { name: 'key', type: 'int' },
+      { name: 'deviceInfo', type: 'Description', optional: true },
+      { name: 'backing', type: 'VirtualDeviceBackingInfo', optional: true },
+      { name: 'connectable', type: 'VirtualDeviceConnectInfo', optional: true },
+      { name: 'controllerKey', type: 'int', optional: true },
+      { name: 'unitNumber', type: 'int', optional: true },
+      { name: 'numaNode', type: 'int', optional: true, since: '8.0.0.1' },
+      { name: 'busNumber', type: 'int' },
+      { name: 'device', type: 'int', list: true, optional: true },
     ],
   },
   VirtualDevice: {
@@ -1545,6 +1607,40 @@ export const dataTypes: Readonly<
       { name: 'opaqueNetworkType', type: 'string' },
     ],
   },
+  VirtualLsiLogicController: {
+    base: 'VirtualSCSIController',
+    fields: [
+      { name: 'key', type: 'int' },
+      { name: 'deviceInfo', type: 'Description', optional: true },
+      { name: 'backing', type: 'VirtualDeviceBackingInfo', optional: true },
+      { name: 'connectable', type: 'VirtualDeviceConnectInfo', optional: true },
+      { name: 'controllerKey', type: 'int', optional: true },
+      { name: 'unitNumber', type: 'int', optional: true },
+      { name: 'numaNode', type: 'int', optional: true, since: '8.0.0.1' },
+      { name: 'busNumber', type: 'int' },
+      { name: 'device', type: 'int', list: true, optional: true },
+      { name: 'hotAddRemove', type: 'boolean', optional: true },
+      { name: 'sharedBus', type: 'VirtualSCSISharing' },
+      { name: 'scsiCtlrUnitNumber', type: 'int', optional: true },
+    ],
+  },
+  VirtualLsiLogicSASController: {
+    base: 'VirtualSCSIController',
+    fields: [
+      { name: 'key', type: 'int' },
+      { name: 'deviceInfo', type: 'Description', optional: true },
+      { name: 'backing', type: 'VirtualDeviceBackingInfo', optional: true },
+      { name: 'connectable', type: 'VirtualDeviceConnectInfo', optional: true },
+      { name: 'controllerKey', type: 'int', optional: true },
+      { name: 'unitNumber', type: 'int', optional: true },
+      { name: 'numaNode', type: 'int', optional: true, since: '8.0.0.1' },
+      { name: 'busNumber', type: 'int' },
+      { name: 'device', type: 'int', list: true, optional: true },
+      { name: 'hotAddRemove', type: 'boolean', optional: true },
+      { name: 'sharedBus', type: 'VirtualSCSISharing' },
+      { name: 'scsiCtlrUnitNumber', type: 'int', optional: true },
+    ],
+  },
   VirtualMachineConfigSpec: {
     fields: [
       { name: 'changeVersion', type: 'string', optional: true },
@@ -1678,6 +1774,23 @@ export const dataTypes: Readonly<
       { name: 'subnetId', type: 'string', optional: true, since: '9.0.0.0' },
     ],
   },
+  VirtualSCSIController: {
+    base: 'VirtualController',
+    fields: [
+      { name: 'key', type: 'int' },
+      { name: 'deviceInfo', type: 'Description', optional: true },
+      { name: 'backing', type: 'VirtualDeviceBackingInfo', optional: true },
+      { name: 'connectable', type: 'VirtualDeviceConnectInfo', optional: true },
+      { name: 'controllerKey', type: 'int', optional: true },
+      { name: 'unitNumber', type: 'int', optional: true },
+      { name: 'numaNode', type: 'int', optional: true, since: '8.0.0.1' },
+      { name: 'busNumber', type: 'int' },
+      { name: 'device', type: 'int', list: true, optional: true },
+      { name: 'hotAddRemove', type: 'boolean', optional: true },
+      { name: 'sharedBus', type: 'VirtualSCSISharing' },
+      { name: 'scsiCtlrUnitNumber', type: 'int', optional: true },
+    ],
+  },
   VirtualSriovEthernetCard: {
     base: 'VirtualEthernetCard',
     fields: [
@@ -1792,6 +1905,7 @@ export const enumTypes: ReadonlySet<string> = new Set([
   'VirtualMachineMovePriority',
   'VirtualMachinePowerState',
   'VirtualMachineRelocateTransformation',
+  'VirtualSCSISharing',
 ]);
 
 /** Arguments of each method. */
@@ -2315,11 +2429,16 @@ export interface Properties {
     readonly 'config.extraConfig': readonly OptionValue[];
     readonly 'config.hardware.device': readonly (
       | VirtualDevice
+      | ParaVirtualSCSIController
+      | VirtualController
       | VirtualDisk
       | VirtualE1000
       | VirtualE1000e
       | VirtualEthernetCard
+      | VirtualLsiLogicController
+      | VirtualLsiLogicSASController
       | VirtualPCNet32
+      | VirtualSCSIController
       | VirtualSriovEthernetCard
       | VirtualVmxnet
       | VirtualVmxnet2

@@ -162,6 +162,42 @@ export const samples: { readonly [M in keyof Arguments]: Arguments[M] } = {
             },
           },
         },
+        {
+          operation: 'add',
+          device: {
+            $type: 'ParaVirtualSCSIController',
+            key: -100,
+            busNumber: 1,
+            hotAddRemove: true,
+            sharedBus: 'noSharing',
+          },
+        },
+        {
+          operation: 'add',
+          device: { $type: 'VirtualLsiLogicController', key: -101, busNumber: 2, sharedBus: 'noSharing' },
+        },
+        {
+          operation: 'add',
+          device: { $type: 'VirtualLsiLogicSASController', key: -102, busNumber: 3, sharedBus: 'noSharing' },
+        },
+        {
+          operation: 'add',
+          fileOperation: 'create',
+          device: {
+            $type: 'VirtualDisk',
+            key: -1,
+            backing: {
+              $type: 'VirtualDiskFlatVer2BackingInfo',
+              fileName: '[ds] a/b.vmdk',
+              datastore: reference('Datastore'),
+              diskMode: 'persistent',
+            },
+            controllerKey: -100,
+            unitNumber: 0,
+            capacityInKB: 1024,
+            capacityInBytes: 1_048_576,
+          },
+        },
       ],
       extraConfig: [
         { key: 'rundirect.session', value: 'a-1' },

@@ -95,8 +95,10 @@ func (s Spec) arguments() ([]string, error) {
 	return a, nil
 }
 
+func (c Controller) id() string { return fmt.Sprintf("%s%d", c.Kind, c.Bus) }
+
 func (c Controller) arguments() []string {
-	id := fmt.Sprintf("%s%d", c.Kind, c.Bus)
+	id := c.id()
 	switch c.Kind {
 	case "scsi":
 		return []string{"-device", scsiModels[c.Model] + ",id=" + id}

@@ -67,20 +67,32 @@ func (d Disk) arguments(order int) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(a, "-device", fmt.Sprintf("%s,id=device-%s,drive=%s,bootindex=%d", device, d.ID, below, order)), nil
+	device["bootindex"] = order
+	text, err := json.Marshal(device)
+	return append(a, "-device", string(text)), err
 }
 
-func (d Disk) device() (string, error) {
+// deviceID is QEMU's name of the disk's device.
+func (d Disk) deviceID() string { return "device-" + d.ID }
+
+// device is what -device and device_add take.
+func (d Disk) device() (map[string]any, error) {
+	device := map[string]any{"id": d.deviceID()}
+	if n := len(d.Layers); n > 0 {
+		device["drive"] = d.Layers[n-1].Node
+	}
 	bus := fmt.Sprintf("%s%d", d.Kind, d.Bus)
 	switch d.Kind {
 	case "scsi":
-		return fmt.Sprintf("scsi-hd,bus=%s.0,scsi-id=%d,lun=0", bus, d.Unit), nil
+		device["driver"], device["bus"], device["scsi-id"], device["lun"] = "scsi-hd", bus+".0", d.Unit, 0
 	case "sata":
-		return fmt.Sprintf("ide-hd,bus=%s.%d", bus, d.Unit), nil
+		device["driver"], device["bus"] = "ide-hd", fmt.Sprintf("%s.%d", bus, d.Unit)
 	case "nvme":
-		return fmt.Sprintf("nvme-ns,bus=%s,nsid=%d", bus, d.Unit+1), nil
+		device["driver"], device["bus"], device["nsid"] = "nvme-ns", bus, d.Unit+1
 	case "ide":
-		return fmt.Sprintf("ide-hd,bus=ide.%d,unit=%d", d.Bus, d.Unit), nil
+		device["driver"], device["bus"], device["unit"] = "ide-hd", fmt.Sprintf("ide.%d", d.Bus), d.Unit
+	default:
+		return nil, fmt.Errorf("a disk can't hang on a %q controller", d.Kind)
 	}
-	return "", fmt.Errorf("a disk can't hang on a %q controller", d.Kind)
+	return device, nil
 }

@@ -38,6 +38,8 @@ type Machine struct {
 	stderr  *tail
 	ended   chan struct{}
 	stalled chan string
+	// unplugged are devices on their way out.
+	unplugged departures
 }
 
 // Start starts the machine and returns when its processor runs.
@@ -130,6 +132,8 @@ func (m *Machine) event(name string, data json.RawMessage) {
 		m.serial.reset()
 	case name == "BLOCK_IO_ERROR" && about.Action == "stop" && about.NoSpace:
 		m.stall(about.Node)
+	case name == "DEVICE_DELETED":
+		m.deviceGone(data)
 	case name == "BLOCK_WRITE_THRESHOLD":
 		go m.stopAndStall(about.Node) // not here: this is who reads QEMU's answers
 	}

@@ -26,11 +26,16 @@ func (m *machine) diskSpecs(disks []vmx.Disk) ([]guest.Disk, map[int32]chain, ty
 		if fault := m.lab.lockable(c, m); fault != nil {
 			return nil, nil, fault
 		}
-		key := unitKey(d.Kind, d.Bus, d.Unit)
-		specs = append(specs, guest.Disk{Kind: d.Kind, Bus: d.Bus, Unit: d.Unit, ID: fmt.Sprintf("disk-%d", key), Layers: c.image()})
-		chains[key] = c
+		specs = append(specs, diskForGuest(d, c))
+		chains[unitKey(d.Kind, d.Bus, d.Unit)] = c
 	}
 	return specs, chains, nil
+}
+
+// diskForGuest is a disk as QEMU has it.
+func diskForGuest(d vmx.Disk, c chain) guest.Disk {
+	key := unitKey(d.Kind, d.Bus, d.Unit)
+	return guest.Disk{Kind: d.Kind, Bus: d.Bus, Unit: d.Unit, ID: fmt.Sprintf("disk-%d", key), Layers: c.image()}
 }
 
 func nicSpecs(devices []types.BaseVirtualDevice) []guest.NIC {

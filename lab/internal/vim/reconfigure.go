@@ -12,8 +12,9 @@ import (
 	"rundirect.dev/lab/internal/vmx"
 )
 
-// ReconfigVMTask changes name, annotation, extraConfig, memory, processors and network cards, and writes them into
-// the .vmx. Disks and other devices can't be changed in the lab: that is NotSupported.
+// ReconfigVMTask changes name, annotation, extraConfig, memory, processors and network cards, adds and removes disks
+// (reconfiguredisks.go), and writes all that into the .vmx. Other devices can't be changed in the lab: that is
+// NotSupported.
 func (v *virtualMachine) ReconfigVMTask(ctx *simulator.Context, c *types.ReconfigVM_Task) soap.HasFault {
 	ref, fault := v.exclusive(ctx, "reconfigVm", func(m *machine, own *simulator.Context) (types.AnyType, types.BaseMethodFault) {
 		return nil, m.reconfigure(own, v.VirtualMachine, c.Spec)
@@ -34,7 +35,14 @@ func (m *machine) reconfigure(ctx *simulator.Context, vm *simulator.VirtualMachi
 	if power == on && (spec.MemoryMB != 0 || spec.NumCPUs != 0) {
 		return wrongState(off, power)
 	}
-	changed, fault := m.changeCards(devices, file, spec.DeviceChange, power)
+	cards, storage := sortChanges(spec.DeviceChange)
+	if fault := m.changeStorage(ctx, vm, storage, power); fault != nil {
+		return fault
+	}
+	if len(storage) > 0 {
+		ctx.WithLock(vm, func() { devices = copyDevices(vm.Config.Hardware.Device) })
+	}
+	changed, fault := m.changeCards(devices, file, cards, power)
 	if fault != nil {
 		return fault
 	}
@@ -107,7 +115,7 @@ func (m *machine) changeCards(devices []types.BaseVirtualDevice, file *vmx.File,
 		spec := s.GetVirtualDeviceConfigSpec()
 		wanted, isCard := spec.Device.(types.BaseVirtualEthernetCard)
 		if !isCard || spec.Operation != types.VirtualDeviceConfigSpecOperationEdit {
-			return false, localized(&types.NotSupported{}, "The lab reconfigures network cards only, by edit")
+			return false, localized(&types.NotSupported{}, "The lab changes network cards by edit, and adds and removes disks; nothing else")
 		}
 		invalid := localized(&types.InvalidDeviceSpec{InvalidVmConfig: types.InvalidVmConfig{Property: "deviceChange"}, DeviceIndex: int32(i)},
 			"There is no network card %d, or no network as asked", wanted.GetVirtualEthernetCard().Key)

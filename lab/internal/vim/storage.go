@@ -68,7 +68,7 @@ func (m *machine) showStorage(ctx *simulator.Context, vm *simulator.VirtualMachi
 	files := m.fileInfo()
 	ctx.WithLock(vm, func() {
 		changes := []types.PropertyChange{
-			{Name: "config.hardware.device", Val: withDisks(vm.Config.Hardware.Device, fresh)}, {Name: "datastore", Val: used},
+			{Name: "config.hardware.device", Val: withStorage(vm.Config.Hardware.Device, fresh)}, {Name: "datastore", Val: used},
 			{Name: "config.files", Val: files}, {Name: "summary.config.vmPathName", Val: files.VmPathName},
 			{Name: "config.locationId", Val: m.file.Get("uuid.location")}, {Name: "config.extraConfig", Val: extraConfig(m.file)},
 			{Name: "layoutEx", Val: m.layout()},
@@ -92,18 +92,30 @@ func (l *Lab) referTo(ctx *simulator.Context, machine types.ManagedObjectReferen
 	}
 }
 
-// withDisks is a copy of a device list with other disks in it.
-func withDisks(shown, fresh []types.BaseVirtualDevice) []types.BaseVirtualDevice {
+// withStorage is a copy of a device list with other disks in it, and with controllers that are new.
+func withStorage(shown, fresh []types.BaseVirtualDevice) []types.BaseVirtualDevice {
 	disks := map[int32]types.BaseVirtualDevice{}
 	for _, d := range fresh {
 		if disk, ok := d.(*types.VirtualDisk); ok {
 			disks[disk.Key] = d
 		}
 	}
-	list := copyDevices(shown)
-	for i, d := range list {
-		if disk := disks[d.GetVirtualDevice().Key]; disk != nil {
-			list[i] = disk
+	known := map[int32]bool{}
+	var list []types.BaseVirtualDevice
+	for _, d := range copyDevices(shown) {
+		key := d.GetVirtualDevice().Key
+		known[key] = true
+		if _, isDisk := d.(*types.VirtualDisk); !isDisk {
+			list = append(list, d)
+		} else if disk := disks[key]; disk != nil {
+			list = append(list, disk)
+		}
+	}
+	for _, d := range fresh {
+		_, isController := d.(types.BaseVirtualController)
+		_, isDisk := d.(*types.VirtualDisk)
+		if (isController || isDisk) && !known[d.GetVirtualDevice().Key] {
+			list = append(list, d)
 		}
 	}
 	return list
