@@ -11,6 +11,8 @@ import type {
   PublishRequest,
   SpaceAnswer,
   SpaceRequest,
+  TurnAnswer,
+  TurnRequest,
 } from '../gateway/index.ts';
 import type { SiteKey } from '../secrets/index.ts';
 import type { Vault } from '../vault/index.ts';
@@ -26,6 +28,8 @@ export interface ActivityDeps {
   readonly targets: Targets;
   /** Addresses or CIDR ranges that may mount exports, besides the hosts' own VMkernel addresses. */
   readonly allow: readonly string[];
+  /** Migrations to one datastore at a time, of all sessions of the site. */
+  readonly parallelMigrations: number;
   /** Folder of the drills' reports, absolute. */
   readonly drillReports: string;
   /** Folder of what proofs back up while they run, absolute. */
@@ -61,6 +65,9 @@ export interface Gateway {
   takeLease(lease: Lease): Promise<readonly Lease[]>;
   releaseLease(lease: Lease): Promise<readonly Lease[]>;
   leases(): Promise<readonly Lease[]>;
+  /** Stands in the queue from then on, where it stood before if it did. */
+  takeTurn(request: TurnRequest): Promise<TurnAnswer>;
+  releaseTurn(sessionId: string): Promise<void>;
   /** What lies in a session's directory now. */
   files(sessionId: string): Promise<readonly ExportFile[]>;
   mounts(): Promise<readonly MountObservation[]>;

@@ -22,6 +22,7 @@ import { handOverVm } from './finalize/hand-over-vm.ts';
 import { migrateVm } from './finalize/migrate-vm.ts';
 import { removeOriginal, restoreOriginal, setOriginalAside } from './finalize/original-steps.ts';
 import { proveArrival } from './finalize/prove-arrival.ts';
+import { awaitTurn, releaseTurn } from './finalize/turn.ts';
 import { inspectVm } from './inspect-vm.ts';
 import { keepSession } from './keep-session.ts';
 import { mount } from './mount.ts';
@@ -70,6 +71,8 @@ export function createActivities(deps: ActivityDeps): SiteActivities {
     finalizePreflight: (input) => runStep((step) => finalizePreflight(deps, input, step)),
     migrateVm: (input) => runStep((step) => migrateVm(deps, input, step)),
     endMigration: (input) => runStep((step) => endMigration(deps, input, step)),
+    awaitTurn: (input) => runStep((step) => awaitTurn(deps, input, step)),
+    releaseTurn: (input) => runStep((step) => releaseTurn(deps, input, step)),
     clearFolders: (input) => runStep((step) => clearFolders(deps, input, step)),
     setOriginalAside: (input) => runStep((step) => setOriginalAside(deps, input, step)),
     restoreOriginal: (input) => runStep((step) => restoreOriginal(deps, input, step)),

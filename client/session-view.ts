@@ -51,13 +51,16 @@ const outcomeWords = {
   cancelled: 'cancelled',
 } as const;
 
+const turnText = (waitsFor: readonly string[]): string => `waits for its turn behind ${waitsFor.join(', ')}`;
+
 function finalizeText(finalize: FinalizeStatus): string {
-  const { outcome, mode, datastore, durationMs } = finalize;
+  const { outcome, mode, datastore, durationMs, waitsFor } = finalize;
   const to = datastore === undefined ? '' : ` to ${datastore}`;
   const how = mode === undefined ? '' : `, ${finalizeModeWords[mode]}`;
-  const progress = outcome === 'underWay' ? `, ${migrationText(finalize)}` : '';
+  const progress = outcome === 'underWay' && waitsFor === undefined ? `, ${migrationText(finalize)}` : '';
+  const waits = waitsFor === undefined ? '' : `, ${turnText(waitsFor)}`;
   const took = durationMs === undefined ? '' : `, in ${formatDuration(durationMs)}`;
-  return `${outcomeWords[outcome]}${to}${how}${progress}${took}`;
+  return `${outcomeWords[outcome]}${to}${how}${progress}${waits}${took}`;
 }
 
 const originalWords = {
@@ -145,8 +148,9 @@ export function progressLine(status: SessionStatus): string {
   const { finalize, restore, step } = status;
   const copy = restore !== undefined && step === 'copyRestoreDisk' ? `  ${copyText(restore)}` : '';
   const migration = finalize !== undefined && MIGRATING.has(step) ? `  ${migrationText(finalize)}` : '';
+  const turn = finalize?.waitsFor === undefined ? '' : `  ${turnText(finalize.waitsFor)}`;
   const keep = status.keep?.outcome === 'underWay' ? `  keep ${keepingText(status.keep)}` : '';
-  return `${status.progressPercent} %  ${status.state}  ${step}${migration}${copy}${verify}${keep}`;
+  return `${status.progressPercent} %  ${status.state}  ${step}${turn}${migration}${copy}${verify}${keep}`;
 }
 
 /** Tells a change of the session's status in both modes. */

@@ -32,6 +32,7 @@ import type {
   VerifyStatus,
 } from './session.ts';
 import type { SiteInfo, SiteInfoInput, TargetInfo, TargetInfoInput } from './target.ts';
+import type { TurnActivities } from './turn-steps.ts';
 import type {
   BackupInput,
   BackupProgress,
@@ -169,7 +170,8 @@ export interface SiteActivities
     ProveActivities,
     DrillActivities,
     KeepActivities,
-    RestoreActivities {
+    RestoreActivities,
+    TurnActivities {
   preflight(input: StartInput): Promise<PreflightResult>;
   verifyChain(input: VerifyChainInput): Promise<VerifyChainResult>;
   publish(input: PublishInput): Promise<SessionExport>;
@@ -223,6 +225,8 @@ export type SessionReport =
       readonly bytesPerSecond: number | undefined;
       readonly leftMs: number | undefined;
     }
+  /** Sessions whose migrations come before. */
+  | { readonly kind: 'turn'; readonly waitsFor: readonly string[] }
   /** A copy runs at the target: whoever undoes the finalize has to end it. */
   | { readonly kind: 'copyTask'; readonly task: string }
   | { readonly kind: 'note'; readonly level: LogEntry['level']; readonly message: string };

@@ -15,8 +15,6 @@ import { targetSubject } from './target.ts';
 export const MAX_BATCH_VMS = 64;
 /** From a session's preflight until its VM is powered on. */
 export const MAX_PARALLEL_STARTS = 8;
-/** vCenter takes two Storage vMotions per host at a time, and would queue the others. */
-export const MAX_PARALLEL_MIGRATIONS = 2;
 
 /** Short enough for a session's id with the VM's number in it. */
 export const batchIdSchema = z
@@ -73,7 +71,7 @@ export interface BatchVm
   readonly vmName: string;
   readonly jobId: string;
   readonly state: BatchVmState;
-  /** What the batch does about its migration: one that is `waiting` has its turn when another is done. */
+  /** Of a migration that the batch has asked for: one that is `waiting` has its turn when another is done. */
   readonly migration: 'waiting' | 'underWay' | undefined;
   /** Why it is not where it was wanted: not started, not migrated, not stopped. */
   readonly failure: SessionStatus['failure'];

@@ -180,7 +180,10 @@ export const SESSION_NEWS_SIGNAL = 'sessionNews';
 export type SessionNews = Pick<
   SessionStatus,
   'sessionId' | 'state' | 'jobId' | 'guest' | 'powerState' | 'vm' | 'timings'
->;
+> & {
+  /** Its migration waits for its turn. */
+  readonly waitsForTurn?: boolean;
+};
 
 /** An answer that Temporal carries whatever the drills are like. */
 export const MAX_LISTED_DRILLS = 50;

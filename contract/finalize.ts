@@ -70,6 +70,8 @@ export interface FinalizeStatus {
   readonly durationMs: number | undefined;
   /** How long the guest was suspended or down for it; undefined where it was off or nobody measured. */
   readonly guestAwayMs: number | undefined;
+  /** Sessions whose migrations come before its own; absent where it does not wait for its turn. */
+  readonly waitsFor?: readonly string[] | undefined;
   /** Why it failed. */
   readonly failure: { readonly type: string; readonly message: string } | undefined;
   /** The VM whose place it takes; absent where it takes none. */

@@ -22,4 +22,5 @@ export * from './restore-steps.ts';
 export * from './secret.ts';
 export * from './session.ts';
 export * from './target.ts';
+export * from './turn-steps.ts';
 export * from './vault.ts';

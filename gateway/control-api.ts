@@ -15,6 +15,9 @@
 //   PUT    /leases                         Lease → Lease[] on that host and datastore
 //   DELETE /leases                         Lease → Lease[] that are left
 //   GET    /leases                         → Lease[]
+//   PUT    /turns                          TurnRequest → TurnAnswer
+//   DELETE /turns/SESSION                  gives the turn back, or stops waiting
+//   GET    /turns                          → Turn[], in the order of the queue
 //   GET    /mounts                         → MountObservation[]  (who mounted what, since the gateway was started)
 //   POST   /locks                          LockRequest; answers 200 when held, holds until the connection closes
 //   POST   /points                         PointRequest → ExportPoint, one line; open until the connection closes
@@ -123,6 +126,19 @@ export const leaseSchema = z.object({
   sessionId: plainName,
 });
 export type Lease = z.infer<typeof leaseSchema>;
+
+/** A session that works, or waits, at places where only so many may at a time. */
+export const turnSchema = z.object({
+  sessionId: plainName,
+  places: z.array(z.string().min(1).max(255)).min(1).max(256),
+});
+export type Turn = z.infer<typeof turnSchema>;
+export const turnRequestSchema = turnSchema.extend({ atATime: z.number().int().positive() });
+export type TurnRequest = z.infer<typeof turnRequestSchema>;
+export interface TurnAnswer {
+  /** Sessions that come before it, in their order; none when it has its turn. */
+  readonly waitsFor: readonly string[];
+}
 
 export const lockRequestSchema = z.object({
   name: z.string().min(1).max(300),

@@ -14,6 +14,7 @@ import {
   readRequestSchema,
   roomRequestSchema,
   spaceRequestSchema,
+  turnRequestSchema,
 } from './control-api.ts';
 import { type Exports } from './exports.ts';
 import { asGatewayError, GatewayError } from './gateway-error.ts';
@@ -21,6 +22,7 @@ import { type Leases } from './leases.ts';
 import { type Locks } from './locks.ts';
 import { type Mounts } from './mounts.ts';
 import { type Points } from './points.ts';
+import { type Turns } from './turns.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 /** Workers of one site, with a lock or a request each. */
@@ -32,6 +34,7 @@ export interface ControlDeps {
   readonly locks: Locks;
   readonly mounts: Mounts;
   readonly points: Points;
+  readonly turns: Turns;
   readonly status: () => Promise<GatewayStatus>;
 }
 
@@ -67,6 +70,12 @@ const routes: Readonly<Record<string, Answer>> = {
   'PUT /leases': ({ leases }, { body }) => leases.take(parsed(leaseSchema, body)),
   'DELETE /leases': ({ leases }, { body }) => leases.release(parsed(leaseSchema, body)),
   'GET /leases': ({ leases }) => leases.all(),
+  'PUT /turns': ({ turns }, { body }) => turns.take(parsed(turnRequestSchema, body)),
+  'DELETE /turns/': async ({ turns }, { argument }) => {
+    await turns.release(argument);
+    return {};
+  },
+  'GET /turns': ({ turns }) => turns.all(),
   'GET /mounts': ({ mounts }) => mounts.all(),
   'POST /changes': ({ points }, { body }) => points.changes(parsed(changesRequestSchema, body)),
   'POST /reads': ({ points }, { body }) => points.read(parsed(readRequestSchema, body)),

@@ -18,6 +18,9 @@ import {
   type RoomRequest,
   type SpaceAnswer,
   type SpaceRequest,
+  type Turn,
+  type TurnAnswer,
+  type TurnRequest,
 } from './control-api.ts';
 import { GatewayError, messageOf } from './gateway-error.ts';
 
@@ -104,6 +107,21 @@ export class GatewayClient {
 
   leases(): Promise<Lease[]> {
     return this.#call('GET', '/leases');
+  }
+
+  /** Stands in the queue from then on. Throws Busy when too many do. */
+  takeTurn(request: TurnRequest): Promise<TurnAnswer> {
+    return this.#call('PUT', '/turns', request);
+  }
+
+  /** None is done. */
+  async releaseTurn(sessionId: string): Promise<void> {
+    await this.#call('DELETE', `/turns/${encodeURIComponent(sessionId)}`);
+  }
+
+  /** In the order of the queue. */
+  turns(): Promise<Turn[]> {
+    return this.#call('GET', '/turns');
   }
 
   mounts(): Promise<MountObservation[]> {

@@ -14,6 +14,7 @@ import { Mounts } from './mounts.ts';
 import { Points } from './points.ts';
 import { Registry } from './registry.ts';
 import { controlSocketPath, lockStateDirectory, makeStateDirectory } from './state-directory.ts';
+import { Turns } from './turns.ts';
 import { VolumeStore } from './volume-store.ts';
 
 export interface GatewayOptions {
@@ -54,6 +55,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const registry = await Registry.open(stateDirectory);
   const leases = await Leases.open(stateDirectory);
+  const turns = await Turns.open(stateDirectory);
   const volumes = new VolumeStore(stateDirectory, await openCredentialStore(stateDirectory));
   const exports = new Exports({
     stateDirectory,
@@ -95,7 +97,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     space: await exports.spaceOfState(),
   });
   const [locks, points] = [new Locks(), new Points(exports)];
-  started.use(await serveControl(socketPath, { exports, leases, locks, mounts, points, status }));
+  started.use(await serveControl(socketPath, { exports, leases, turns, locks, mounts, points, status }));
 
   const resources = started.move();
   const close = (): Promise<void> => resources.disposeAsync();

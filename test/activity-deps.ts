@@ -8,6 +8,7 @@ const SECRET = 'secret';
 export function activityDeps(given: Partial<ActivityDeps>): ActivityDeps {
   return {
     ...{ site: 'main', gateway: new FakeGateway(), allow: [], drillReports: '/none', proofs: '/none' },
+    parallelMigrations: 2,
     siteKey: { publicKey: '', fingerprint: '', open: () => new TextEncoder().encode(SECRET) },
     targets: { use: notUsed, readFingerprint: notUsed },
     vaults: { init: notUsed, open: notUsed },

@@ -1,7 +1,7 @@
 // A gateway in memory: exports by name, leases, locks that exclude each other.
 import type { Gateway } from '../activities/index.ts';
-import type { Lease } from '../gateway/index.ts';
-import { GatewayError } from '../gateway/index.ts';
+import { GatewayError, type Lease, type Turn } from '../gateway/index.ts';
+import { queued, waitsFor } from '../gateway/turns.ts';
 
 export class FakeGateway implements Gateway {
   readonly exports = new Map<string, Awaited<ReturnType<Gateway['publish']>>>();
@@ -9,6 +9,7 @@ export class FakeGateway implements Gateway {
   readonly fences = new Map<string, readonly string[]>();
   readonly sealed = new Set<string>();
   held: readonly Lease[] = [];
+  queue: readonly Turn[] = [];
   availableBytes = 2 ** 40;
   filesOfExports: Awaited<ReturnType<Gateway['files']>> = [];
   mountsSeen: Awaited<ReturnType<Gateway['mounts']>> = [];
@@ -102,6 +103,18 @@ export class FakeGateway implements Gateway {
   async leases(): Promise<readonly Lease[]> {
     this.#answer();
     return this.held;
+  }
+
+  async takeTurn(request: Parameters<Gateway['takeTurn']>[0]): ReturnType<Gateway['takeTurn']> {
+    this.#answer();
+    const { sessionId, places } = request;
+    this.queue = queued(this.queue, { sessionId, places });
+    return { waitsFor: waitsFor(this.queue, request) };
+  }
+
+  async releaseTurn(sessionId: string): Promise<void> {
+    this.#answer();
+    this.queue = this.queue.filter((turn) => turn.sessionId !== sessionId);
   }
 
   async files(): ReturnType<Gateway['files']> {

@@ -20,7 +20,9 @@ import type {
   Vmotion,
   VmSighting,
 } from '../contract/index.ts';
-import { REPORT_SIGNAL } from '../contract/index.ts';
+import { DEFAULT_PARALLEL_MIGRATIONS, REPORT_SIGNAL } from '../contract/index.ts';
+import type { Turn } from '../gateway/index.ts';
+import { queued, waitsFor } from '../gateway/turns.ts';
 import { FakeCrossing } from './fake-crossing.ts';
 import { fakeProof, fakeProofSteps } from './fake-proof.ts';
 import { fakeRestore } from './fake-restore.ts';
@@ -86,6 +88,8 @@ export class FakeWorld {
   migrating: string | undefined;
   /** The migration of its own accord comes to its end, or runs until somebody ends it. */
   migrationEnds = true;
+  /** Migrations, and those that wait for their turn. */
+  turns: readonly Turn[] = [];
   /** Folders of production that a restore has made its own, by session. */
   readonly folders = new Set<string>();
   /** A copy that runs at the target. */
@@ -120,6 +124,7 @@ export class FakeWorld {
       ...(this.mounted ? ['mount'] : []),
       ...[...this.networks].map((id) => `network of ${id}`),
       ...this.proof.left,
+      ...this.turns.map(({ sessionId }) => `turn of ${sessionId}`),
       ...[...this.folders].map((id) => `folder of ${id}`),
       ...(this.copying === undefined ? [] : [this.copying]),
       ...(this.migrating === undefined ? [] : [`migration of ${this.migrating}`]),
@@ -314,6 +319,26 @@ export class FakeWorld {
         ...(request.location === undefined ? {} : { original: this.#originalPlan(request) }),
         ...(request.overwrite === true ? { overwrite: ['[prod] web01'] } : {}),
       })),
+    awaitTurn: async ({ sessionId, plan }) => {
+      const turn = { sessionId, places: [plan.datastore.moref] };
+      let waited = await this.#step('awaitTurn', () => {
+        this.turns = queued(this.turns, turn);
+        return false;
+      });
+      for (;;) {
+        const before = waitsFor(this.turns, { ...turn, atATime: DEFAULT_PARALLEL_MIGRATIONS });
+        if (before.length === 0) return { waited };
+        const handle = Context.current().client.workflow.getHandle(sessionId);
+        if (!waited) await handle.signal(REPORT_SIGNAL, { kind: 'turn', waitsFor: before });
+        waited = true;
+        await Promise.race([Context.current().cancelled, delay(50)]);
+        Context.current().heartbeat();
+      }
+    },
+    releaseTurn: async ({ sessionId }) =>
+      this.#step('releaseTurn', () => {
+        this.turns = this.turns.filter((turn) => turn.sessionId !== sessionId);
+      }),
     clearFolders: async () =>
       this.#step('clearFolders', () => {
         this.leftFiles = false;

@@ -54,6 +54,7 @@ export async function openSiteHouse(site: string, password: string): Promise<Sit
       allow: [],
       drillReports: join(stateDirectory, 'drills'),
       proofs: join(stateDirectory, 'proofs'),
+      parallelMigrations: 2,
     },
     vaults: { init: initVault, open: openVault },
     vmFolders: { open: openVmFolder },

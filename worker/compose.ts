@@ -18,7 +18,8 @@ export async function composeEngines({
   site,
   stateDirectory,
   allow,
-}: Pick<WorkerConfig, 'site' | 'stateDirectory' | 'allow'>): Promise<Engines> {
+  parallelMigrations,
+}: Pick<WorkerConfig, 'site' | 'stateDirectory' | 'allow' | 'parallelMigrations'>): Promise<Engines> {
   const targets = targetSessions({ connect, readFingerprint });
   return {
     deps: {
@@ -29,6 +30,7 @@ export async function composeEngines({
       gateway: new GatewayClient(controlSocketPath(stateDirectory)),
       targets,
       allow,
+      parallelMigrations,
       drillReports: join(stateDirectory, 'drills'),
       proofs: join(stateDirectory, 'proofs'),
     },

@@ -3,7 +3,7 @@
 // https://docs.temporal.io/develop/environment-configuration
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
 import { z } from 'zod';
-import { siteNameSchema } from '../contract/index.ts';
+import { MAX_PARALLEL_MIGRATIONS, siteNameSchema } from '../contract/index.ts';
 
 const DEFAULT_ADDRESS = 'localhost:7233';
 const DEFAULT_NAMESPACE = 'default';
@@ -19,6 +19,7 @@ const workerConfigSchema = z.object({
   stateDirectory: z.string().startsWith('/', 'the state folder is absolute'),
   allow: z.array(hostRangeSchema).max(200),
   activitiesOnly: z.boolean(),
+  parallelMigrations: z.number().int().min(1).max(MAX_PARALLEL_MIGRATIONS),
   address: z.string().min(1).optional(),
   namespace: z.string().min(1).optional(),
   profile: z.string().min(1).optional(),

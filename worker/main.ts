@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { createActivities } from '../activities/index.ts';
+import { DEFAULT_PARALLEL_MIGRATIONS } from '../contract/index.ts';
 import { composeEngines, siteStateDirectory } from './compose.ts';
 import { ConfigError, parseConfig, temporalSettings } from './config.ts';
 import { openLog } from './logging.ts';
@@ -14,6 +15,7 @@ const examples = `
 Examples:
   $ rundirect worker                                   site "main", Temporal at localhost:7233
   $ rundirect worker --site paris --activities-only    a branch: its steps run here, Workflows elsewhere
+  $ rundirect worker --parallel-migrations 4           for storage that takes more than two migrations at a time
   $ TEMPORAL_ADDRESS=temporal.example:7233 rundirect worker --site main --allow 10.1.0.0/24
 
 The worker and the gateway of a site share the site's state folder. Temporal's own profiles and variables say
@@ -25,6 +27,7 @@ interface Flags {
   readonly state?: string;
   readonly allow: string[];
   readonly activitiesOnly: boolean;
+  readonly parallelMigrations: number;
   readonly address?: string;
   readonly namespace?: string;
   readonly profile?: string;
@@ -37,6 +40,12 @@ const program = new Command('rundirect worker')
   .option('--state <folder>', "the site's state folder, shared with its gateway (default: the user's own)")
   .option('--allow <range...>', "addresses or CIDR ranges that may mount, besides the hosts' own", [])
   .option('--activities-only', 'run the steps of the site and no Workflows', false)
+  .option(
+    '--parallel-migrations <number>',
+    'migrations to one datastore at a time, of all sessions of the site',
+    Number,
+    DEFAULT_PARALLEL_MIGRATIONS,
+  )
   .option('--address <host:port>', 'where Temporal is, instead of what its profile says')
   .option('--namespace <name>', "Temporal's namespace, instead of what its profile says")
   .option('--profile <name>', "profile of Temporal's configuration")

@@ -1,5 +1,6 @@
 // What is asked of a batch: stop, finalize, and calling a finalize off. Each goes to the sessions as if somebody had
-// asked them one by one, so that they refuse and answer in their own words. Migrations take turns.
+// asked them one by one, so that they refuse and answer in their own words. Migrations take turns, with those of other
+// batches and of single sessions: each session waits for its own.
 import { condition, uuid4 } from '@temporalio/workflow';
 import {
   type BatchAnswer,
@@ -8,14 +9,12 @@ import {
   type BatchStopRequest,
   type BatchVm,
   type FinalizeRequest,
-  MAX_PARALLEL_MIGRATIONS,
   vmIsOver,
 } from '../contract/index.ts';
 import { longSteps } from './activities-of.ts';
 import { begins } from './batch-record.ts';
 import { type Batch, notStarted } from './batch-sessions.ts';
 import { type Reason, reasonOf } from './failure.ts';
-import { openTurns } from './turns.ts';
 
 /** How long a session's news of where it stands may take after its answer. */
 const NEWS_LIMIT_MS = 3_000;
@@ -25,15 +24,14 @@ export interface BatchOrders {
   stop(request: BatchStopRequest): Promise<BatchAnswer>;
   /** Ends when each of them is in production, or has said why it is not. */
   finalize(request: BatchFinalizeRequest): Promise<BatchAnswer>;
-  /** Those that wait for their turn lose it; those under way are asked to go back. */
+  /** Those that wait for their turn lose it, and those under way go back. */
   cancelFinalize(): Promise<BatchAnswer>;
-  /** Migrates one when it has its turn; says in its row what came of it. */
+  /** Migrates one; says in its row what came of it. */
   migrate(sessionId: string, request: FinalizeRequest): Promise<void>;
 }
 
 export function openBatchOrders(batch: Batch): BatchOrders {
   const { input, record } = batch;
-  const turns = openTurns(MAX_PARALLEL_MIGRATIONS);
   const chosen = (only: readonly string[] | undefined): BatchVm[] =>
     record.status().vms.filter((vm) => (only?.includes(vm.sessionId) ?? true) && !vmIsOver(vm));
   const answer = (asked: readonly BatchVm[]): BatchAnswer => ({
@@ -42,13 +40,8 @@ export function openBatchOrders(batch: Batch): BatchOrders {
   });
 
   const migrate: BatchOrders['migrate'] = async (sessionId, request) => {
-    record.updateVm(sessionId, { migration: 'waiting', failure: undefined });
-    await turns(async () => {
-      // Stopped, ended or called off meanwhile.
-      if (record.vm(sessionId).migration !== 'waiting') return;
-      record.updateVm(sessionId, { migration: 'underWay' });
-      await ask(batch, sessionId, { kind: 'finalize', request });
-    });
+    record.updateVm(sessionId, { migration: 'underWay', failure: undefined });
+    await ask(batch, sessionId, { kind: 'finalize', request });
   };
   return {
     migrate,
@@ -58,7 +51,8 @@ export function openBatchOrders(batch: Batch): BatchOrders {
       record.say(`Stop: ${asked.map(({ vmName }) => vmName).join(', ')}`);
       await Promise.all(
         asked.map(async ({ sessionId, state, migration }) => {
-          if (migration === 'waiting') record.updateVm(sessionId, { migration: undefined });
+          // Nothing is lost with a turn.
+          if (migration === 'waiting') await ask(batch, sessionId, { kind: 'cancelFinalize' });
           if (state === 'waiting') notStarted(batch, sessionId, undefined);
           else await ask(batch, sessionId, { kind: 'stop', request });
         }),
@@ -78,17 +72,7 @@ export function openBatchOrders(batch: Batch): BatchOrders {
     },
     cancelFinalize: async () => {
       const asked = chosen(undefined).filter((vm) => vm.migration !== undefined || vm.state === 'finalizing');
-      await Promise.all(
-        asked.map(async ({ sessionId, vmName, migration }) => {
-          if (migration !== 'waiting') return ask(batch, sessionId, { kind: 'cancelFinalize' });
-          const message = 'its turn to be migrated was called off';
-          record.updateVm(sessionId, {
-            migration: undefined,
-            failure: { type: 'FinalizeCancelled', message },
-          });
-          record.say(`${vmName}: ${message}`);
-        }),
-      );
+      await Promise.all(asked.map(({ sessionId }) => ask(batch, sessionId, { kind: 'cancelFinalize' })));
       return answer(asked);
     },
   };

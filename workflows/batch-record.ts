@@ -60,13 +60,14 @@ export function batchRecord(input: BatchInput, earlier: BatchStatus | undefined)
     vm,
     updateVm,
     say,
-    news: ({ sessionId, state, jobId, guest, powerState, vm: running, timings }) => {
+    news: ({ sessionId, state, jobId, guest, powerState, vm: running, timings, waitsForTurn }) => {
       const known = current.vms.find((each) => each.sessionId === sessionId);
       // What comes from elsewhere, or late, is no news.
       if (known === undefined || vmIsOver(known)) return;
       // Its end, and what it failed with, is told by Temporal.
       const now = vmIsOver({ state }) ? known.state : state;
-      updateVm(sessionId, { state: now, jobId, guest, powerState, vm: running, timings });
+      const migration = known.migration && (waitsForTurn === true ? 'waiting' : 'underWay');
+      updateVm(sessionId, { state: now, jobId, guest, powerState, vm: running, timings, migration });
       if (now !== known.state) say(`${known.vmName}: ${stateWords[now] ?? now}${since(timings, now)}`);
     },
     state: (state, failure) => update({ state, failure }),

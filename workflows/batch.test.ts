@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   type BatchAnswer,
   BatchMessage,
-  MAX_PARALLEL_MIGRATIONS,
+  DEFAULT_PARALLEL_MIGRATIONS,
   MAX_PARALLEL_STARTS,
   SessionMessage,
   type SiteActivities,
@@ -232,13 +232,16 @@ describe('a batch that is finalized', () => {
     await withBatch(temporal, batchInput(['web01', 'db01', 'app01']), activities, async (batch) => {
       await batch.until('all run', isUp);
       const finalizing = batch.finalize();
-      const { vms } = await batch.until('its turns', () => moving.inside === MAX_PARALLEL_MIGRATIONS);
-      expect(vms.map(({ migration }) => migration)).toEqual(['underWay', 'underWay', 'waiting']);
+      await batch.until('its turns', () => moving.inside === DEFAULT_PARALLEL_MIGRATIONS);
+      const { vms } = await batch.until('one that waits', (now) =>
+        now.vms.some(({ migration }) => migration === 'waiting'),
+      );
+      expect(vms.map(({ migration }) => migration).toSorted()).toEqual(['underWay', 'underWay', 'waiting']);
       moving.open();
       expect(statesOf(await finalizing)).toEqual(['finalized', 'finalized', 'finalized']);
       await batch.handle.result();
     });
-    expect(moving.most).toBe(MAX_PARALLEL_MIGRATIONS);
+    expect(moving.most).toBe(DEFAULT_PARALLEL_MIGRATIONS);
   });
 
   it('does so by itself where it was started so', async () => {
@@ -250,7 +253,7 @@ describe('a batch that is finalized', () => {
     await withBatch(temporal, input, activities, async (batch) => {
       expect(statesOf(await batch.handle.result())).toEqual(['finalized', 'finalized', 'finalized']);
     });
-    expect(moving.most).toBeLessThanOrEqual(MAX_PARALLEL_MIGRATIONS);
+    expect(moving.most).toBeLessThanOrEqual(DEFAULT_PARALLEL_MIGRATIONS);
   });
 
   it('goes on with the others when one fails, which runs as before', async () => {
@@ -273,6 +276,21 @@ describe('a batch that is finalized', () => {
     });
   });
 
+  it('stops one that waits for its turn, and not those that are on their way', async () => {
+    const world = new FakeWorld();
+    const { moving, activities } = migrating(world);
+    await withBatch(temporal, batchInput(['web01', 'db01', 'app01']), activities, async (batch) => {
+      await batch.until('all run', isUp);
+      const finalizing = batch.finalize();
+      await batch.until('its turns', () => moving.inside === DEFAULT_PARALLEL_MIGRATIONS);
+      await batch.until('one that waits', (now) => now.vms.some(({ migration }) => migration === 'waiting'));
+      const stopped = await batch.stop();
+      expect(statesOf(stopped).toSorted()).toEqual(['finalizing', 'finalizing', 'stopped']);
+      moving.open();
+      expect(statesOf(await finalizing).toSorted()).toEqual(['finalized', 'finalized', 'stopped']);
+    });
+  });
+
   it('finalizes some of it, and is called off for the rest', async () => {
     const world = new FakeWorld();
     const { moving, activities } = migrating(world);
@@ -281,7 +299,7 @@ describe('a batch that is finalized', () => {
     await withBatch(temporal, input, activities, async (batch) => {
       await batch.until('all run', isUp);
       const finalizing = batch.finalize(chosen);
-      await batch.until('its turns', () => moving.inside === MAX_PARALLEL_MIGRATIONS);
+      await batch.until('its turns', () => moving.inside === DEFAULT_PARALLEL_MIGRATIONS);
       await batch.handle.executeUpdate<BatchAnswer, []>(BatchMessage.cancelFinalize);
       const { vms } = await finalizing;
       expect(vms.map(({ state, failure }) => [state, failure?.type])).toEqual([

@@ -100,6 +100,34 @@ describe.concurrent('a finalize', () => {
     });
   });
 
+  it('waits for its turn, says for whom, and looks again at what was free before', async () => {
+    const world = new FakeWorld();
+    const others = ['other-1', 'other-2'].map((sessionId) => ({ sessionId, places: ['ds-1'] }));
+    world.turns = others;
+    await withRunning(world, {}, async (session, moref) => {
+      const called = failureOf(session.finalize());
+      const waits = (): Promise<true> =>
+        eventually('its turn', async () =>
+          (await session.status()).finalize?.waitsFor?.join() === 'other-1,other-2' ? true : undefined,
+        );
+      await waits();
+      expect(await session.status()).toMatchObject({ state: 'finalizing', step: 'awaitTurn' });
+      await session.cancelFinalize();
+      expect(await called).toMatchObject({ type: 'FinalizeCancelled' });
+      expect(world.turns).toEqual(others);
+      await expectRunsOn(world, session, moref);
+      expect((await session.status()).finalize?.waitsFor).toBeUndefined();
+
+      const finalized = session.finalize();
+      await waits();
+      world.turns = world.turns.filter(({ sessionId }) => sessionId !== 'other-1');
+      expect(await finalized).toMatchObject({ state: 'finalized' });
+      expect(world.calls.filter((call) => call === 'finalizePreflight')).toHaveLength(3);
+      world.turns = world.turns.filter(({ sessionId }) => sessionId !== 'other-2');
+      expectInProduction(world, moref);
+    });
+  });
+
   it('begins by itself once the session runs, where start asked for that', async () => {
     const world = new FakeWorld();
     const input = startInput({ autoMigrate: { datastore: 'prod', vmotion: 'auto' } });

@@ -1,6 +1,6 @@
 // Takes a running session's VM to its permanent place, and ends the session there.
 //
-//   preflight → (verify is done) → bring it over → hand over → unmount → drop the export
+//   preflight → (verify is done) → its turn → bring it over → hand over → unmount → drop the export
 //
 // The target migrates it, live or cold, or the session takes it over itself (cross-over.ts), as preflight has found.
 // Until the VM is in the new place a failure or a cancel leaves it where it was, with every change: the session runs
@@ -26,6 +26,7 @@ import { type CrossingOutcome, crossOver } from './cross-over.ts';
 import { failureFrom, type Reason, reasonOf, sentence } from './failure.ts';
 import type { FinalizeDesk } from './finalize-desk.ts';
 import { guestOutage } from './guest-outage.ts';
+import { type MigrationTurn, migrationTurn } from './migration-turn.ts';
 import { afterArrival, giveBack, makeWay, tellOriginal } from './original-vm.ts';
 import { MIGRATED_PERCENT } from './progress.ts';
 import { removeTraces, take } from './remove-traces.ts';
@@ -52,31 +53,66 @@ export async function finalizeSession(
   const before = begin(session, { mode: undefined, datastore: request.datastore });
   const to = request.datastore === undefined ? 'the place of its original' : `datastore ${request.datastore}`;
   record.say(`Finalize: ${running.vm.name} goes to ${to}`);
-  let { vm } = running;
+  const turn = migrationTurn(session);
+  const { from, plan, outcome } = await findWay(session, running, request, desk, turn);
+  await turn.end();
+  if (outcome.kind === 'stuck') return { kind: 'stuck', reason: outcome.reason };
+  if (outcome.kind !== 'arrived') return goBack(session, before, outcome);
+  return settle(session, plan === undefined ? from : renamed(from, plan), before, onGone, plan);
+}
+
+interface Attempted {
+  /** The VM as it is registered now. */
+  readonly from: RunningSession;
+  /** Undefined where nothing was tried. */
+  readonly plan: FinalizePlan | undefined;
+  readonly outcome: CrossingOutcome;
+}
+
+/** Tries one way after the other, until the VM is in production or is to stay where it is. */
+async function findWay(
+  session: Session,
+  running: RunningSession,
+  request: FinalizeRequest,
+  desk: Pick<FinalizeDesk, 'cancellable'>,
+  turn: MigrationTurn,
+): Promise<Attempted> {
+  const { record } = session;
+  let from = running;
   let ways: readonly Vmotion[] | undefined;
   for (let asked = request; ; ) {
-    const from = { ...running, vm };
-    const wanted = asked;
+    const [standing, wanted] = [from, asked];
     const prepared = await attempt('preparing the finalize', () =>
-      desk.cancellable(() => prepare(session, from, wanted)),
+      desk.cancellable(() => prepareInTurn(session, standing, wanted, turn)),
     );
-    if ('reason' in prepared) return goBack(session, before, { kind: 'back', reason: prepared.reason, vm });
+    if ('reason' in prepared) {
+      return { from, plan: undefined, outcome: { kind: 'back', reason: prepared.reason, vm: from.vm } };
+    }
     const plan = prepared.value;
     const outcome = await bringOver(session, from, plan, desk);
-    vm = outcome.vm;
-    if (outcome.kind === 'stuck') return { kind: 'stuck', reason: outcome.reason };
-    if (outcome.kind === 'arrived') {
-      return settle(session, renamed({ ...from, vm }, plan), before, onGone, plan);
-    }
-    await giveBack(session, { ...from, vm }, plan);
+    from = { ...from, vm: outcome.vm };
+    if (outcome.kind === 'stuck' || outcome.kind === 'arrived') return { from, plan, outcome };
+    await giveBack(session, from, plan);
     const [next, ...rest] = ways ?? plan.fallbacks ?? [];
     if (next === undefined || outcome.kind === 'torn' || !isNoWay(outcome.reason)) {
-      return goBack(session, before, outcome);
+      return { from, plan, outcome };
     }
     record.say(`${sentence(outcome.reason.message)} Tries another way: ${next}`, 'warning');
     asked = { ...request, vmotion: next };
     ways = rest;
   }
+}
+
+/** Where it had to wait for its turn, what was seen before is looked at again: others may have taken the room. */
+async function prepareInTurn(
+  session: Session,
+  running: RunningSession,
+  request: FinalizeRequest,
+  turn: MigrationTurn,
+): Promise<FinalizePlan> {
+  let plan = await prepare(session, running, request);
+  while (await turn.wait(running, plan)) plan = await prepare(session, running, request);
+  return plan;
 }
 
 /** Says of the way that it is none here, and not of the VM or of the place that it goes to. */

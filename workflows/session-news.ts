@@ -26,8 +26,8 @@ export function newsTeller(): (status: SessionStatus) => void {
   };
   return (status) => {
     const news = newsOf(status);
-    const { state, guest, powerState } = news;
-    const key = JSON.stringify([state, guest, powerState]);
+    const { state, guest, powerState, waitsForTurn } = news;
+    const key = JSON.stringify([state, guest, powerState, waitsForTurn]);
     if (key === known) return;
     known = key;
     next = news;
@@ -35,6 +35,8 @@ export function newsTeller(): (status: SessionStatus) => void {
   };
 }
 
-function newsOf({ sessionId, state, jobId, guest, powerState, vm, timings }: SessionStatus): SessionNews {
-  return { sessionId, state, jobId, guest, powerState, vm, timings };
+function newsOf(status: SessionStatus): SessionNews {
+  const { sessionId, state, jobId, guest, powerState, vm, timings, finalize } = status;
+  const news = { sessionId, state, jobId, guest, powerState, vm, timings };
+  return finalize?.waitsFor === undefined ? news : { ...news, waitsForTurn: true };
 }

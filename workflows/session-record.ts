@@ -123,6 +123,16 @@ export function sessionRecord(
         copyTasks = [...copyTasks, report.task];
         return;
       }
+      if (report.kind === 'turn') {
+        // One that comes late must not undo what is known by now.
+        if (current.step !== 'awaitTurn') return;
+        const { waitsFor } = report;
+        if (current.finalize?.waitsFor === undefined) {
+          say(`Waits for its turn to be migrated: before it come ${waitsFor.join(', ')}`);
+        }
+        migration({ waitsFor });
+        return;
+      }
       if (report.kind === 'migration') {
         // One that comes late must not undo what is known by now.
         if (!MIGRATING.has(current.step)) return;
@@ -207,9 +217,10 @@ function detailsOf(status: SessionStatus): string {
   return `${rows.join('\n\n')}\n\n${lines.join('\n')}\n`;
 }
 
-function finalizeRow({ outcome, mode, datastore, percent }: FinalizeStatus): string {
+function finalizeRow({ outcome, mode, datastore, percent, waitsFor }: FinalizeStatus): string {
   const to = datastore === undefined ? '' : ` to ${code(datastore)}`;
-  return `Finalize${to}: ${outcome}${mode === undefined ? '' : ` · ${mode}`} · ${percent} %`;
+  const waits = waitsFor === undefined ? '' : ` · waits for its turn behind ${code(waitsFor.join(', '))}`;
+  return `Finalize${to}: ${outcome}${mode === undefined ? '' : ` · ${mode}`} · ${percent} %${waits}`;
 }
 
 function restoreRow({ datastore, location, copiedBytes, totalBytes, disk }: RestoreStatus): string {

@@ -139,7 +139,9 @@ Examples:
   $ rundirect finalize web01-k3v9q2m4xa --cancel
   $ rundirect finalize nightly-k3v9q2m4xa --datastore vmfs01
 
-The VMs of a batch take turns, two at a time; one that fails leaves the others alone.
+Migrations take turns, so many at a time to one datastore, whether sessions or batches began them: two, unless the
+site's worker says otherwise (rundirect worker --parallel-migrations). One that waits says for whom, and --cancel ends the
+wait. Of a batch, one that fails leaves the others alone.
 
 With --location original, the VM on the target that has the UUID of the one that was backed up is renamed to
 NAME.replaced-by-SESSION, and the session's VM takes its place; what is named beside it (--datastore, --host, --folder,

@@ -2,8 +2,8 @@
 // VM runs and its guest is up.
 import { type Command, Option } from 'commander';
 import {
+  DEFAULT_PARALLEL_MIGRATIONS,
   identitySchema,
-  MAX_PARALLEL_MIGRATIONS,
   MAX_PARALLEL_STARTS,
   type SessionStatus,
   sessionIdFor,
@@ -125,8 +125,9 @@ export function addStart(program: Command, act: Act): void {
     .summary('run VMs straight from their backup')
     .description(
       'Runs a VM straight from its backup, and follows until it is powered on and its guest is up.\n' +
-        `Several VMs are a batch: a session for each, ${MAX_PARALLEL_STARTS} started at a time and ` +
-        `${MAX_PARALLEL_MIGRATIONS} migrated at a time. One that fails leaves the others alone.`,
+        `Several VMs are a batch: a session for each, ${MAX_PARALLEL_STARTS} started at a time. One that fails\n` +
+        'leaves the others alone. Migrations take turns with all others of the site: unless its worker says otherwise,\n' +
+        `${DEFAULT_PARALLEL_MIGRATIONS} at a time to one datastore.`,
     );
   addSource(command.optionsGroup('What to run:'))
     .option('--vm <name...>', "the VM's name in the backup; several are run as a batch")
