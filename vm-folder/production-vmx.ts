@@ -16,14 +16,18 @@ const HOST_KEYS = [
   'vmxstats.filename',
 ];
 export const STATE_KEY = 'checkpoint.vmState';
-/** Tells the host whether the VM is where it was. Without it a VM keeps its `uuid.bios` (ESX Server 3 docs, "UUID"). */
+/**
+ * Tells the host whether the VM is where it was. Without it a VM keeps its `uuid.bios` (ESX Server 3 docs, "UUID"). A
+ * resume compares nothing and leaves it as it is: the boot after it does, and asks (Workstation docs, "UUID").
+ */
 const LOCATION_KEY = 'uuid.location';
 
 /**
  * @param diskFile says what a disk's value becomes, by the plain name of its file; undefined for one that is unknown,
  * which is left as it is.
- * @param stateFile is the saved state of a suspended VM; undefined takes the key out. A VM that is off, and keeps its
- * UUID, then loses the place that it was in, too: so no host asks whether it was moved or copied, whenever it boots.
+ * @param stateFile is the saved state of a suspended VM; undefined takes the key out. A VM that keeps its UUID, as one
+ * that is suspended does in any case, loses the place that it was in: so no host asks whether it was moved or copied,
+ * whenever it boots.
  */
 export function productionVmx(
   vmx: Vmx,
@@ -38,10 +42,11 @@ export function productionVmx(
     ...Object.fromEntries(HOST_KEYS.map((key) => [key, undefined])),
     ...Object.fromEntries(disks),
     [STATE_KEY]: stateFile,
-    ...(stateFile === undefined && keepsUuid(vmx) ? { [LOCATION_KEY]: undefined } : {}),
+    ...(keepsUuid(vmx, stateFile !== undefined) ? { [LOCATION_KEY]: undefined } : {}),
   };
   return vmx.with(changes).serialize();
 }
 
-const keepsUuid = (vmx: Vmx): boolean =>
-  vmx.get('uuid.action') === 'keep' && vmx.get('uuid.bios') !== undefined;
+/** A suspended VM has run here, with the UUID that it was to have. */
+const keepsUuid = (vmx: Vmx, isSuspended: boolean): boolean =>
+  vmx.get('uuid.bios') !== undefined && (isSuspended || vmx.get('uuid.action') === 'keep');

@@ -115,12 +115,12 @@ export async function expectArrived(
   expect(seen?.extraConfig).not.toHaveProperty('uuid.action');
   expect(seen?.annotation).not.toContain('Run Direct');
   expect((await readdir(vm.folder)).filter((name) => /rundirect|0000|vmss/.test(name))).toEqual([]);
-  await expectEveryLine(vm, boots);
+  await expectEveryLine(house, vm, boots);
   if (!isLarge) await expectEveryByte(vm, wroteMeanwhile);
   await vm.destroy();
 }
 
-async function expectEveryLine(vm: LabVm, boots: number): Promise<void> {
+async function expectEveryLine(house: House, vm: LabVm, boots: number): Promise<void> {
   const guest = await vm.guest();
   expect(await guest.boots()).toBe(boots);
   if (boots > 1) return;
@@ -129,10 +129,20 @@ async function expectEveryLine(vm: LabVm, boots: number): Promise<void> {
   expect(lines).toEqual(counted(acknowledged));
   // Without its cache: as it lies on production storage.
   await vm.powerOff();
-  await vm.powerOn();
+  await expectNoQuestion(house, () => vm.powerOn());
   const after = await vm.guest();
   expect(await after.boots()).toBe(2);
   expect((await after.log()).slice(0, acknowledged)).toEqual(lines);
+}
+
+/** The host does not ask whether the VM was moved or copied. */
+async function expectNoQuestion({ stack }: House, powerOn: () => Promise<void>): Promise<void> {
+  const lab = stack.lab.ready;
+  const before = (await lab.methodLog()).at(-1)?.sequence ?? 0;
+  await powerOn();
+  const calls = (await lab.methodLog(before)).map(({ method }) => method);
+  expect(calls).toContain('PowerOnVM_Task');
+  expect(calls).not.toContain('AnswerVM');
 }
 
 /** Nobody writes to the second disk any more: its file must be what the guest reads. */

@@ -99,6 +99,9 @@ func TestShortOutage(t *testing.T) {
 	if boots := b.ready("web"); boots != 1 {
 		t.Errorf("boots %d", boots)
 	}
+	if got, was := b.properties(vm).Config.LocationId, file.Get("uuid.location"); was == "" || got != was {
+		t.Errorf("a resume made uuid.location %q out of %q", got, was)
+	}
 	b.moreLines("web", 3)
 	b.done(vm.RemoveAllSnapshot(b.ctx, nil)) // it has none: its layers are left to ConsolidateVMDisks
 	if got, want := b.backings(vm), "[datastore1] web/web-000001.vmdk < [datastore2] web/web.vmdk"; got != want {

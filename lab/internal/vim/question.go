@@ -20,7 +20,8 @@ const (
 )
 
 // reread reads the .vmx again, as a host does at every power-on, and settles whose UUID the machine has: if the file
-// lies elsewhere than its uuid.location says, uuid.action decides, or else a person.
+// lies elsewhere than its uuid.location says, uuid.action decides, or else a person. A resume compares nothing: the UUID
+// stays in use, and uuid.location as it is, until the machine boots.
 func (m *machine) reread(ctx *simulator.Context, vm *simulator.VirtualMachine, before types.VirtualMachinePowerState) types.BaseMethodFault {
 	file, _, fault := readConfig(m.config)
 	if fault != nil {
@@ -30,7 +31,11 @@ func (m *machine) reread(ctx *simulator.Context, vm *simulator.VirtualMachine, b
 	m.file = file
 	m.mu.Unlock()
 	here := vmx.FileUUID(m.lab.location(m.config))
-	if was := file.Get("uuid.location"); before == off && was != "" && !strings.EqualFold(was, here) {
+	was := file.Get("uuid.location")
+	if before == suspended {
+		return m.settle(ctx, vm, was)
+	}
+	if was != "" && !strings.EqualFold(was, here) {
 		fault = m.moved(ctx, vm)
 	}
 	if fault != nil {
@@ -84,14 +89,17 @@ func (m *machine) newIdentity() {
 	}
 }
 
-// settle writes what a power-on makes sure of into the .vmx: UUID, location and addresses, and shows them.
+// settle writes what a power-on makes sure of into the .vmx: UUID, location (unless it is none) and addresses, and shows
+// them.
 func (m *machine) settle(ctx *simulator.Context, vm *simulator.VirtualMachine, here string) types.BaseMethodFault {
 	var uuid string
 	ctx.WithLock(vm, func() { uuid = vm.Config.Uuid })
 	if m.file.Get("uuid.bios") == "" {
 		m.file.Set("uuid.bios", vmx.FileUUID(uuid))
 	}
-	m.file.Set("uuid.location", here)
+	if here != "" {
+		m.file.Set("uuid.location", here)
+	}
 	for _, nic := range m.nicsOfFile() {
 		if !nic.Manual && nic.MAC == "" {
 			m.file.Set(nicKeyName(nic.Index, "generatedAddress"), generateMAC(m.lab.location(m.config), nic.Index))
