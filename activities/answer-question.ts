@@ -4,7 +4,7 @@ import type { ActivityDeps } from './deps.ts';
 import { failureFor } from './failures.ts';
 import type { Step } from './step.ts';
 import { assertOwnSession, withTarget } from './target.ts';
-import { hasMark } from './vm-standing.ts';
+import { findCrossing, hasMark } from './vm-standing.ts';
 
 export async function answerQuestion(
   deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
@@ -15,14 +15,15 @@ export async function answerQuestion(
   const { signal } = step;
   assertOwnSession(step, sessionId);
   await withTarget(deps, step, input.target, async (vsphere) => {
-    const vm = await vsphere.readVm(moref, { signal });
+    // Half way to production it has another reference.
+    const vm = (await vsphere.readVm(moref, { signal })) ?? (await findCrossing(vsphere, input, step));
     if (vm === undefined) throw failureFor('NotFound', `${moref} is not in the target's inventory any more`);
     if (!hasMark(vm, sessionId)) {
       throw failureFor(
         'NotOurs',
-        `${vm.name} (${moref}) does not carry the session's mark: it is not answered for`,
+        `${vm.name} (${vm.moref}) does not carry the session's mark: it is not answered for`,
       );
     }
-    if (vm.question?.id === questionId) await vsphere.answerVm(moref, questionId, choiceKey, { signal });
+    if (vm.question?.id === questionId) await vsphere.answerVm(vm.moref, questionId, choiceKey, { signal });
   });
 }

@@ -32,9 +32,10 @@ function run<N extends keyof SiteActivities>(
   target: FakeTarget,
   name: N,
   moref: 'vm-7' | 'unknown' = 'vm-7',
+  more: object = {},
 ) {
   const deps = activityDeps({ targets: target.targets });
-  const step = { ...input, moref: moref === 'unknown' ? undefined : moref } as Parameters<
+  const step = { ...input, ...more, moref: moref === 'unknown' ? undefined : moref } as Parameters<
     SiteActivities[N]
   >[0];
   return runActivity(deps, name, step, { workflowId: 'web01-x1' });
@@ -55,6 +56,17 @@ const cases: [string, Partial<Vm>, VmStanding][] = [
     {
       vmPathName: '[prod] web01/web01.vmx',
       disks: [disk('[rundirect-main] web01-x1/web01-000001.vmdk', ['[prod] web01/web01.vmdk'])],
+    },
+    'crossing',
+  ],
+  [
+    'half way to production, with one disk there',
+    {
+      vmPathName: '[prod] web01/web01.vmx',
+      disks: [
+        disk('[prod] web01/web01.vmdk'),
+        disk('[rundirect-main] web01-x1/web01_1-000001.vmdk', ['[prod] web01/web01_1.vmdk']),
+      ],
     },
     'crossing',
   ],
@@ -113,6 +125,22 @@ it('finds a VM that is half way to production under its new name in the inventor
   const disks = [disk('[rundirect-main] web01-x1/web01-000001.vmdk', ['[prod] web01/web01.vmdk'])];
   target.add({ ...ours, moref: 'vm-99', vmPathName: '[prod] web01/web01.vmx', disks });
   expect(await run(target, 'inspectVm')).toMatchObject({ standing: 'crossing', powerState: 'poweredOn' });
+});
+
+it('hears and answers what the host asks about a VM that is half way to production', async () => {
+  const target = new FakeTarget();
+  const disks = [disk('[rundirect-main] web01-x1/web01-000001.vmdk', ['[prod] web01/web01.vmdk'])];
+  target.add({ ...ours, moref: 'vm-99', vmPathName: '[prod] web01/web01.vmx', disks });
+  const watch = (known: object) => run(target, 'watchVm', 'vm-7', { known });
+  const first = await watch({ standing: 'ours', powerState: 'poweredOn' });
+  expect(first).toMatchObject({ standing: 'crossing', powerState: 'poweredOn', question: undefined });
+  const asked = watch(first);
+  const choices = [{ key: '0', label: 'button.retry', summary: '_Retry' }];
+  const question = { id: 'q1', text: 'no space', messageIds: [], choices, defaultChoice: undefined };
+  target.change('vm-99', { question });
+  expect(await asked).toMatchObject({ standing: 'crossing', question: { id: 'q1', text: 'no space' } });
+  await run(target, 'answerQuestion', 'vm-7', { questionId: 'q1', choiceKey: '0' });
+  expect(target.answers).toEqual(['vm-99 q1: 0']);
 });
 
 it('leaves a VM alone that somebody registered anew', async () => {

@@ -36,28 +36,38 @@ export function standingOf(vm: Vm, place: Place): Pick<VmSighting, 'standing' | 
   return { standing: 'ours', detail: vm.vmPathName };
 }
 
-/** Registered in production, with every disk in the session's directory, on a copy that lies in production. */
+/**
+ * Registered in production, with every disk in the session's directory, on a copy that lies in production; or merged
+ * into that copy already.
+ */
 function isCrossing(vm: Vm, place: Place): boolean {
   const isHere = (file: string): boolean => file.startsWith(`[${place.placement.datastore}] `);
   const standsOnCopy = ({ fileName, parents }: Vm['disks'][number]): boolean =>
     fileName.startsWith(directoryOf(place)) && parents.length > 0 && !parents.some(isHere);
-  return hasMark(vm, place.sessionId) && !isHere(vm.vmPathName) && vm.disks.every(standsOnCopy);
+  const isMerged = ({ fileName, parents }: Vm['disks'][number]): boolean =>
+    parents.length === 0 && !isHere(fileName);
+  const isOnItsWay = (each: Vm['disks'][number]): boolean => standsOnCopy(each) || isMerged(each);
+  return hasMark(vm, place.sessionId) && !isHere(vm.vmPathName) && vm.disks.every(isOnItsWay);
 }
 
 /** The session's VM on its half way to production, under whatever moref. */
-async function findCrossing(
+export async function findCrossing(
   vsphere: Vsphere,
   place: Place,
   { signal }: Pick<Step, 'signal'>,
-): Promise<VmSighting | undefined> {
+): Promise<Vm | undefined> {
   for (const { moref } of await vsphere.findVmsByExtraConfig(SESSION_KEY, place.sessionId, { signal })) {
     const vm = await vsphere.readVm(moref, { signal });
-    if (vm === undefined) continue;
-    const { standing, detail } = standingOf(vm, place);
-    if (standing === 'crossing') return { standing, detail, powerState: vm.powerState };
+    if (vm !== undefined && standingOf(vm, place).standing === 'crossing') return vm;
   }
   return undefined;
 }
+
+const sightingOf = (vm: Vm, place: Place): VmSighting => ({
+  ...standingOf(vm, place),
+  powerState: vm.powerState,
+  question: hostQuestion(vm),
+});
 
 /** Looks at the VM by its moref; a VM that was registered anew has another one, and is somebody else's now. */
 export async function sightVm(
@@ -67,13 +77,11 @@ export async function sightVm(
   step: Pick<Step, 'signal'>,
 ): Promise<VmSighting> {
   const vm = await vsphere.readVm(moref, { signal: step.signal });
-  if (vm !== undefined) {
-    return { ...standingOf(vm, place), powerState: vm.powerState, question: hostQuestion(vm) };
-  }
+  if (vm !== undefined) return sightingOf(vm, place);
   const other = await vsphere.findVmByPath(vmxOf(place), { signal: step.signal });
   if (other === undefined) {
     const crossing = await findCrossing(vsphere, place, step);
-    if (crossing !== undefined) return crossing;
+    if (crossing !== undefined) return sightingOf(crossing, place);
     return { standing: 'gone', powerState: undefined, detail: `${moref} is not known to the target` };
   }
   const detail = `somebody registered it anew, as ${other.name} (${other.moref})`;

@@ -7,9 +7,11 @@ import { type Vsphere, VsphereError } from '../vsphere/index.ts';
 import type { ActivityDeps } from './deps.ts';
 import type { Step } from './step.ts';
 import { withTarget } from './target.ts';
-import { sightVm } from './vm-standing.ts';
+import { findCrossing, sightVm } from './vm-standing.ts';
 
 const LOOK_EVERY_MS = 60_000;
+/** Where there is no VM to listen to: one that goes over to production is back in a moment, under another reference. */
+const LOOK_FOR_IT_EVERY_MS = 10_000;
 /** Below the Workflow's limit for one watch. */
 const WATCH_FOR_MS = 5 * 3_600_000;
 
@@ -36,17 +38,31 @@ export function isNew(seen: VmSighting, known: WatchVmInput['known']): boolean {
 
 /** Waits for another power state or question, a minute at most, and looks. */
 async function look(vsphere: Vsphere, input: WatchVmInput, step: Step): Promise<VmSighting> {
-  const { moref, known } = input;
+  if (!(await listen(vsphere, input.moref, input, step)) && input.known.standing !== 'ours') {
+    // Registered anew, or gone: what is known already is no reason to look at once.
+    const crossing = await findCrossing(vsphere, input, step);
+    const listened = crossing !== undefined && (await listen(vsphere, crossing.moref, input, step));
+    if (!listened) await delay(LOOK_FOR_IT_EVERY_MS, undefined, { signal: step.signal });
+  }
+  return sightVm(vsphere, input, input.moref, step);
+}
+
+/** False where there is no such VM. */
+async function listen(
+  vsphere: Vsphere,
+  moref: string,
+  { known }: WatchVmInput,
+  { signal }: Step,
+): Promise<boolean> {
   try {
     await vsphere.waitForVm(
       moref,
       ({ powerState, question }) => powerState !== known.powerState || question?.id !== known.question?.id,
-      { timeoutMs: LOOK_EVERY_MS, signal: step.signal },
+      { timeoutMs: LOOK_EVERY_MS, signal },
     );
+    return true;
   } catch (error) {
-    if (!(error instanceof VsphereError && error.code === 'NotFound')) throw error;
-    // Gone already: there is nothing to listen to, and it may come back.
-    if (known.standing === 'gone') await delay(LOOK_EVERY_MS, undefined, { signal: step.signal });
+    if (error instanceof VsphereError && error.code === 'NotFound') return false;
+    throw error;
   }
-  return sightVm(vsphere, input, moref, step);
 }

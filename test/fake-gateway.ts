@@ -11,6 +11,9 @@ export class FakeGateway implements Gateway {
   held: readonly Lease[] = [];
   queue: readonly Turn[] = [];
   availableBytes = 2 ** 40;
+  /** Of every export. */
+  reservedBytes = 2 ** 40;
+  overlayBytes = 0;
   filesOfExports: Awaited<ReturnType<Gateway['files']>> = [];
   mountsSeen: Awaited<ReturnType<Gateway['mounts']>> = [];
   isDown = false;
@@ -63,8 +66,9 @@ export class FakeGateway implements Gateway {
 
   async exportStatus(sessionId: string): ReturnType<Gateway['exportStatus']> {
     this.#answer();
-    if (this.sealed.has(sessionId)) return { fence: 'final' };
-    return { fence: this.fences.has(sessionId) ? 'raised' : undefined };
+    const { reservedBytes, overlayBytes } = this;
+    const raised = this.fences.has(sessionId) ? 'raised' : undefined;
+    return { reservedBytes, overlayBytes, fence: this.sealed.has(sessionId) ? 'final' : raised };
   }
 
   async makeRoom(_sessionId: string, bytes: number): Promise<void> {

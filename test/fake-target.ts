@@ -76,6 +76,8 @@ export class FakeTarget {
   readonly files = new Map<string, string[]>();
   /** Disks that the next registered VM turns out to have; one in its own directory when empty. */
   disksOfNext: string[] = [];
+  /** What its questions were answered. */
+  readonly answers: string[] = [];
   allowsWrites = true;
   picture: Uint8Array = Buffer.from('89504e470d0a1a0a', 'hex');
   password = 'secret';
@@ -206,6 +208,13 @@ export class FakeTarget {
     findVmByPath: async (path) => [...this.vms.values()].map(summary).find((vm) => vm.vmPathName === path),
     powerOnVm: async (moref) =>
       this.change(moref, { powerState: 'poweredOn', guestHeartbeatStatus: 'green' }),
+    answerVm: async (moref, questionId, choiceKey) => {
+      if (this.vms.get(moref)?.question?.id !== questionId) {
+        throw new VsphereError('InvalidState', `${moref} does not ask ${questionId}`);
+      }
+      this.answers.push(`${moref} ${questionId}: ${choiceKey}`);
+      this.change(moref, { question: undefined });
+    },
     powerOffVm: async (moref) => this.change(moref, { powerState: 'poweredOff' }),
     shutdownGuest: async (moref) => this.change(moref, { powerState: 'poweredOff' }),
     renameVm: async (moref, name) => this.#rename(moref, name),

@@ -21,10 +21,12 @@ import { disksOf } from './recognise-original.ts';
 import { relocateSpec } from './relocate-spec.ts';
 import { firstPassable, waysFor } from './ways.ts';
 
+type Deps = Pick<ActivityDeps, 'siteKey' | 'targets' | 'gateway'>;
+
 const MAX_ATTEMPTS = 3;
 
 export async function finalizePreflight(
-  deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
+  deps: Deps,
   input: FinalizeStepInput,
   step: Step,
 ): Promise<FinalizePlan> {
@@ -33,7 +35,7 @@ export async function finalizePreflight(
   const found = findings(step.attempt < MAX_ATTEMPTS);
   const plan = await found.look(() =>
     withTarget(deps, step, input.target, (vsphere) =>
-      look(vsphere, { ...input, request }, step, found, () => findings(step.attempt < MAX_ATTEMPTS)),
+      look(deps, vsphere, { ...input, request }, step, found, () => findings(step.attempt < MAX_ATTEMPTS)),
     ),
   );
   const failure = failureForFindings(found.all);
@@ -45,6 +47,7 @@ export async function finalizePreflight(
 type Chosen = Omit<FinalizePlan, 'warnings'>;
 
 async function look(
+  deps: Deps,
   vsphere: Vsphere,
   input: FinalizeStepInput,
   step: Step,
@@ -66,7 +69,7 @@ async function look(
   }
   const ways = waysFor(input.request.vmotion, vm.powerState, vsphere.isVirtualCenter);
   const passable = await firstPassable(ways, found, openFindings, ({ mode }, own) =>
-    lookAtWay(vsphere, { inventory, host, vm, mode }, input, step, own),
+    lookAtWay(deps, vsphere, { inventory, host, vm, mode }, input, step, own),
   );
   if (passable === undefined) return undefined;
   const fallbacks = passable.rest.map(({ vmotion }) => vmotion);
@@ -82,6 +85,7 @@ interface Scene {
 
 /** Undefined when there is an error among the findings. */
 async function lookAtWay(
+  deps: Deps,
   vsphere: Vsphere,
   { inventory, host, vm, mode }: Scene,
   input: FinalizeStepInput,
@@ -102,7 +106,16 @@ async function lookAtWay(
   if (where === undefined) return undefined;
   const chosen: Chosen = { mode, totalBytes, ...where };
   if (mode === 'shortOutage' || (mode === 'cold' && !vsphere.isVirtualCenter)) {
-    const crossing = await lookAtCrossing(vsphere, inventory, vm, { ...input, mode }, where, step, found);
+    const crossing = await lookAtCrossing(
+      deps,
+      vsphere,
+      inventory,
+      vm,
+      { ...input, mode },
+      where,
+      step,
+      found,
+    );
     return crossing === undefined ? undefined : { ...chosen, ...crossing };
   }
   if (mode === 'live' || vm.powerState !== 'poweredOn') {

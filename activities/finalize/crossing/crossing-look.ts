@@ -7,10 +7,12 @@ import type {
   FinalizeStepInput,
 } from '../../../contract/index.ts';
 import type { Inventory, Vm, Vsphere } from '../../../vsphere/index.ts';
+import type { ActivityDeps } from '../../deps.ts';
 import type { Findings } from '../../preflight/findings.ts';
 import { folderNameOf } from '../../restore/production-look.ts';
 import type { Step } from '../../step.ts';
 import type { Location } from '../location.ts';
+import { lookAtRoom } from './room-look.ts';
 
 /** Their disks are objects, and so are their disks of changes: of another kind than those of files (vsanSparse). */
 const OBJECT_STORES: ReadonlySet<string> = new Set(['vsan', 'vvol']);
@@ -23,6 +25,7 @@ export interface CrossingLook extends Pick<FinalizePlan, 'guestAway'> {
 
 /** Undefined when there is an error among the findings. */
 export async function lookAtCrossing(
+  { gateway }: Pick<ActivityDeps, 'gateway'>,
   vsphere: Vsphere,
   inventory: Inventory,
   vm: Vm,
@@ -34,7 +37,10 @@ export async function lookAtCrossing(
   const whileRunning = input.mode === 'shortOutage';
   lookAtLayers(vm, whileRunning, found);
   lookAtPlace(where, found);
-  if (whileRunning) lookAtChanges(inventory, where, found);
+  if (whileRunning) {
+    lookAtChanges(inventory, where, found);
+    await lookAtRoom(gateway, input.sessionId, vm, found);
+  }
   const guestAway = guestAwayFor(vm, input.request, whileRunning);
   if (guestAway === 'shutDown') lookAtTools(vm, found);
   const name = where.rename?.to ?? vm.name;

@@ -167,6 +167,22 @@ it('says why a vCenter does not do it live, and does it with a short outage', as
   expect(plan.warnings.map(({ message }) => message).join()).toMatch(/^Not live: .*no Storage vMotion/);
 });
 
+it('says what the guest may change while it is copied, and takes it cold where that is nothing', async () => {
+  const GIB = 2 ** 30;
+  running({ disks: [{ ...plainDisk, capacityBytes: 10 * GIB }] });
+  gateway.reservedBytes = 15 * GIB;
+  gateway.overlayBytes = 5 * GIB;
+  expect((await preflight()).warnings).toEqual([]);
+  gateway.overlayBytes = 6 * GIB;
+  const { mode, warnings } = await preflight();
+  expect([mode, warnings.map(({ code }) => code)]).toEqual(['shortOutage', ['LittleRoom']]);
+  expect(warnings[0]?.message).toContain('The gateway has 9 GiB left of the 15 GiB');
+  gateway.overlayBytes = 15 * GIB - 1;
+  const cold = await preflight();
+  expect([cold.mode, cold.warnings.map(({ code }) => code)]).toEqual(['cold', ['StorageFull']]);
+  await expect(preflight({ vmotion: 'short-outage' })).rejects.toMatchObject({ type: 'StorageFull' });
+});
+
 it('takes another folder where a VM of that name has one', async () => {
   running();
   target.add({ name: 'other', vmPathName: `${THERE}/web01.vmx` });
