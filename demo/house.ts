@@ -31,6 +31,8 @@ export interface House {
   startFlags(set: string, vm: string): string[];
   start(set: string, vm: string, ...flags: string[]): Promise<SessionStatus>;
   show(session: string): Promise<SessionStatus>;
+  /** The same; undefined while no worker answers for it: for a while after one was killed. */
+  showNow(session: string): Promise<SessionStatus | undefined>;
   /** Follows it until it runs or is over; with `--follow` until it is over. How it is then. */
   watch(session: string, ...flags: string[]): Promise<SessionStatus>;
   stop(session: string): Promise<void>;
@@ -76,8 +78,13 @@ export async function openHouse(stack: Stack, site: Site = stack.site): Promise<
     ...targetFlags,
     ...passphraseFlags,
   ];
-  const show: House['show'] = async (session) =>
-    (await succeed(['show', session]))['session'] as SessionStatus;
+  const showNow: House['showNow'] = async (session) =>
+    ((await succeed(['show', session]))['session'] as SessionStatus | null) ?? undefined;
+  const show: House['show'] = async (session) => {
+    const status = await showNow(session);
+    if (status === undefined) throw new Error(`no worker answers for session ${session}`);
+    return status;
+  };
   await succeed(['site', 'pin', ...siteFlags, '--fingerprint', fingerprintOf(site.worker.ready)]);
   await succeed(['vault', 'init', ...siteFlags, '--vault', vault]);
   return {
@@ -105,6 +112,7 @@ export async function openHouse(stack: Stack, site: Site = stack.site): Promise<
       return last['session'] as SessionStatus;
     },
     show,
+    showNow,
     async watch(session, ...flags) {
       await run(['watch', session, ...flags], { limitMs: WATCH_LIMIT_MS });
       return show(session);

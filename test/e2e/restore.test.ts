@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { BrowseStatus, SessionStatus } from '../../contract/index.ts';
+import type { BrowseStatus } from '../../contract/index.ts';
 import { leftovers } from '../../demo/leftovers.ts';
 import { until } from '../../demo/until.ts';
 import {
@@ -106,8 +106,7 @@ test('a worker that is killed in the middle of a copy: the next one goes on with
   await house.stack.lab.ready.setStorageRate(0);
   await worker.start();
   const status = await until('the restore to end', STEP_LIMIT_MS, async () => {
-    // Nobody answers while the worker comes up.
-    const now = (await house.show(sessionId)) as SessionStatus | null;
+    const now = await house.showNow(sessionId);
     return now?.state === 'restored' ? now : undefined;
   });
   await expectRestored(house, original, status);

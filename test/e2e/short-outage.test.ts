@@ -54,7 +54,8 @@ describe('a short outage', () => {
     await until(
       'the session to end',
       STEP_LIMIT_MS,
-      async () => ((await house.show(crossing.session.sessionId)).state === 'finalized' ? true : undefined),
+      async () =>
+        (await house.showNow(crossing.session.sessionId))?.state === 'finalized' ? true : undefined,
       COMMAND_EVERY_MS,
     );
     await expectArrived(house, crossing, { boots: 1, wroteMeanwhile: true });

@@ -62,8 +62,7 @@ async function keepAmidst(amidst: () => Promise<void>): Promise<KeepStatus> {
   const { sessionId } = session;
   await house.succeed(['keep', sessionId, '--detach']);
   // A worker that was killed answers nothing while it comes up.
-  const keepNow = async (): Promise<KeepStatus | undefined> =>
-    ((await house.show(sessionId)) as SessionStatus | null)?.keep;
+  const keepNow = async (): Promise<KeepStatus | undefined> => (await house.showNow(sessionId))?.keep;
   await until('some of it to be done', LIMIT_MS, async () =>
     ((await keepNow())?.doneBytes ?? 0) > 0 ? true : undefined,
   );
