@@ -15,33 +15,46 @@ checkpoint.vmState = "web01-7.vmss"
 `;
 
 it('leads disks and saved state elsewhere, and lets the host choose anew what is its own', () => {
-  const disk = (name: string) =>
+  const diskFile = (name: string) =>
     name === 'web01-000001.vmdk' ? '/vmfs/volumes/nas/s/web01-000001.vmdk' : undefined;
-  const text = productionVmx(parseVmx(Buffer.from(VMX)), disk, '/vmfs/volumes/nas/s/web01-7.vmss');
-  const vmx = parseVmx(Buffer.from(text));
+  const produce = (stateFile: string | undefined) =>
+    productionVmx(parseVmx(Buffer.from(VMX)), { diskFile, stateFile, originUuid: undefined });
+  const vmx = parseVmx(Buffer.from(produce('/vmfs/volumes/nas/s/web01-7.vmss')));
   expect(vmx.get('scsi0:0.fileName')).toBe('/vmfs/volumes/nas/s/web01-000001.vmdk');
   expect(vmx.get('scsi0:1.fileName')).toBe('/vmfs/volumes/other/data.vmdk');
   expect(vmx.get(STATE_KEY)).toBe('/vmfs/volumes/nas/s/web01-7.vmss');
   expect([vmx.get('workingDir'), vmx.get('sched.swap.derivedName')]).toEqual([undefined, undefined]);
   expect([vmx.get('nvram'), vmx.get('rundirect.session')]).toEqual(['web01.nvram', 's']);
-  const off = productionVmx(parseVmx(Buffer.from(VMX)), disk, undefined);
-  expect(off).not.toContain(STATE_KEY);
+  expect(produce(undefined)).not.toContain(STATE_KEY);
 });
 
-it('says nothing of where the VM was, where it keeps its UUID', () => {
-  const keeping = `${VMX}uuid.bios = "56 4d 01"\nuuid.location = "56 4d 02"\nuuid.action = "keep"\n`;
-  const place = (text: string, state?: string): string | undefined =>
-    parseVmx(Buffer.from(productionVmx(parseVmx(Buffer.from(text)), () => undefined, state))).get(
-      'uuid.location',
+const UUID = '56 4d 00 01 02 03 04 05-06 07 08 09 0a 0b 0c 0d';
+const API_UUID = '564d0001-0203-0405-0607-08090a0b0c0d';
+const STATE = '/vmfs/volumes/nas/s/web01-7.vmss';
+
+it.each([
+  ['keeps its UUID', 'keep', UUID, undefined, API_UUID, undefined],
+  ['keeps its UUID, whoever it was', 'keep', UUID, undefined, undefined, undefined],
+  ['is suspended, with a new UUID', 'create', UUID, STATE, undefined, undefined],
+  ['has its new UUID', 'create', UUID, undefined, API_UUID.replace('564d', 'ffff'), undefined],
+  ['is to get a new UUID still', 'create', UUID, undefined, API_UUID, '56 4d 02'],
+  ['may be to get a new UUID still', 'create', UUID, undefined, undefined, '56 4d 02'],
+  ['has no UUID', 'keep', undefined, undefined, API_UUID, '56 4d 02'],
+])(
+  'says where a VM was only as long as its UUID is open: one that %s',
+  (_, action, uuid, stateFile, originUuid, location) => {
+    const lines = [`uuid.action = "${action}"`, 'uuid.location = "56 4d 02"'];
+    const vmx = parseVmx(
+      Buffer.from(`${VMX}${[...lines, ...(uuid ? [`uuid.bios = "${uuid}"`] : [])].join('\n')}\n`),
     );
-  expect(place(keeping)).toBeUndefined();
-  const renewing = keeping.replace('"keep"', '"create"');
-  expect(place(renewing)).toBe('56 4d 02');
-  for (const text of [keeping, renewing]) {
-    expect(place(text, '/vmfs/volumes/nas/s/web01-7.vmss')).toBeUndefined();
-  }
-  expect(place(keeping.replace(/uuid.bios.*\n/, ''))).toBe('56 4d 02');
-});
+    const made = parseVmx(
+      Buffer.from(productionVmx(vmx, { diskFile: () => undefined, stateFile, originUuid })),
+    );
+    expect(made.get('uuid.location')).toBe(location);
+    expect(made.get('uuid.action')).toBe(location === undefined ? 'keep' : action);
+    expect(made.get('uuid.bios')).toBe(uuid);
+  },
+);
 
 const DELTA = `# Disk DescriptorFile
 version=1

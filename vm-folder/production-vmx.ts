@@ -2,7 +2,7 @@
 // was: the one of the session with only its disks and its saved state led elsewhere. Where the host keeps its own
 // files, it decides anew.
 import type { Vmx } from './vmx.ts';
-import { baseName, disksOf } from './vmx-devices.ts';
+import { baseName, disksOf, uuidsOf } from './vmx-devices.ts';
 
 /** Where things are while the VM runs from the other place: the host writes its own. */
 const HOST_KEYS = [
@@ -21,19 +21,22 @@ export const STATE_KEY = 'checkpoint.vmState';
  * resume compares nothing and leaves it as it is: the boot after it does, and asks (Workstation docs, "UUID").
  */
 const LOCATION_KEY = 'uuid.location';
+const ACTION_KEY = 'uuid.action';
+
+export interface ProductionPlaces {
+  /** What a disk's value becomes, by the plain name of its file; undefined for one that is unknown, which is left as it is. */
+  readonly diskFile: (name: string) => string | undefined;
+  /** The saved state of a suspended VM; undefined takes the key out. */
+  readonly stateFile: string | undefined;
+  /** What the backed-up VM was known by, as the API writes it; undefined where that is not known. */
+  readonly originUuid: string | undefined;
+}
 
 /**
- * @param diskFile says what a disk's value becomes, by the plain name of its file; undefined for one that is unknown,
- * which is left as it is.
- * @param stateFile is the saved state of a suspended VM; undefined takes the key out. A VM that keeps its UUID, as one
- * that is suspended does in any case, loses the place that it was in: so no host asks whether it was moved or copied,
- * whenever it boots.
+ * A VM that has its UUID for good loses the place that it was in: so no host asks whether it was moved or copied, and
+ * none makes another UUID, whenever it boots.
  */
-export function productionVmx(
-  vmx: Vmx,
-  diskFile: (name: string) => string | undefined,
-  stateFile: string | undefined,
-): string {
+export function productionVmx(vmx: Vmx, { diskFile, stateFile, originUuid }: ProductionPlaces): string {
   const disks = disksOf(vmx).flatMap(({ device, fileName }): [string, string][] => {
     const file = diskFile(baseName(fileName));
     return file === undefined ? [] : [[`${device}.fileName`, file]];
@@ -42,11 +45,17 @@ export function productionVmx(
     ...Object.fromEntries(HOST_KEYS.map((key) => [key, undefined])),
     ...Object.fromEntries(disks),
     [STATE_KEY]: stateFile,
-    ...(keepsUuid(vmx, stateFile !== undefined) ? { [LOCATION_KEY]: undefined } : {}),
+    ...(hasItsUuid(vmx, stateFile !== undefined, originUuid)
+      ? { [LOCATION_KEY]: undefined, [ACTION_KEY]: 'keep' }
+      : {}),
   };
   return vmx.with(changes).serialize();
 }
 
-/** A suspended VM has run here, with the UUID that it was to have. */
-const keepsUuid = (vmx: Vmx, isSuspended: boolean): boolean =>
-  vmx.get('uuid.bios') !== undefined && (isSuspended || vmx.get('uuid.action') === 'keep');
+/** One that keeps its UUID, and one that was to get a new one and has it: it is suspended, or shows another already. */
+function hasItsUuid(vmx: Vmx, isSuspended: boolean, originUuid: string | undefined): boolean {
+  const { uuid } = uuidsOf(vmx);
+  if (uuid === undefined) return false;
+  const isNew = originUuid !== undefined && uuid !== originUuid;
+  return isSuspended || isNew || vmx.get(ACTION_KEY) === 'keep';
+}

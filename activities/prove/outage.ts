@@ -143,7 +143,8 @@ async function moveHome(
   await vsphere.unregisterVm(input.moref, { signal });
   await standOnCopy(vsphere, input, child, signal);
   const path = `${homeOf(input)}/${TINY_VM}.vmx`;
-  const text = productionVmx(vmx, () => absolute(child.fileName), stateFile);
+  const diskFile = (): string => absolute(child.fileName);
+  const text = productionVmx(vmx, { diskFile, stateFile, originUuid: undefined });
   await vsphere.uploadFile(path, Buffer.from(text), { signal });
   const name = proveVmName(input.sessionId);
   return vsphere.registerVm({ folder, path, name, pool, host: host.moref }, { signal });

@@ -28,7 +28,8 @@ export async function stageVm(
     const vmx = parseVmx(await vsphere.downloadFile(path, { signal }), path);
     const state = vmx.get(STATE_KEY);
     const stateFile = state === undefined || state === '' ? undefined : stateIn(state, input);
-    const text = productionVmx(vmx, diskFileIn(input.disks), stateFile);
+    const originUuid = input.placement.origin?.uuid;
+    const text = productionVmx(vmx, { diskFile: diskFileIn(input.disks), stateFile, originUuid });
     await vsphere.uploadFile(vmxInProduction(input), Buffer.from(text), { signal });
     await copyNvram(vsphere, files, input, step);
     const keep = [...(await layersOf(vsphere, input.disks, step)), ...stateFilesOf(stateFile, files)];
