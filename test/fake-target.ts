@@ -227,6 +227,8 @@ export class FakeTarget {
         ...{ path: `${folder}/${name}`, isFolder: false, sizeBytes: 1, modified: undefined },
       }));
     },
+    // Of a .vmx that says nothing.
+    downloadFile: async () => Buffer.from('displayName = "web01"\n'),
     deleteDatastoreFile: async (path) => {
       this.files.delete(path);
     },

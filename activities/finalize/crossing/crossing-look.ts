@@ -11,8 +11,10 @@ import type { ActivityDeps } from '../../deps.ts';
 import type { Findings } from '../../preflight/findings.ts';
 import { folderNameOf } from '../../restore/production-look.ts';
 import type { Step } from '../../step.ts';
+import { standingOf } from '../../vm-standing.ts';
 import type { Location } from '../location.ts';
 import { lookAtRoom } from './room-look.ts';
+import { savedStateBytes } from './saved-state.ts';
 
 /** Their disks are objects, and so are their disks of changes: of another kind than those of files (vsanSparse). */
 const OBJECT_STORES: ReadonlySet<string> = new Set(['vsan', 'vvol']);
@@ -37,11 +39,14 @@ export async function lookAtCrossing(
   const whileRunning = input.mode === 'shortOutage';
   lookAtLayers(vm, whileRunning, found);
   lookAtPlace(where, found);
+  const guestAway = guestAwayFor(vm, input.request, whileRunning);
   if (whileRunning) {
     lookAtChanges(inventory, where, found);
-    await lookAtRoom(gateway, input.sessionId, vm, found);
+    // Elsewhere than where the session left it, there is no .vmx to be read.
+    const isSuspended = guestAway === 'suspend' && standingOf(vm, input).standing === 'ours';
+    const stateBytes = isSuspended ? await savedStateBytes(vsphere, input, step) : undefined;
+    await lookAtRoom(gateway, input.sessionId, vm, stateBytes, found);
   }
-  const guestAway = guestAwayFor(vm, input.request, whileRunning);
   if (guestAway === 'shutDown') lookAtTools(vm, found);
   const name = where.rename?.to ?? vm.name;
   const folder = await freeFolder(vsphere, name, where, step, found);

@@ -183,6 +183,16 @@ it('says what the guest may change while it is copied, and takes it cold where t
   await expect(preflight({ vmotion: 'short-outage' })).rejects.toMatchObject({ type: 'StorageFull' });
 });
 
+it('says that a guest is shut down where there is no room for its memory', async () => {
+  running();
+  gateway.reservedBytes = 64 * 2 ** 20;
+  gateway.availableBytes = 64 * 2 ** 20;
+  expect((await preflight()).warnings).toEqual([]);
+  gateway.availableBytes = 63 * 2 ** 20;
+  expect((await preflight()).warnings.map(({ code }) => code)).toEqual(['NotSuspended']);
+  expect((await preflight({ guestAway: 'shutDown' })).warnings).toEqual([]);
+});
+
 it('takes another folder where a VM of that name has one', async () => {
   running();
   target.add({ name: 'other', vmPathName: `${THERE}/web01.vmx` });

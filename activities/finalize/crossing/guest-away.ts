@@ -1,19 +1,15 @@
 // Takes the guest away from the old place, and brings it back there. Suspended, it goes on later as if nothing had
 // been; shut down by its own system, it boots. What is asked for already being so is done.
 import type { RunningVmInput, SessionReport, TakeGuestAwayInput } from '../../../contract/index.ts';
-import { parseVmx } from '../../../vm-folder/index.ts';
 import type { Vsphere } from '../../../vsphere/index.ts';
 import type { ActivityDeps } from '../../deps.ts';
 import { failureFor, failureTypeOf, nonRetryable } from '../../failures.ts';
 import type { Step } from '../../step.ts';
 import { assertOwnSession, withTarget } from '../../target.ts';
 import { readVm } from './freeze-disks.ts';
-import { sessionFolder, vmxNameOf } from './place.ts';
+import { savedStateBytes } from './saved-state.ts';
 
 type Deps = Pick<ActivityDeps, 'siteKey' | 'targets'>;
-
-/** What a saved state holds beside the guest's memory: video memory, devices. */
-const STATE_OVERHEAD_BYTES = 64 * 2 ** 20;
 
 /** A system with much to end takes minutes; one that waits for somebody's answer never does. */
 const SHUT_DOWN_LIMIT_MS = 300_000;
@@ -49,18 +45,17 @@ export async function bringGuestBack(deps: Deps, input: RunningVmInput, step: St
   });
 }
 
-/** A host writes the guest's memory beside the VM. Throws NotSupported where there is no room for it. */
+/** Throws NotSupported where there is no room for the guest's memory. */
 async function makeRoom(
   gateway: ActivityDeps['gateway'],
   vsphere: Vsphere,
   input: TakeGuestAwayInput,
-  { signal }: Step,
+  step: Step,
 ): Promise<void> {
-  const path = `${sessionFolder(input)}/${vmxNameOf(input)}`;
-  const memoryMiB = Number(parseVmx(await vsphere.downloadFile(path, { signal }), path).get('memsize'));
-  if (!Number.isFinite(memoryMiB)) return;
+  const bytes = await savedStateBytes(vsphere, input, step);
+  if (bytes === undefined) return;
   try {
-    await gateway.makeRoom(input.sessionId, memoryMiB * 2 ** 20 + STATE_OVERHEAD_BYTES);
+    await gateway.makeRoom(input.sessionId, bytes);
   } catch (error) {
     if (failureTypeOf(error) !== 'StorageFull') throw error;
     const why = error instanceof Error ? error.message : String(error);

@@ -1,6 +1,7 @@
-// Whether the gateway has room for what a guest changes while its disks are copied. What is frozen under a snapshot keeps
-// the space that it has, so every page that is changed once more takes room beside it; where there is none left, the
-// guest stands still with a question of the host.
+// Whether the gateway has room for a short outage. What is frozen under a snapshot keeps the space that it has, so every
+// page that a guest changes while its disks are copied takes room beside it; where there is none left, the guest stands
+// still with a question of the host. A guest that is suspended takes room for its memory; where there is none, it is shut
+// down instead.
 import { formatBytes } from '../../../contract/index.ts';
 import type { Vm } from '../../../vsphere/index.ts';
 import type { ActivityDeps } from '../../deps.ts';
@@ -9,14 +10,36 @@ import type { Findings } from '../../preflight/findings.ts';
 /** A guest that does nothing writes so much in the minutes of a copy: logs, times of access. */
 const LEAST_ROOM_BYTES = 16 * 2 ** 20;
 
+type Subject = Pick<Vm, 'name' | 'disks'>;
+
+/** @param stateBytes is what the guest takes when it is suspended; undefined where it is not to be, or is not known. */
 export async function lookAtRoom(
-  gateway: Pick<ActivityDeps['gateway'], 'exportStatus'>,
+  gateway: Pick<ActivityDeps['gateway'], 'exportStatus' | 'status'>,
   sessionId: string,
-  { name, disks }: Pick<Vm, 'name' | 'disks'>,
+  vm: Subject,
+  stateBytes: number | undefined,
   found: Findings,
 ): Promise<void> {
   const { reservedBytes, overlayBytes } = await gateway.exportStatus(sessionId);
   const leftBytes = Math.max(0, reservedBytes - overlayBytes);
+  lookAtChanges(vm, leftBytes, reservedBytes, found);
+  if (stateBytes === undefined) return;
+  const { space } = await gateway.status();
+  const availableBytes = leftBytes + Math.max(0, space.freeBytes - space.reservedBytes);
+  if (availableBytes >= stateBytes) return;
+  found.warning(
+    'NotSuspended',
+    `${vm.name} is shut down, and boots in production, because it can't be suspended: the gateway has ` +
+      `${formatBytes(availableBytes)} for its memory, and ${formatBytes(stateBytes)} are needed`,
+  );
+}
+
+function lookAtChanges(
+  { name, disks }: Subject,
+  leftBytes: number,
+  reservedBytes: number,
+  found: Findings,
+): void {
   const left =
     `The gateway has ${formatBytes(leftBytes)} left of the ${formatBytes(reservedBytes)} that it keeps for the changes ` +
     `of ${name}`;
