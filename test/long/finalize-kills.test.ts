@@ -261,7 +261,9 @@ async function dropAnswers(methods: readonly string[], times: number): Promise<v
 /** Each of the calls was performed, and never answered: who asked can't know. */
 async function untilAllDropped(killWorker: boolean): Promise<void> {
   const left = async (): Promise<number> =>
-    (await suite.house.stack.lab.ready.faults()).reduce((sum, { times }) => sum + times, 0);
+    (await suite.house.stack.lab.ready.faults())
+      .filter(({ action }) => action === 'drop')
+      .reduce((sum, { times }) => sum + times, 0);
   for (let before = await left(); before > 0; ) {
     const known = before;
     before = await until('an answer to be dropped', END_LIMIT_MS, async () => {
