@@ -7,7 +7,7 @@ import type { Step } from './step.ts';
 export const sessionRuns = (step: Pick<Step, 'withTemporal'>, sessionId: string): Promise<boolean> =>
   workflowRuns(step, proveOfSession(sessionId) ?? sessionId);
 
-export function workflowRuns(step: Pick<Step, 'withTemporal'>, workflowId: string): Promise<boolean> {
+function workflowRuns(step: Pick<Step, 'withTemporal'>, workflowId: string): Promise<boolean> {
   return step.withTemporal(async (client) => {
     try {
       const { closeTime } = await client.workflow.getHandle(workflowId).describe();

@@ -1,7 +1,6 @@
 // A gateway in memory: exports by name, leases, locks that exclude each other.
 import type { Gateway } from '../activities/index.ts';
-import { GatewayError, type Lease, type Turn } from '../gateway/index.ts';
-import { queued, waitsFor } from '../gateway/turns.ts';
+import { GatewayError, type Lease, queued, type Turn, waitsFor } from '../gateway/index.ts';
 
 export class FakeGateway implements Gateway {
   readonly exports = new Map<string, Awaited<ReturnType<Gateway['publish']>>>();

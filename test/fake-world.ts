@@ -21,8 +21,7 @@ import type {
   VmSighting,
 } from '../contract/index.ts';
 import { DEFAULT_PARALLEL_MIGRATIONS, REPORT_SIGNAL } from '../contract/index.ts';
-import type { Turn } from '../gateway/index.ts';
-import { queued, waitsFor } from '../gateway/turns.ts';
+import { queued, type Turn, waitsFor } from '../gateway/index.ts';
 import { FakeCrossing } from './fake-crossing.ts';
 import { fakeProof, fakeProofSteps } from './fake-proof.ts';
 import { fakeRestore } from './fake-restore.ts';

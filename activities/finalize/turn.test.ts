@@ -1,7 +1,7 @@
 // Waiting for a turn, against a gateway in memory and a Temporal that knows which Workflows run.
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { expect, it } from 'vitest';
-import type { FinalizePlan, MigrateVmInput } from '../../contract/index.ts';
+import type { TurnInput } from '../../contract/index.ts';
 import { FakeGateway } from '../../test/fake-gateway.ts';
 import { fakePlacement } from '../../test/fake-world.ts';
 import { eventually } from '../../test/temporal.ts';
@@ -10,10 +10,10 @@ import { awaitTurn, releaseTurn } from './turn.ts';
 
 const datastore = { moref: 'ds-1', name: 'prod' };
 
-function inputOf(sessionId: string, plan: Partial<FinalizePlan> = {}): MigrateVmInput {
+function inputOf(sessionId: string, plan: Partial<TurnInput['plan']> = {}): TurnInput {
   return {
     ...{ sessionId, placement: fakePlacement, plan: { datastore, ...plan } },
-  } as Partial<MigrateVmInput> as MigrateVmInput;
+  } as Partial<TurnInput> as TurnInput;
 }
 
 /** A site whose Temporal runs these Workflows. */
@@ -40,7 +40,7 @@ function site(running: ReadonlySet<string>) {
   return {
     gateway,
     reports,
-    wait: (input: MigrateVmInput, { signal = new AbortController().signal, attempt = 1 } = {}) =>
+    wait: (input: TurnInput, { signal = new AbortController().signal, attempt = 1 } = {}) =>
       awaitTurn(deps, input, stepOf(input.sessionId, signal, attempt)),
     end: (sessionId: string) =>
       releaseTurn(deps, { sessionId }, stepOf(sessionId, new AbortController().signal, 1)),

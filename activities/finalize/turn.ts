@@ -4,7 +4,7 @@
 //
 // Limits: the bound is per target as it was named; a datastore that is reached through its vCenter and past it has two.
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FinalizePlan, MigrateVmInput } from '../../contract/index.ts';
+import type { TurnInput } from '../../contract/index.ts';
 import type { ActivityDeps } from '../deps.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession } from '../target.ts';
@@ -18,7 +18,7 @@ const MAX_LOOKED_AFTER = 16;
 
 export async function awaitTurn(
   { gateway, parallelMigrations }: Pick<ActivityDeps, 'gateway' | 'parallelMigrations'>,
-  { sessionId, placement, plan }: MigrateVmInput,
+  { sessionId, placement, plan }: TurnInput,
   step: Step,
 ): Promise<{ readonly waited: boolean }> {
   assertOwnSession(step, sessionId);
@@ -56,7 +56,7 @@ async function lookAfter(
   }
 }
 
-function placesOf(targetId: string, { datastore, disks = [] }: FinalizePlan): string[] {
+function placesOf(targetId: string, { datastore, disks = [] }: TurnInput['plan']): string[] {
   const morefs = [datastore, ...disks.map((disk) => disk.datastore)].map(({ moref }) => moref);
   return [...new Set(morefs)].toSorted().map((moref) => `${targetId}/${moref}`);
 }
