@@ -7,6 +7,8 @@ import { askSession } from './batch/ask-session.ts';
 import { awaitSession } from './batch/await-session.ts';
 import { preflightBatch } from './batch/preflight-batch.ts';
 import { openBrowse } from './browse/open-browse.ts';
+import { claimChangesFolder, removeChangesFolder } from './changes/changes-folder.ts';
+import { redirectChanges } from './changes/redirect-changes.ts';
 import type { ActivityDeps } from './deps.ts';
 import { makeDrillNetwork, removeDrillNetwork } from './drill/network.ts';
 import { openDrill } from './drill/open-drill.ts';
@@ -79,6 +81,9 @@ export function createActivities(deps: ActivityDeps): SiteActivities {
     removeOriginal: (input) => runStep((step) => removeOriginal(deps, input, step)),
     proveArrival: (input) => runStep((step) => proveArrival(deps, input, step)),
     ...crossingActivities(deps),
+    claimChangesFolder: (input) => runStep((step) => claimChangesFolder(deps, input, step)),
+    redirectChanges: (input) => runStep((step) => redirectChanges(deps, input, step)),
+    removeChangesFolder: (input) => runStep((step) => removeChangesFolder(deps, input, step)),
     handOverVm: (input) => runStep((step) => handOverVm(deps, input, step)),
     keepSession: (input) => runStep((step) => keepSession(deps, input, step)),
     vaultInit: (input) => runStep((step) => vaultInit(deps, input, step)),

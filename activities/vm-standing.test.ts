@@ -110,6 +110,42 @@ it.each(cases)('takes a VM %s (%j) for %s, and touches it accordingly', async (_
   }
 });
 
+const changes = { datastore: 'vmfs02', folder: 'rundirect-web01-x1' };
+const delta = '[vmfs02] rundirect-web01-x1/web01-000001.vmdk';
+const base = '[rundirect-main] web01-x1/web01.vmdk';
+const apart: [string, Partial<Vm>, VmStanding][] = [
+  ['before its snapshot', {}, 'ours'],
+  ['on its changes', { disks: [disk(delta, [base])] }, 'ours'],
+  ['with its home among them', { vmPathName: '[vmfs02] rundirect-web01-x1/web01.vmx' }, 'partlyMoved'],
+  [
+    'half way to production',
+    { vmPathName: '[prod] web01/web01.vmx', disks: [disk(delta, ['[prod] web01/web01.vmdk'])] },
+    'crossing',
+  ],
+  [
+    'with its changes left behind',
+    { vmPathName: '[prod] web01/web01.vmx', disks: [disk('[prod] web01/w-1.vmdk', [delta])] },
+    'partlyMoved',
+  ],
+  [
+    "on another session's changes",
+    { disks: [disk('[vmfs02] rundirect-web01-x10/d.vmdk', [base])] },
+    'partlyMoved',
+  ],
+  [
+    'migrated',
+    { vmPathName: '[vmfs02] web01/web01.vmx', disks: [disk('[vmfs02] web01/web01.vmdk')] },
+    'moved',
+  ],
+];
+
+it.each(apart)('takes a VM whose changes lie apart, %s (%j), for %s', async (_, change, standing) => {
+  const target = new FakeTarget();
+  target.add({ ...ours, ...change });
+  const placement = { ...fakePlacement, changes };
+  expect(await run(target, 'inspectVm', 'vm-7', { placement })).toMatchObject({ standing });
+});
+
 it('says that a VM is gone, and what is gone is undone', async () => {
   const target = new FakeTarget();
   expect(await run(target, 'inspectVm')).toMatchObject({ standing: 'gone' });

@@ -17,15 +17,40 @@ export const vmxOf = ({ placement, exported }: Place): string =>
 export const hasMark = (vm: Pick<Vm, 'extraConfig'>, sessionId: string): boolean =>
   vm.extraConfig[SESSION_KEY] === sessionId;
 
-/** Files of the VM that lie elsewhere than in the session's directory. */
-function foreignFiles(vm: Pick<Vm, 'vmPathName' | 'disks'>, place: Place): readonly string[] {
-  return filesOf(vm).filter((file) => !file.startsWith(directoryOf(place)));
+/** The folder of the session's changes, without a slash at its end; undefined where they go to the gateway. */
+export function changesPath({ placement: { changes } }: Pick<Place, 'placement'>): string | undefined {
+  return changes === undefined ? undefined : `[${changes.datastore}] ${changes.folder}`;
 }
+
+const isInChanges = (file: string, place: Pick<Place, 'placement'>): boolean => {
+  const folder = changesPath(place);
+  return folder !== undefined && file.startsWith(`${folder}/`);
+};
+
+/** The disk goes on in the folder of the session's changes, on the backup as the gateway shows it. */
+export function isRedirected({ fileName, parents }: Vm['disks'][number], place: Place): boolean {
+  const [base, ...more] = parents;
+  return isInChanges(fileName, place) && base?.startsWith(directoryOf(place)) === true && more.length === 0;
+}
+
+/** In the session's directory, or among its changes. */
+export const isOfSession = (file: string, place: Place): boolean =>
+  file.startsWith(directoryOf(place)) || isInChanges(file, place);
+
+/** Files of the VM that lie elsewhere than where the session has put them. */
+function foreignFiles(vm: Pick<Vm, 'vmPathName' | 'disks'>, place: Place): readonly string[] {
+  const isRight = (file: string): boolean =>
+    file === vm.vmPathName ? file.startsWith(directoryOf(place)) : isOfSession(file, place);
+  return filesOf(vm).filter((file) => !isRight(file));
+}
+
+/** On the gateway's datastore, or among the session's changes. */
+const isHere = (file: string, place: Place): boolean =>
+  file.startsWith(`[${place.placement.datastore}] `) || isInChanges(file, place);
 
 export function standingOf(vm: Vm, place: Place): Pick<VmSighting, 'standing' | 'detail'> {
   const foreign = foreignFiles(vm, place);
-  const onOurs = filesOf(vm).filter((file) => file.startsWith(`[${place.placement.datastore}] `));
-  if (onOurs.length === 0) return { standing: 'moved', detail: vm.vmPathName };
+  if (!filesOf(vm).some((file) => isHere(file, place))) return { standing: 'moved', detail: vm.vmPathName };
   if (isCrossing(vm, place)) {
     return { standing: 'crossing', detail: `${vm.vmPathName}, on the session's changes` };
   }
@@ -37,17 +62,16 @@ export function standingOf(vm: Vm, place: Place): Pick<VmSighting, 'standing' | 
 }
 
 /**
- * Registered in production, with every disk in the session's directory, on a copy that lies in production; or merged
+ * Registered in production, with every disk among the session's changes, on a copy that lies in production; or merged
  * into that copy already.
  */
 function isCrossing(vm: Vm, place: Place): boolean {
-  const isHere = (file: string): boolean => file.startsWith(`[${place.placement.datastore}] `);
   const standsOnCopy = ({ fileName, parents }: Vm['disks'][number]): boolean =>
-    fileName.startsWith(directoryOf(place)) && parents.length > 0 && !parents.some(isHere);
+    isOfSession(fileName, place) && parents.length > 0 && !parents.some((file) => isHere(file, place));
   const isMerged = ({ fileName, parents }: Vm['disks'][number]): boolean =>
-    parents.length === 0 && !isHere(fileName);
+    parents.length === 0 && !isHere(fileName, place);
   const isOnItsWay = (each: Vm['disks'][number]): boolean => standsOnCopy(each) || isMerged(each);
-  return hasMark(vm, place.sessionId) && !isHere(vm.vmPathName) && vm.disks.every(isOnItsWay);
+  return hasMark(vm, place.sessionId) && !isHere(vm.vmPathName, place) && vm.disks.every(isOnItsWay);
 }
 
 /** The session's VM on its half way to production, under whatever moref. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import {
   certificateFingerprint,
+  changesPlace,
   duration,
   factor,
   flagProblems,
@@ -46,6 +47,12 @@ it('refuses durations and factors that are none', () => {
   expect(() => duration('5')).toThrow(/90s, 5m or 1h30m/);
   expect(factor('1.5')).toBe(1.5);
   for (const text of ['0', '-1', '11', 'much', '']) expect(() => factor(text)).toThrow(InvalidArgumentError);
+});
+
+it('knows where changes may go', () => {
+  expect(changesPlace('gateway')).toBe('gateway');
+  expect(changesPlace('datastore:SAN 1')).toEqual({ datastore: 'SAN 1' });
+  for (const text of ['datastore:', 'vmfs02', '']) expect(() => changesPlace(text)).toThrow('datastore:NAME');
 });
 
 it('names the flag that a value came from, and what is wrong with it', () => {

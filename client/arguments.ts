@@ -4,6 +4,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import type { z } from 'zod';
 import {
   backupSetNameSchema,
+  type ChangesPlace,
   drillIdSchema,
   drillNameSchema,
   fingerprintSchema,
@@ -77,6 +78,14 @@ export function factor(text: string): number {
     );
   }
   return value;
+}
+
+/** `gateway`, or `datastore:NAME`. */
+export function changesPlace(text: string): 'gateway' | ChangesPlace {
+  if (text === 'gateway') return text;
+  const datastore = /^datastore:(.+)$/.exec(text)?.[1];
+  if (datastore === undefined) throw new InvalidArgumentError('changes go to gateway, or to datastore:NAME');
+  return { datastore };
 }
 
 export function count(text: string): number {

@@ -1,10 +1,11 @@
 // What is said of a session, and of whatever else is tried at a target, on the command line: where from, where to and
 // how. Each group is added by one function, made anew for each command, and has the type of what it leaves behind.
 import { type Command, Option } from 'commander';
-import { LATEST_JOB, type TargetAddress } from '../contract/index.ts';
+import { type ChangesPlace, LATEST_JOB, type TargetAddress } from '../contract/index.ts';
 import {
   backupSetName,
   certificateFingerprint,
+  changesPlace,
   duration,
   factor,
   targetAddress,
@@ -76,6 +77,19 @@ export const guestTimeoutOption = (): Option =>
   new Option('--guest-timeout <duration>', "how long to wait for the guest's heartbeat; 0: not at all")
     .argParser(duration)
     .default(duration(DEFAULT_GUEST_TIMEOUT), DEFAULT_GUEST_TIMEOUT);
+
+/** What `--changes` leaves behind. */
+export interface ChangesOptions {
+  readonly changes: 'gateway' | ChangesPlace;
+}
+
+export const changesOption = (): Option =>
+  new Option(
+    '--changes <where>',
+    "where the guest's changes go: gateway, or datastore:NAME for a production datastore",
+  )
+    .argParser(changesPlace)
+    .default('gateway');
 
 export const reserveFactorOption = (): Option =>
   new Option('--reserve-factor <n>', 'room for changes, times the provisioned size')

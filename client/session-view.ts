@@ -108,6 +108,7 @@ export function sessionFacts(status: SessionStatus): string {
     ['target', status.target],
     ['host', vm?.hostName],
     ['datastore', vm?.datastore],
+    ['changes', status.changes && `[${status.changes.datastore}] ${status.changes.folder}`],
     ['power', status.powerState],
     ['the host asks', status.question && questionText(status.question)],
     ['site', status.site],

@@ -24,6 +24,7 @@ const options: StartOptions = {
     verify: 'none',
     guestTimeout: 300_000,
     reserveFactor: 1.5,
+    changes: 'gateway',
   },
 };
 const facts = () => ({
@@ -76,6 +77,12 @@ it("has the VM take its original's place at once, with no datastore named", () =
   expect(() => startInput({ ...options, location: 'original' }, facts(), 'web01-x')).toThrow(
     '--auto-migrate',
   );
+});
+
+it('says where changes go, unless that is the gateway', () => {
+  expect(startInput(options, facts(), 'web01-x')).not.toHaveProperty('changes');
+  const changes = { datastore: 'vmfs02' };
+  expect(startInput({ ...options, changes }, facts(), 'web01-x').changes).toEqual(changes);
 });
 
 it('asks for the migration at once only with a place to go to', () => {

@@ -15,7 +15,7 @@ import { flagProblems } from './arguments.ts';
 import { ClientError } from './client-error.ts';
 import type { Context } from './context.ts';
 import { type LocationOptions, locationRequest } from './location-options.ts';
-import type { PlacementOptions, SourceOptions } from './session-options.ts';
+import type { ChangesOptions, PlacementOptions, SourceOptions } from './session-options.ts';
 import { readSessionSecrets, type SessionSecretOptions } from './session-secrets.ts';
 import { requireWorkers } from './temporal.ts';
 import { siteKeyForSealing, targetFingerprint } from './trust.ts';
@@ -26,7 +26,8 @@ export interface StartOptions
     SessionSecretOptions,
     PlacementOptions,
     LocationOptions,
-    VmotionOptions {
+    VmotionOptions,
+    ChangesOptions {
   readonly vm: string;
   readonly name?: string;
   readonly network: 'original' | 'disconnected';
@@ -93,6 +94,7 @@ function filledIn(
     verify: options.verify,
     guestTimeoutMs: options.guestTimeout,
     reserveFactor: options.reserveFactor,
+    ...(options.changes === 'gateway' ? {} : { changes: options.changes }),
     ...autoMigrate(options),
   });
   if (!parsed.success) throw new ClientError('Usage', flagProblems(parsed.error), { cause: parsed.error });

@@ -6,6 +6,7 @@
 
 import type { BatchActivities } from './batch-steps.ts';
 import type { BrowseActivities } from './browse.ts';
+import type { ChangesActivities } from './changes-steps.ts';
 import type { CrossingActivities, CrossingPlan } from './crossing-steps.ts';
 import type { DrillActivities } from './drill-steps.ts';
 import type { FinalizeMode, FinalizeRequest, GuestAway, Vmotion } from './finalize.ts';
@@ -167,6 +168,7 @@ export interface SiteActivities
   extends CrossingActivities,
     BatchActivities,
     BrowseActivities,
+    ChangesActivities,
     ProveActivities,
     DrillActivities,
     KeepActivities,

@@ -6,9 +6,8 @@
 //
 // Up to `run` each step has one that undoes it; the VM that has run in production stays there.
 import type { GuestAway } from './finalize.ts';
-import type { CardPlan } from './location.ts';
+import type { CardPlan, ProductionFolder } from './location.ts';
 import type { RunningVmInput } from './placement.ts';
-import type { ProductionFolder } from './restore-steps.ts';
 import type { RunningVm, SessionStatus } from './session.ts';
 
 /** What of a crossing is known before it begins. */
@@ -16,6 +15,8 @@ export interface CrossingPlan {
   readonly folder: ProductionFolder;
   /** The disks are frozen under a snapshot and copied while the guest runs; else they are copied when it is off. */
   readonly whileRunning: boolean;
+  /** The guest's changes lie apart already: without a snapshot, what they stand on is copied, and they stay apart. */
+  readonly isFrozen?: boolean | undefined;
   /** What it is called there, and morefs of where it is registered. */
   readonly place: {
     readonly name: string;

@@ -3,6 +3,8 @@ export * from './activities.ts';
 export * from './batch.ts';
 export * from './batch-steps.ts';
 export * from './browse.ts';
+export * from './changes.ts';
+export * from './changes-steps.ts';
 export * from './crossing-steps.ts';
 export * from './drill.ts';
 export * from './drill-steps.ts';

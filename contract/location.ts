@@ -42,6 +42,13 @@ export interface CardPlan {
   readonly network: { readonly moref: string; readonly name: string } | undefined;
 }
 
+/** A folder at the top of a production datastore, made for one VM. */
+export interface ProductionFolder {
+  /** Name of the datastore. */
+  readonly datastore: string;
+  readonly folder: string;
+}
+
 export interface DiskPlan {
   readonly node: string;
   /** The device's key at the target. */

@@ -1,5 +1,5 @@
 // What the steps of a session are told about it: where it comes from, where it goes, how hosts reach it.
-import type { CardPlan, OriginMark } from './location.ts';
+import type { CardPlan, OriginMark, ProductionFolder } from './location.ts';
 import type { StartInput } from './session.ts';
 import type { Target } from './target.ts';
 
@@ -21,6 +21,8 @@ export interface Placement {
   readonly cards?: readonly CardPlan[] | undefined;
   /** What the original is recognised by; absent in sessions that were started before it was kept. */
   readonly origin?: OriginMark | undefined;
+  /** Where the VM's disks of changes lie; absent where its changes go to the gateway. */
+  readonly changes?: ProductionFolder | undefined;
 }
 
 export type SessionSource = StartInput['source'];

@@ -1,28 +1,24 @@
 // What a restore is asked, and what a site does for it beside the steps that it shares with a session's start.
 // Idempotent as all steps are.
 import { z } from 'zod';
+import type { ProductionFolder } from './location.ts';
 import type { Placement, SessionSource, TargetStepInput } from './placement.ts';
 import { type PreflightFinding, type RunningVm, startInputSchema } from './session.ts';
 
 /** As of a start; nothing runs from the export, so it keeps hardly any room for changes. */
-export const restoreInputSchema = startInputSchema.omit({ reserveFactor: true, autoMigrate: true }).extend({
-  placement: startInputSchema.shape.placement
-    .pick({ name: true, host: true, folder: true, resourcePool: true })
-    .extend({
-      /** `disconnected`: every NIC is there, and starts unplugged. */
-      network: z.enum(['original', 'disconnected']),
-    }),
-  /** Where every disk and the configuration go; its name as the target shows it. */
-  datastore: z.string().min(1).max(80),
-});
+export const restoreInputSchema = startInputSchema
+  .omit({ reserveFactor: true, autoMigrate: true, changes: true })
+  .extend({
+    placement: startInputSchema.shape.placement
+      .pick({ name: true, host: true, folder: true, resourcePool: true })
+      .extend({
+        /** `disconnected`: every NIC is there, and starts unplugged. */
+        network: z.enum(['original', 'disconnected']),
+      }),
+    /** Where every disk and the configuration go; its name as the target shows it. */
+    datastore: z.string().min(1).max(80),
+  });
 export type RestoreInput = z.infer<typeof restoreInputSchema>;
-
-/** A folder at the top of a production datastore, made for one VM. */
-export interface ProductionFolder {
-  /** Name of the datastore. */
-  readonly datastore: string;
-  readonly folder: string;
-}
 
 export interface RestoreDisk {
   /** In the backup and in the export, and in production: `web01.vmdk`. */

@@ -1,8 +1,9 @@
 // A session: what starts it, what it answers, and what can be asked of it. JSON-safe throughout.
 import { z } from 'zod';
+import { changesPlaceSchema } from './changes.ts';
 import { type FinalizeStatus, finalizeRequestSchema } from './finalize.ts';
 import type { KeepStatus } from './keep.ts';
-import { cardPlacesSchema, identitySchema } from './location.ts';
+import { cardPlacesSchema, identitySchema, type ProductionFolder } from './location.ts';
 import {
   backupSetNameSchema,
   MAX_RESERVE_FACTOR,
@@ -55,6 +56,8 @@ export const startInputSchema = z.object({
   verify: verifyModeSchema,
   /** How long to wait for the guest's heartbeat before the session says that it did not come; it runs on. */
   guestTimeoutMs: z.number().int().min(0).max(3_600_000),
+  /** Absent where changes go to the gateway. */
+  changes: changesPlaceSchema.optional(),
   /** Space kept for changes, as a multiple of the provisioned size. */
   reserveFactor: z.number().min(MIN_RESERVE_FACTOR).max(MAX_RESERVE_FACTOR),
   /** How long one step of the start may take, retries and all, before the start is given up and undone. */
@@ -119,6 +122,8 @@ export interface SessionStatus {
   readonly progressPercent: number;
   readonly step: string;
   readonly vm: RunningVm | undefined;
+  /** Where its disks of changes lie; absent where its changes go to the gateway. */
+  readonly changes?: ProductionFolder | undefined;
   /** The heartbeat of the guest since it was powered on: not waited for, waited for, seen, or not in the time given. */
   readonly guest: 'off' | 'awaited' | 'ready' | 'silent';
   readonly powerState: 'poweredOn' | 'poweredOff' | 'suspended' | undefined;

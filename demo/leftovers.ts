@@ -20,6 +20,9 @@ async function atTarget({ lab, sites }: Stack): Promise<string[]> {
   const ours = new Set(sites.map(({ name }) => datastoreName(name)));
   for (const { name } of (await vsphere.inventory()).datastores)
     if (ours.has(name)) left.push(`datastore ${name}`);
+  for (const { name, path: folder } of lab.ready.datastores)
+    for (const file of await readdir(folder))
+      if (file.startsWith('rundirect-')) left.push(`folder [${name}] ${file}`);
   return left;
 }
 

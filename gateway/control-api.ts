@@ -54,6 +54,8 @@ export const publishRequestSchema = z.object({
       z.enum(['original', 'disconnected']),
       z.object({ portGroup: z.string().min(1).max(80) }),
     ]),
+    /** Where disks of changes go, as hosts take it; into the session's directory unless said. */
+    changesDirectory: z.string().startsWith('/').max(1024).optional(),
     /** MAC addresses and UUIDs; kept unless said. */
     mac: z.enum(['keep', 'renew']).optional(),
     uuid: z.enum(['keep', 'renew']).optional(),

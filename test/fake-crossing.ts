@@ -116,7 +116,7 @@ export class FakeCrossing {
         this.#expectLasting(crossing);
         if (!crossing.whileRunning)
           return DISKS.map((disk) => ({ ...disk, top: disk.frozen, parent: undefined }));
-        this.snapshots.add(sessionId);
+        if (crossing.isFrozen !== true) this.snapshots.add(sessionId);
         return DISKS;
       }),
     copyFrozenDisk: async ({ sessionId, disk, beforeBytes, totalBytes }) => {

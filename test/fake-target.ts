@@ -390,6 +390,6 @@ function summary(vm: Vm): VmSummary {
   const diskFiles = vm.disks.flatMap(({ fileName, parents }) => [fileName, ...parents]);
   return {
     ...{ moref, name, powerState, host, folder, vmPathName, uuid, instanceUuid, macs, extraConfig },
-    diskFiles,
+    ...{ diskFiles, workingFolder: '' },
   };
 }

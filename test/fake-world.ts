@@ -20,7 +20,7 @@ import type {
   Vmotion,
   VmSighting,
 } from '../contract/index.ts';
-import { DEFAULT_PARALLEL_MIGRATIONS, REPORT_SIGNAL } from '../contract/index.ts';
+import { changesFolder, DEFAULT_PARALLEL_MIGRATIONS, REPORT_SIGNAL } from '../contract/index.ts';
 import { queued, type Turn, waitsFor } from '../gateway/index.ts';
 import { FakeCrossing } from './fake-crossing.ts';
 import { fakeProof, fakeProofSteps } from './fake-proof.ts';
@@ -91,6 +91,8 @@ export class FakeWorld {
   turns: readonly Turn[] = [];
   /** Folders of production that a restore has made its own, by session. */
   readonly folders = new Set<string>();
+  /** Folders of sessions' changes. */
+  readonly changes = new Set<string>();
   /** A copy that runs at the target. */
   copying: string | undefined;
   /** Copies come to their end, or run until somebody ends them. */
@@ -125,6 +127,7 @@ export class FakeWorld {
       ...this.proof.left,
       ...this.turns.map(({ sessionId }) => `turn of ${sessionId}`),
       ...[...this.folders].map((id) => `folder of ${id}`),
+      ...[...this.changes].map((id) => `folder of changes of ${id}`),
       ...(this.copying === undefined ? [] : [this.copying]),
       ...(this.migrating === undefined ? [] : [`migration of ${this.migrating}`]),
       ...this.crossing.leftovers,
@@ -195,12 +198,13 @@ export class FakeWorld {
     const whileRunning = mode === 'shortOutage';
     const place = { name: 'web01', folder: 'group-v1', resourcePool: 'resgroup-1', host: 'host-1' };
     const folder = { datastore: 'prod', folder: 'web01' };
+    const frozen = this.changes.size > 0 ? { isFrozen: true } : {};
     const crosses = whileRunning || (mode === 'cold' && this.isHostAlone);
     const away = whileRunning ? (guestAway ?? 'suspend') : 'shutDown';
     return {
       mode,
       ...(isOn && mode !== 'live' ? { guestAway: away } : {}),
-      ...(crosses ? { crossing: { folder, whileRunning, place } } : {}),
+      ...(crosses ? { crossing: { folder, whileRunning, place, ...frozen } } : {}),
       ...(vmotion === 'auto' && this.fallbacks !== undefined ? { fallbacks: this.fallbacks } : {}),
     };
   }
@@ -217,7 +221,11 @@ export class FakeWorld {
       this.#step('preflight', () => ({
         jobId: 'job-2',
         provisionedBytes: 1024,
-        placement: { ...fakePlacement, vmName: input.placement.name ?? input.source.vmName },
+        placement: {
+          ...fakePlacement,
+          vmName: input.placement.name ?? input.source.vmName,
+          ...(input.changes && { changes: changesFolder(input.changes.datastore, input.sessionId) }),
+        },
         warnings: [],
       })),
     preflightBatch: async ({ sessions }) =>
@@ -277,6 +285,22 @@ export class FakeWorld {
         const own = this.#own(moref, sessionId);
         if (own?.[1].powerState === 'poweredOn') throw ApplicationFailure.retryable('it is on', 'Unexpected');
         if (own !== undefined) this.vms.delete(own[0]);
+      }),
+    claimChangesFolder: async ({ sessionId }) =>
+      this.#step('claimChangesFolder', () => {
+        this.changes.add(sessionId);
+      }),
+    redirectChanges: async ({ sessionId }) =>
+      this.#step('redirectChanges', () => {
+        if (!this.changes.has(sessionId)) throw failure('redirectChanges');
+      }),
+    removeChangesFolder: async ({ sessionId }) =>
+      this.#step('removeChangesFolder', () => {
+        const isUsed = [...this.vms.values()].some(
+          (vm) => vm.sessionId === sessionId && vm.standing !== 'moved',
+        );
+        if (isUsed) throw ApplicationFailure.nonRetryable('a VM stands on it', 'NotOurs');
+        this.changes.delete(sessionId);
       }),
     powerOnVm: async ({ moref }) =>
       this.#step('powerOnVm', () => {

@@ -8,6 +8,7 @@ scsi0:0.fileName = "web01-000001.vmdk"
 scsi0:1.present = "TRUE"
 scsi0:1.fileName = "/vmfs/volumes/other/data.vmdk"
 workingDir = "/vmfs/volumes/nas/s"
+snapshot.redoNotWithParent = "TRUE"
 sched.swap.derivedName = "/vmfs/volumes/nas/s/web01-1.vswp"
 nvram = "web01.nvram"
 rundirect.session = "s"
@@ -24,6 +25,7 @@ it('leads disks and saved state elsewhere, and lets the host choose anew what is
   expect(vmx.get('scsi0:1.fileName')).toBe('/vmfs/volumes/other/data.vmdk');
   expect(vmx.get(STATE_KEY)).toBe('/vmfs/volumes/nas/s/web01-7.vmss');
   expect([vmx.get('workingDir'), vmx.get('sched.swap.derivedName')]).toEqual([undefined, undefined]);
+  expect(vmx.get('snapshot.redoNotWithParent')).toBeUndefined();
   expect([vmx.get('nvram'), vmx.get('rundirect.session')]).toEqual(['web01.nvram', 's']);
   expect(produce(undefined)).not.toContain(STATE_KEY);
 });

@@ -7,6 +7,7 @@ import { baseName, disksOf, uuidsOf } from './vmx-devices.ts';
 /** Where things are while the VM runs from the other place: the host writes its own. */
 const HOST_KEYS = [
   'workingDir',
+  'snapshot.redoNotWithParent',
   'sched.swap.derivedName',
   'sched.swap.dir',
   'extendedConfigFile',

@@ -96,6 +96,19 @@ describe('the published .vmx', () => {
     );
   });
 
+  it('has disks of changes go where that is asked for, and nowhere else', () => {
+    const options = { sessionId: 's', displayName: 'd', network: 'original' } as const;
+    const changesDirectory = '/vmfs/volumes/vmfs02/rundirect-s';
+    const result = parseVmx(Buffer.from(publishedVmx(vmx, { ...options, changesDirectory })));
+    expect(result.get('workingDir')).toBe(changesDirectory);
+    expect(result.isTrue('snapshot.redoNotWithParent')).toBe(true);
+    const plain = published('original');
+    expect([plain.get('workingDir'), plain.get('snapshot.redoNotWithParent')]).toEqual([
+      undefined,
+      undefined,
+    ]);
+  });
+
   it('empties drives, and unplugs cards only when asked to', () => {
     const result = published('disconnected');
     expect(result.get('sata0:0.startConnected')).toBe('FALSE');

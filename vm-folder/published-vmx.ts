@@ -40,6 +40,7 @@ export function publishedVmx(vmx: Vmx, options: PublishOptions): string {
     ...networkOf(vmx, options.network),
     ...publishedAddresses(vmx, options),
     ...identity(vmx, options),
+    ...redirectedChanges(options),
   };
   return vmx.with(changes).serialize();
 }
@@ -60,6 +61,12 @@ function identity(
     ...(uuid === 'renew' ? { 'vc.uuid': undefined } : {}),
     [SESSION_KEY]: sessionId,
   };
+}
+
+/** A host puts a snapshot's disks of changes there, and the VM's swap file. */
+function redirectedChanges({ changesDirectory }: PublishOptions): Record<string, string> {
+  if (changesDirectory === undefined) return {};
+  return { workingDir: changesDirectory, 'snapshot.redoNotWithParent': 'TRUE' };
 }
 
 /** What a person reads at the VM. */

@@ -81,6 +81,8 @@ export interface PublishOptions {
    * was on before.
    */
   readonly network: 'original' | 'disconnected' | { readonly portGroup: string };
+  /** Where disks of changes go, as hosts take it (`/vmfs/volumes/…`); beside the disks unless said. */
+  readonly changesDirectory?: string | undefined;
   /** MAC addresses; kept unless said. */
   readonly mac?: 'keep' | 'renew' | undefined;
   /** UUIDs of BIOS and instance; kept unless said. The host makes the new ones at the first power-on. */

@@ -125,6 +125,8 @@ export interface VmSummary {
   readonly vmPathName: string;
   /** Its disks and what they stand on: `[datastore] folder/name.vmdk`. */
   readonly diskFiles: readonly string[];
+  /** Where its snapshots' disks and its swap file go: `[datastore] folder`; empty where it can't be read. */
+  readonly workingFolder: string;
   /** Of its BIOS, and of its instance, as the API writes them; empty where they can't be read. */
   readonly uuid: string;
   readonly instanceUuid: string;

@@ -36,6 +36,7 @@ export const SUMMARY_PATHS = [
   'config.uuid',
   'config.instanceUuid',
   'config.extraConfig',
+  'config.files.snapshotDirectory',
   'config.hardware.device',
 ] as const;
 const CONFIG_PATHS = ['config.extraConfig', 'config.hardware.device', 'config.uuid'] as const;
@@ -81,6 +82,7 @@ export function summaryOf(found: Found<'VirtualMachine', (typeof SUMMARY_PATHS)[
     folder: read.parent?.value,
     vmPathName: read['summary.config.vmPathName'] ?? '',
     diskFiles: devices.filter(isDisk).flatMap(layersOf),
+    workingFolder: (read['config.files.snapshotDirectory'] ?? '').replace(/\/$/, ''),
     uuid: read['config.uuid'] ?? '',
     instanceUuid: read['config.instanceUuid'] ?? '',
     macs: macsOf(devices),

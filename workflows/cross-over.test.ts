@@ -116,6 +116,22 @@ describe.concurrent('a short outage', () => {
     expect(steps).toEqual([...twoDisks, 'runInProduction', ...FORWARD]);
   });
 
+  it('needs no snapshot where the changes lie apart already, and leaves them so when it goes back', async () => {
+    const world = hostAlone();
+    const changes = { datastore: 'vmfs02' };
+    await withRunning(world, { changes }, async (session) => {
+      world.faults.set('joinInProduction', 'after');
+      expect(await failureOf(session.finalize())).toMatchObject({ type: 'NotSupported' });
+      await expectRunsOn(world, session);
+      expect(world.calls).not.toContain('thawDisks');
+      expect(world.changes.size).toBe(1);
+      world.faults.clear();
+      expect(await session.finalize()).toMatchObject({ state: 'finalized', mode: 'shortOutage' });
+      expectInProduction(world);
+      expect(world.changes.size).toBe(0);
+    });
+  });
+
   it('restarts a guest where that was asked for, and waits until it is up', async () => {
     const world = hostAlone();
     await withRunning(world, {}, async (session) => {

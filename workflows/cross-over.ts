@@ -98,7 +98,7 @@ const timeoutOf = ({ input }: Session): number => input.stepTimeoutMs ?? DEFAULT
 async function copyDisks(crossing: Crossing): Promise<void> {
   const { session, plan, undo } = crossing;
   const { input, record } = session;
-  const { whileRunning } = plan.crossing;
+  const { whileRunning, isFrozen = false } = plan.crossing;
   const long = migrationSteps(input.site);
   undo.push({
     name: 'remove what was copied to production',
@@ -110,10 +110,10 @@ async function copyDisks(crossing: Crossing): Promise<void> {
   record.update({ step: 'claimProductionFolder' });
   const steps = outageSteps(input.site, timeoutOf(session));
   crossing.folder = await steps.claimProductionFolder(stepOf(crossing));
-  if (whileRunning) {
+  if (whileRunning && !isFrozen) {
     const thaw = longUndoSteps(input.site);
     undo.push({ name: 'merge the changes back', run: () => thaw.thawDisks(stepOf(crossing)) });
-  } else if (plan.guestAway !== undefined) {
+  } else if (!whileRunning && plan.guestAway !== undefined) {
     await takeAway(crossing, plan.guestAway);
   }
   record.update({ step: 'freezeDisks' });

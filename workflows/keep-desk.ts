@@ -136,6 +136,12 @@ function refusal({ input, record }: Session, asked: Asked, keeping: boolean): Ap
   if (input.placement.network === 'isolated') {
     return rejection('NotSupported', `${sessionId} is a drill's: it is discarded, and nothing of it is kept`);
   }
+  if (input.changes !== undefined) {
+    const message =
+      `The changes of ${sessionId} are on datastore ${input.changes.datastore}, and not at the gateway: they can't ` +
+      'become a job. Finalize the session, and back its VM up in production';
+    return rejection('NotSupported', message);
+  }
   if (keeping) return rejection('AlreadyKeeping', `${sessionId} is being kept already`);
   if (asked.finalize() || state === 'finalizing') {
     const message = `${sessionId} is being finalized: back its VM up in production when it is there`;

@@ -64,6 +64,20 @@ describe.concurrent('a keep', () => {
     expect(world.leftovers).toEqual([]);
   });
 
+  it('is refused in words where the changes are not at the gateway', async () => {
+    const world = new FakeWorld();
+    const changes = { datastore: 'vmfs02' };
+    await withRunning(
+      world,
+      async (session) => {
+        expect(await failureOf(session.keep())).toMatchObject({ type: 'NotSupported' });
+        await session.stop();
+      },
+      { changes },
+    );
+    expect(world.calls).not.toContain('keepSession');
+  });
+
   it('is one keep however often its step is tried', async () => {
     const world = new FakeWorld();
     world.faults.set('keepSession', 'passing');

@@ -5,13 +5,19 @@ import type { StartInput } from '../contract/index.ts';
 /** The steps of a piece of work, in their order, each with its share of the time that a person waits for it. */
 export type Weights = Readonly<Record<string, number>>;
 
-export function startWeights({ verify, powerOn }: Pick<StartInput, 'verify' | 'powerOn'>): Weights {
+export function startWeights({
+  verify,
+  powerOn,
+  changes,
+}: Pick<StartInput, 'verify' | 'powerOn' | 'changes'>): Weights {
   return {
     preflight: 10,
     ...(verify === 'before' ? { verifyChain: 60 } : {}),
     publish: 15,
     mount: 15,
+    ...(changes === undefined ? {} : { claimChangesFolder: 5 }),
     registerVm: 25,
+    ...(changes === undefined ? {} : { redirectChanges: 15 }),
     ...(powerOn ? { powerOnVm: 35 } : {}),
   };
 }

@@ -1,5 +1,5 @@
-// What the end of a session has in common, however it ends: the datastore goes when nobody else needs it, then
-// the export with its changes. Each step is tried until it is done, and says what it waits for.
+// What the end of a session has in common, however it ends: the folder of its changes goes, where it has one, then the
+// datastore when nobody else needs it, then the export. Each step is tried until it is done, and says what it waits for.
 import { undoSteps } from './activities-of.ts';
 import { type Compensation, insist } from './compensation.ts';
 import type { Reason } from './failure.ts';
@@ -10,6 +10,10 @@ import { sayWaiting } from './undo-words.ts';
 export async function removeTraces(session: Session, running: RunningSession): Promise<Reason | undefined> {
   const { input, record } = session;
   const steps = undoSteps(input.site);
+  if (running.placement.changes !== undefined) {
+    const stuck = await removeChanges(session, running);
+    if (stuck !== undefined) return stuck;
+  }
   const stays = await take(session, 'unmount the datastore', async () => {
     const { unmounted, reason } = await steps.unmount(runningVmStep(session, running));
     const { datastore, host } = running.placement;
@@ -23,6 +27,18 @@ export async function removeTraces(session: Session, running: RunningSession): P
   const kept = await take(session, 'drop the export', () => steps.dropExport({ sessionId: input.sessionId }));
   if (kept !== undefined) return kept;
   record.say('Export and changes are dropped');
+  return undefined;
+}
+
+async function removeChanges(session: Session, running: RunningSession): Promise<Reason | undefined> {
+  const { input, record } = session;
+  const step = runningVmStep(session, running);
+  const stuck = await take(session, 'remove the folder of changes', () =>
+    undoSteps(input.site).removeChangesFolder(step),
+  );
+  if (stuck !== undefined) return stuck;
+  record.update({ changes: undefined });
+  record.say('The folder of changes is removed');
   return undefined;
 }
 

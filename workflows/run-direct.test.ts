@@ -52,6 +52,50 @@ describe.concurrent('a session that goes well', () => {
   });
 });
 
+describe.concurrent('a session whose changes go to a production datastore', () => {
+  const changes = { datastore: 'vmfs02' };
+  it('has its folder from before its VM until after it', async () => {
+    const world = new FakeWorld();
+    await withSession(startInput({ changes }), world, async (session) => {
+      const { sessionId, changes: folder } = await session.untilState('running');
+      expect(folder).toEqual({ datastore: 'vmfs02', folder: `rundirect-${sessionId}` });
+      await session.stop();
+      expect(await session.status()).toMatchObject({ state: 'stopped', progressPercent: 100 });
+    });
+    expect(world.leftovers).toEqual([]);
+    const order: StepName[] = ['claimChangesFolder', 'registerVm', 'redirectChanges', 'powerOnVm'];
+    const back: StepName[] = ['unregisterVm', 'removeChangesFolder', 'unmount'];
+    const way = [...order, ...back];
+    expect(world.calls.filter((step) => way.includes(step))).toEqual(way);
+  });
+
+  it.each<[StepName, Fault]>([
+    ['claimChangesFolder', 'before'],
+    ['claimChangesFolder', 'after'],
+    ['redirectChanges', 'before'],
+    ['redirectChanges', 'after'],
+    ['powerOnVm', 'after'],
+  ])('is undone whole when its start fails at %s, %s it acted', async (step, fault) => {
+    const world = new FakeWorld();
+    world.faults.set(step, fault);
+    await withSession(startInput({ changes }), world, async (session) => {
+      expect(await failureOf(session.handle.result())).toMatchObject({ type: 'NotSupported' });
+    });
+    expect(world.leftovers).toEqual([]);
+  });
+
+  it('is cleaned up after when somebody moves its VM by hand', async () => {
+    const world = new FakeWorld();
+    const input = startInput({ changes });
+    await withSession(input, world, async (session) => {
+      await session.untilState('running');
+      world.change(`vm-${input.sessionId}`, { standing: 'moved' });
+      expect(await session.handle.result()).toMatchObject({ state: 'finalized' });
+    });
+    expect(world.leftovers).toEqual([`VM vm-${input.sessionId}`]);
+  });
+});
+
 const startSteps: StepName[] = ['preflight', 'verifyChain', 'publish', 'mount', 'registerVm', 'powerOnVm'];
 
 describe.concurrent('a start that fails', () => {

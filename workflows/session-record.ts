@@ -33,6 +33,7 @@ type Changes = Partial<
     | 'progressPercent'
     | 'step'
     | 'vm'
+    | 'changes'
     | 'guest'
     | 'powerState'
     | 'jobId'

@@ -1,4 +1,5 @@
-// From the command to a VM that runs: preflight, publish, mount, register, power on. Every step's undoing is on
+// From the command to a VM that runs: preflight, publish, mount, register, power on; between them, where its changes
+// go to a production datastore, the folder for them and the disks in it. Every step's undoing is on
 // the stack before the step runs, so that a step that died between its act and its answer is undone, too.
 import {
   DEFAULT_STEP_TIMEOUT_MS,
@@ -8,7 +9,7 @@ import {
 } from '../contract/index.ts';
 import { startSteps, undoSteps } from './activities-of.ts';
 import type { Compensations } from './compensation.ts';
-import { type RunningSession, type Session, targetStep } from './session.ts';
+import { type RunningSession, runningVmStep, type Session, targetStep } from './session.ts';
 import { verifyBefore } from './verify.ts';
 
 /** Fails with the failure of the step that failed, or with a cancellation; undoes nothing by itself. */
@@ -22,8 +23,10 @@ export async function startSession(session: Session, undo: Compensations): Promi
   const exported = await publish(session, found, undo);
   const place = { placement: found.placement, exported };
   await mount(session, place, undo);
+  if (found.placement.changes !== undefined) await claimChanges(session, place, undo);
   const vm = await register(session, place, undo);
   const running = { jobId: found.jobId, ...place, vm };
+  if (found.placement.changes !== undefined) await redirect(session, running);
   if (input.powerOn) await powerOn(session, running, undo);
   return running;
 }
@@ -79,6 +82,28 @@ export async function mount(session: Session, place: Place, undo: Compensations)
   undo.push({ name: 'unmount the datastore', run: () => undoSteps(input.site).unmount(step) });
   await stepsFor(session).mount(step);
   record.say(`Datastore ${place.placement.datastore} is mounted on host ${place.placement.host.name}`);
+}
+
+/** Before the VM is registered: its .vmx names the folder. */
+async function claimChanges(session: Session, place: Place, undo: Compensations): Promise<void> {
+  const { input, record } = session;
+  const step = targetStep(session, place);
+  record.step('claimChangesFolder');
+  undo.push({
+    name: 'remove the folder of changes',
+    run: () => undoSteps(input.site).removeChangesFolder(step),
+  });
+  await stepsFor(session).claimChangesFolder(step);
+  record.update({ changes: place.placement.changes });
+}
+
+/** What undoes it is the VM's end: its disks of changes go with their folder. */
+async function redirect(session: Session, running: RunningSession): Promise<void> {
+  const { record } = session;
+  record.step('redirectChanges');
+  await stepsFor(session).redirectChanges(runningVmStep(session, running));
+  const { datastore = '', folder = '' } = running.placement.changes ?? {};
+  record.say(`Every disk of ${running.vm.name} goes on in [${datastore}] ${folder}: its changes go there`);
 }
 
 async function register(session: Session, place: Place, undo: Compensations): Promise<RunningVm> {

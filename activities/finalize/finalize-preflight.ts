@@ -19,7 +19,7 @@ import { lookAtCrossing, lookAtTools } from './crossing/crossing-look.ts';
 import { lookAtLocation, type Mover } from './location.ts';
 import { disksOf } from './recognise-original.ts';
 import { relocateSpec } from './relocate-spec.ts';
-import { firstPassable, waysFor } from './ways.ts';
+import { firstPassable, lookAtRedirected, waysFor } from './ways.ts';
 
 type Deps = Pick<ActivityDeps, 'siteKey' | 'targets' | 'gateway'>;
 
@@ -102,10 +102,12 @@ async function lookAtWay(
     cards: vm.nics.flatMap(({ node }) => node ?? []),
     successor: { sessionId, moref, origin, disks: disksOf(vm) },
   };
+  if (!lookAtRedirected(mode, placement.changes, found)) return undefined;
   const where = await lookAtLocation(vsphere, inventory, input.request, mover, step, found);
   if (where === undefined) return undefined;
   const chosen: Chosen = { mode, totalBytes, ...where };
-  if (mode === 'shortOutage' || (mode === 'cold' && !vsphere.isVirtualCenter)) {
+  const isGathered = vsphere.isVirtualCenter && placement.changes === undefined;
+  if (mode === 'shortOutage' || (mode === 'cold' && !isGathered)) {
     const crossing = await lookAtCrossing(
       deps,
       vsphere,

@@ -10,6 +10,8 @@ import { assertOwnSession, withTarget } from '../target.ts';
 import { hasMark, standingOf } from '../vm-standing.ts';
 
 const ACTION_KEY = 'uuid.action';
+/** What leads a VM's changes away from its own folder, where somebody migrated it with its configuration as it was. */
+const REDIRECTION_KEYS = ['workingDir', 'snapshot.redoNotWithParent'];
 
 export async function handOverVm(
   deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
@@ -25,19 +27,27 @@ export async function handOverVm(
     if (standing !== 'moved') {
       throw failureFor('NotOurs', `${vm.name} still has files of the session: ${detail}`);
     }
-    if (isMarked(vm, input.sessionId)) await unmark(vsphere, vm, input.sessionId, step);
+    if (isMarked(vm, input.sessionId)) await unmark(vsphere, vm, input, step);
     return { location: vm.vmPathName };
   });
 }
 
-async function unmark(vsphere: Vsphere, vm: Vm, sessionId: string, { signal }: Step): Promise<void> {
+const withoutRedirection = ({ extraConfig }: Vm): Record<string, string> =>
+  Object.fromEntries(REDIRECTION_KEYS.filter((key) => key in extraConfig).map((key) => [key, '']));
+
+async function unmark(
+  vsphere: Vsphere,
+  vm: Vm,
+  { sessionId, placement }: RunningVmInput,
+  { signal }: Step,
+): Promise<void> {
   const annotation = withoutMark(vm.annotation, sessionId);
-  await vsphere.reconfigureVm(
-    vm.moref,
-    // An empty value removes the key.
-    { extraConfig: { [SESSION_KEY]: '', [ACTION_KEY]: '' }, annotation },
-    { signal },
-  );
+  // An empty value removes the key.
+  const extraConfig = {
+    ...{ [SESSION_KEY]: '', [ACTION_KEY]: '' },
+    ...(placement.changes === undefined ? {} : withoutRedirection(vm)),
+  };
+  await vsphere.reconfigureVm(vm.moref, { extraConfig, annotation }, { signal });
   // The annotation is a word to people, and not worth holding on to the VM for.
   const after = await vsphere.readVm(vm.moref, { signal });
   if (after === undefined || !hasMark(after, sessionId)) return;

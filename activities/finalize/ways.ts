@@ -1,6 +1,6 @@
 // Which ways lead a VM to production, in the order in which they are tried: by what was asked for and whether the VM
 // runs. Whether the target allows one is for its preflight to say.
-import type { FinalizePlan, Vmotion } from '../../contract/index.ts';
+import type { ChangesPlace, FinalizePlan, Vmotion } from '../../contract/index.ts';
 import type { PowerState } from '../../vsphere/index.ts';
 import type { Findings } from '../preflight/findings.ts';
 
@@ -31,6 +31,24 @@ export function waysFor(
     case 'cold':
       return [COLD];
   }
+}
+
+/**
+ * Whose changes lie apart from the disks that they stand on goes in no way that would have the target gather them.
+ * Answers false where the way is none.
+ */
+export function lookAtRedirected(
+  mode: FinalizePlan['mode'],
+  changes: ChangesPlace | undefined,
+  found: Findings,
+): boolean {
+  if (changes === undefined || mode !== 'live') return true;
+  found.error(
+    'NotSupported',
+    `The session's changes are on datastore ${changes.datastore}, apart from the disks that they stand on, and a live ` +
+      'migration of such a VM is known to leave some behind. Leave --vmotion out: it goes with a short outage, or cold',
+  );
+  return false;
 }
 
 /**

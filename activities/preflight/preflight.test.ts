@@ -30,6 +30,8 @@ const vmx = (more = ''): Uint8Array =>
   );
 const passthrough = 'pciPassthru0.present = "TRUE"\npciPassthru0.id = "00000:003:00.0"\n';
 
+const independent = 'scsi0:0.mode = "independent-persistent"\n';
+
 let folder: string;
 let siteKey: SiteKey;
 let setKey: Uint8Array;
@@ -49,7 +51,7 @@ beforeAll(async () => {
     files: [{ name: 'web01.vmx', bytes: text }],
     assertUnchanged: async () => undefined,
   });
-  await set.backup([vm('web01', vmx()), vm('gpu01', vmx(passthrough))]);
+  await set.backup([vm('web01', vmx()), vm('gpu01', vmx(passthrough)), vm('db01', vmx(independent))]);
   const keptFrom = { sessionId: 'app01-7', baseJobId: 'x', at: '2026-01-31T12:00:00.000Z', keepId: 'k' };
   await set.backup([vm('app01', vmx())], { keptFrom });
 });
@@ -82,6 +84,7 @@ interface Changes {
   readonly source?: Partial<StartInput['source']>;
   readonly placement?: Partial<StartInput['placement']>;
   readonly autoMigrate?: StartInput['autoMigrate'];
+  readonly changes?: StartInput['changes'];
   readonly attempt?: number;
   readonly workflowId?: string;
   readonly sessionId?: string;
@@ -118,6 +121,7 @@ async function preflight(changes: Changes = {}): Promise<PreflightResult> {
     guestTimeoutMs: 0,
     reserveFactor: 1.5,
     ...(changes.autoMigrate === undefined ? {} : { autoMigrate: changes.autoMigrate }),
+    ...(changes.changes === undefined ? {} : { changes: changes.changes }),
   };
   const deps = activityDeps({
     ...{ siteKey, gateway, targets: target.targets, allow: ['10.9.0.0/24'] },
@@ -290,6 +294,58 @@ it("says before the start what stands against taking the original's place at its
   expect((await refusal({ placement, autoMigrate: consent })).message).toContain(
     'No VM on the target is the original of this backup: none has the UUID 564d1122-3344-5566-7788-99aabbccddee',
   );
+});
+
+it('finds room for changes on a production datastore, and asks the gateway for hardly any', async () => {
+  gateway.availableBytes = DISK_BYTES / 2;
+  expect(await refusal()).toMatchObject({ type: 'StorageFull' });
+  const found = await preflight({ changes: { datastore: 'prod' } });
+  expect(found.placement.changes).toEqual({ datastore: 'prod', folder: `rundirect-${SESSION}` });
+  expect(found.warnings).toEqual([]);
+});
+
+it.each<[string, () => void, string, string]>([
+  ['one that is not there', () => undefined, 'fast01', 'no datastore fast01'],
+  [
+    'a vSAN',
+    () => (target.production = [fakeDatastore('prod', { type: 'vsan' })]),
+    'prod',
+    'is of type vsan',
+  ],
+  [
+    'one without room',
+    () => (target.production = [fakeDatastore('prod', { freeBytes: DISK_BYTES })]),
+    'prod',
+    '1.5 × the provisioned size',
+  ],
+  [
+    'one that is away',
+    () => (target.production = [fakeDatastore('prod', { accessible: false })]),
+    'prod',
+    'not accessible',
+  ],
+  [
+    "the gateway's own",
+    () => (target.production = [fakeDatastore('gw', { nas: { remoteHost: '127.0.0.1', remotePath: '/x' } })]),
+    'gw',
+    "the gateway's own",
+  ],
+])('puts changes on no datastore that is %s', async (_, arrange, datastore, words) => {
+  arrange();
+  const refused = await refusal({ changes: { datastore } });
+  expect(refused.message).toContain(words);
+});
+
+it('says before the start that changes which lie apart are not migrated live, and what no snapshot takes', async () => {
+  target.isVirtualCenter = true;
+  const changes = { datastore: 'prod' };
+  const live = { datastore: 'prod', vmotion: 'live' } as const;
+  expect(await refusal({ changes, autoMigrate: live })).toMatchObject({ type: 'NotSupported' });
+  expect(await preflight({ changes, autoMigrate: { ...live, vmotion: 'auto' } })).toMatchObject({
+    warnings: [{ code: 'NotSupported' }],
+  });
+  const independent = await refusal({ changes, source: { vmName: 'db01' } });
+  expect(independent.message).toContain('is independent: snapshots leave it out');
 });
 
 it('keeps what the original is recognised by', async () => {

@@ -39,6 +39,7 @@ export async function preflight(deps: ActivityDeps, raw: StartInput, step: Step)
       allow: [...new Set([...host.vmknicAddresses, ...deps.allow])],
       cards: target.cards,
       origin: backup.origin,
+      ...(target.changes === undefined ? {} : { changes: target.changes }),
     },
     warnings: found.all.filter(({ severity }) => severity === 'warning'),
   };

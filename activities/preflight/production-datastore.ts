@@ -4,6 +4,12 @@ import { formatBytes } from '../../contract/index.ts';
 import type { Datastore, Host, Inventory } from '../../vsphere/index.ts';
 import type { Findings } from './findings.ts';
 
+/** Their disks are objects, and so are their disks of changes: of another kind than those of files (vsanSparse). */
+const OBJECT_STORES: ReadonlySet<string> = new Set(['vsan', 'vvol']);
+
+export const isObjectStore = ({ type }: Pick<Datastore, 'type'>): boolean =>
+  OBJECT_STORES.has(type.toLowerCase());
+
 /** Of the provisioned size: room for the VM's swap file, logs and what grows while it is copied. */
 const SPACE_FACTOR = 1.1;
 
@@ -36,6 +42,7 @@ export function chooseDatastore(
 
 /**
  * @param bytes are the provisioned size of what is to come there.
+ * @param factor says how much room that needs.
  * Answers false where no VM can be there at all; what can be settled is a finding beside others.
  */
 export function lookAtDatastore(
@@ -43,6 +50,7 @@ export function lookAtDatastore(
   bytes: number,
   gateway: GatewayDatastore,
   found: Findings,
+  factor = SPACE_FACTOR,
 ): boolean {
   const isServed = gateway.remoteHost !== undefined && nas?.remoteHost === gateway.remoteHost;
   if (name === gateway.datastore || isServed) {
@@ -53,11 +61,11 @@ export function lookAtDatastore(
     const why = accessible ? 'in maintenance mode' : 'not accessible';
     found.error('DatastoreUnusable', `Datastore ${name} is ${why}. Settle that, or name another one`);
   }
-  const neededBytes = Math.ceil(bytes * SPACE_FACTOR);
+  const neededBytes = Math.ceil(bytes * factor);
   if (freeBytes < neededBytes) {
     found.error(
       'StorageFull',
-      `Datastore ${name} has ${formatBytes(freeBytes)} free, and ${formatBytes(neededBytes)} are needed (${SPACE_FACTOR} × the ` +
+      `Datastore ${name} has ${formatBytes(freeBytes)} free, and ${formatBytes(neededBytes)} are needed (${factor} × the ` +
         'provisioned size). Make room, or name another one',
     );
   }

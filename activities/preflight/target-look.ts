@@ -5,16 +5,18 @@ import {
   type CardPlan,
   datastoreName,
   MAX_VM_NAME_CHARACTERS,
+  type ProductionFolder,
   type StartInput,
 } from '../../contract/index.ts';
 import type { Inventory, VmSummary, Vsphere } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { lookAtLocation } from '../finalize/location.ts';
-import { firstPassable, waysFor } from '../finalize/ways.ts';
+import { firstPassable, lookAtRedirected, waysFor } from '../finalize/ways.ts';
 import type { Step } from '../step.ts';
 import { withTarget } from '../target.ts';
 import type { BackupLook } from './backup-look.ts';
 import { connectedCards, connectedMacs, planCards } from './cards.ts';
+import { lookAtChanges } from './changes-look.ts';
 import { type Findings, findings } from './findings.ts';
 import type { GatewayLook } from './gateway-look.ts';
 import { type ChosenPlace, choosePlace } from './placement.ts';
@@ -24,6 +26,7 @@ export interface TargetLook {
   readonly place: ChosenPlace;
   readonly datastore: string;
   readonly cards: readonly CardPlan[] | undefined;
+  readonly changes: ProductionFolder | undefined;
 }
 
 export interface Others {
@@ -50,9 +53,11 @@ export async function lookAtTarget(
       if (place === undefined) return undefined;
       lookAtGatewayDatastore(inventory, place, datastore, others.gateway, found);
       lookAtNetworks(place, input, others.backup, found);
+      const ours = { datastore, remoteHost: others.gateway?.advertise };
+      const changes = lookAtChanges(inventory, place.host, input, others.backup, ours, found);
       const cards = planCards(place.host, input.placement, others.backup, found);
       await lookAtAutoMigrate(vsphere, inventory, input, { place, datastore, others }, step, found);
-      return { targetId: targetIdOf(vsphere, input), place, datastore, cards };
+      return { targetId: targetIdOf(vsphere, input), place, datastore, cards, changes };
     }),
   );
 }
@@ -131,7 +136,7 @@ export function lookAtGatewayDatastore(
 async function lookAtAutoMigrate(
   vsphere: Vsphere,
   inventory: Inventory,
-  { sessionId, autoMigrate, powerOn, placement, source }: StartInput,
+  { sessionId, autoMigrate, powerOn, placement, source, changes }: StartInput,
   {
     place,
     datastore,
@@ -158,7 +163,10 @@ async function lookAtAutoMigrate(
     ways,
     found,
     () => findings(true),
-    ({ mode }, own) => lookAtLocation(vsphere, inventory, autoMigrate, { ...mover, mode }, step, own),
+    async ({ mode }, own) =>
+      lookAtRedirected(mode, changes, own)
+        ? lookAtLocation(vsphere, inventory, autoMigrate, { ...mover, mode }, step, own)
+        : undefined,
   );
 }
 

@@ -1,6 +1,7 @@
 // The folder that a round makes on the production datastore, called as its VM, and what is read from it.
 import { type ProveProductionInput, proveVmName } from '../../contract/index.ts';
 import type { Vsphere } from '../../vsphere/index.ts';
+import { isObjectStore } from '../preflight/production-datastore.ts';
 import { readCounters } from './boot-sector.ts';
 import { readDisk } from './snapshot.ts';
 import { Unmet } from './trial.ts';
@@ -10,16 +11,11 @@ type Place = Pick<ProveProductionInput, 'sessionId' | 'datastore'>;
 /** `[vmfs01] rundirect-prove-…` */
 export const homeOf = ({ sessionId, datastore }: Place): string =>
   `[${datastore.name}] ${proveVmName(sessionId)}`;
-/** Their disks are objects, and only the target itself migrates a VM there. */
-const OBJECT_STORES: ReadonlySet<string> = new Set(['vsan', 'vvol']);
-
-export const isObjectStore = ({ datastore }: Place): boolean =>
-  OBJECT_STORES.has(datastore.type.toLowerCase());
 
 /** Why what is done by files is not tried there; undefined where it is. */
-export function noFolders(place: Place): string | undefined {
-  if (!isObjectStore(place)) return undefined;
-  const { name, type } = place.datastore;
+export function noFolders({ datastore }: Place): string | undefined {
+  if (!isObjectStore(datastore)) return undefined;
+  const { name, type } = datastore;
   return `${name} is of type ${type}: only the target itself migrates a VM there. Name one of VMFS or NFS for this`;
 }
 

@@ -7,10 +7,11 @@ import {
 } from '../../contract/index.ts';
 import type { Vsphere } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
+import { isObjectStore } from '../preflight/production-datastore.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
 import { filesOf } from '../vm-standing.ts';
-import { bootedOnce, isObjectStore } from './production.ts';
+import { bootedOnce } from './production.ts';
 import { type Trial, trial, Unmet } from './trial.ts';
 import { awaitGuestWrites } from './watch-files.ts';
 
@@ -37,7 +38,7 @@ export async function proveLive(deps: Deps, input: Input, step: Step): Promise<r
       return warnings.length === 0 ? 'clean' : warnings.map(({ text }) => `warning: ${text}`).join('; ');
     });
     if (isClean && (await relocate(vsphere, input, tried, 'relocateLive'))) {
-      if (isObjectStore(input)) tried.skip('ranThrough', `${datastore.name} shows no bytes of a disk`);
+      if (isObjectStore(datastore)) tried.skip('ranThrough', `${datastore.name} shows no bytes of a disk`);
       else await tried.attempt('ranThrough', (signal) => bootedOnce(vsphere, moref, signal));
     }
     return tried.rows(LIVE_ROWS);

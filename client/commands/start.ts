@@ -23,6 +23,7 @@ import {
   addPlacement,
   addSource,
   addTarget,
+  changesOption,
   guestTimeoutOption,
   networkOption,
   reserveFactorOption,
@@ -108,6 +109,8 @@ Examples:
       --user backup@vsphere.local --auto-migrate --datastore vmfs01
   $ rundirect start --vault /backups/vault --set nightly --vm web01 --name web01-copy --target vcenter.example \\
       --user backup@vsphere.local --host cluster01 --nic ethernet0=Test --mac renew --uuid renew
+  $ rundirect start --vault /backups/vault --set nightly --vm web01 --target esx1.example --user root \\
+      --changes datastore:vmfs02
   $ rundirect start --vault /backups/vault --set nightly --vm web01 --name web01-new --network disconnected \\
       --target vcenter.example --user backup@vsphere.local --auto-migrate --location original --power-off-original
   $ printf '%s\\n%s\\n' "$PASSPHRASE" "$PASSWORD" | rundirect start … --passphrase-stdin --password-stdin
@@ -163,6 +166,7 @@ export function addStart(program: Command, act: Act): void {
         .default('beside'),
     )
     .addOption(guestTimeoutOption())
+    .addOption(changesOption())
     .addOption(reserveFactorOption())
     .option(
       '--session <id>',

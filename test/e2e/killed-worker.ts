@@ -16,10 +16,10 @@ export async function prepareVm(house: House): Promise<void> {
 }
 
 /** Starts a session, and lets the worker die and come back at a random moment of it. */
-export async function killAtRandom(house: House): Promise<void> {
+export async function killAtRandom(house: House, ...flags: string[]): Promise<void> {
   const { worker } = house.stack.site;
   const momentMs = Math.floor(Math.random() * START_TAKES_MS);
-  const begun = await house.succeed([...house.startFlags(SET, VM), '--detach']);
+  const begun = await house.succeed([...house.startFlags(SET, VM), ...flags, '--detach']);
   await new Promise((resolve) => setTimeout(resolve, momentMs));
   await worker.kill('SIGKILL');
   await worker.start();

@@ -2427,6 +2427,7 @@ export interface Properties {
   VirtualMachine: {
     readonly 'config.annotation': string;
     readonly 'config.extraConfig': readonly OptionValue[];
+    readonly 'config.files.snapshotDirectory': string;
     readonly 'config.hardware.device': readonly (
       | VirtualDevice
       | ParaVirtualSCSIController
@@ -2540,6 +2541,7 @@ export const properties: { readonly [T in keyof Properties]: readonly Field[] } 
   VirtualMachine: [
     { name: 'config.annotation', type: 'string' },
     { name: 'config.extraConfig', type: 'OptionValue', list: true },
+    { name: 'config.files.snapshotDirectory', type: 'string' },
     { name: 'config.hardware.device', type: 'VirtualDevice', list: true },
     { name: 'config.instanceUuid', type: 'string' },
     { name: 'config.template', type: 'boolean' },

@@ -7,17 +7,17 @@ import type {
   FinalizeStepInput,
 } from '../../../contract/index.ts';
 import type { Inventory, Vm, Vsphere } from '../../../vsphere/index.ts';
+import { changesSnapshot } from '../../changes/redirect-changes.ts';
 import type { ActivityDeps } from '../../deps.ts';
 import type { Findings } from '../../preflight/findings.ts';
+import { isObjectStore } from '../../preflight/production-datastore.ts';
 import { folderNameOf } from '../../restore/production-look.ts';
 import type { Step } from '../../step.ts';
-import { standingOf } from '../../vm-standing.ts';
+import { isRedirected, standingOf } from '../../vm-standing.ts';
 import type { Location } from '../location.ts';
 import { lookAtRoom } from './room-look.ts';
 import { savedStateBytes } from './saved-state.ts';
 
-/** Their disks are objects, and so are their disks of changes: of another kind than those of files (vsanSparse). */
-const OBJECT_STORES: ReadonlySet<string> = new Set(['vsan', 'vvol']);
 /** `web01`, `web01_1`, … as a target names the folders of VMs that have one name. */
 const MAX_FOLDERS_TRIED = 10;
 
@@ -37,21 +37,25 @@ export async function lookAtCrossing(
   found: Findings,
 ): Promise<CrossingLook | undefined> {
   const whileRunning = input.mode === 'shortOutage';
-  lookAtLayers(vm, whileRunning, found);
-  lookAtPlace(where, found);
+  const { placement } = input;
+  const isApart = placement.changes !== undefined;
+  // A vCenter may have a disk copied by a host that has not mounted the gateway's datastore, where only a base lies.
+  const basesAlone = whileRunning || (vsphere.isVirtualCenter && isApart);
+  const areApart = areChangesApart(vm, input);
+  if (!areApart) lookAtLayers(vm, basesAlone, found);
+  lookAtPlace(where, isApart, found);
   const guestAway = guestAwayFor(vm, input.request, whileRunning);
+  if (basesAlone) lookAtChanges(inventory, where, wayToObjects(vsphere, isApart), found);
   if (whileRunning) {
-    lookAtChanges(inventory, where, found);
     // Elsewhere than where the session left it, there is no .vmx to be read.
     const isSuspended = guestAway === 'suspend' && standingOf(vm, input).standing === 'ours';
     const stateBytes = isSuspended ? await savedStateBytes(vsphere, input, step) : undefined;
-    await lookAtRoom(gateway, input.sessionId, vm, stateBytes, found);
+    await lookAtRoom(gateway, input, vm, stateBytes, found);
   }
   if (guestAway === 'shutDown') lookAtTools(vm, found);
   const name = where.rename?.to ?? vm.name;
   const folder = await freeFolder(vsphere, name, where, step, found);
   if (folder === undefined) return undefined;
-  const { placement } = input;
   const place = {
     name,
     folder: where.folder ?? vm.folder ?? placement.folder,
@@ -60,7 +64,10 @@ export async function lookAtCrossing(
   };
   return {
     guestAway,
-    crossing: { whileRunning, place, folder: { datastore: where.datastore.name, folder } },
+    crossing: {
+      ...{ whileRunning, place, folder: { datastore: where.datastore.name, folder } },
+      ...(areApart && basesAlone ? { isFrozen: true } : {}),
+    },
   };
 }
 
@@ -84,10 +91,17 @@ export function lookAtTools({ name, toolsRunningStatus }: Vm, found: Findings): 
   );
 }
 
-function lookAtLayers({ name, disks, snapshots = [] }: Vm, whileRunning: boolean, found: Findings): void {
+/** Every disk goes on among the session's changes, by the one snapshot that there is. */
+function areChangesApart({ disks, snapshots = [] }: Vm, input: FinalizeStepInput): boolean {
+  const [snapshot, ...more] = snapshots;
+  const isOurs = snapshot?.name === changesSnapshot(input) && snapshot.children.length === 0;
+  return isOurs && more.length === 0 && disks.every((disk) => isRedirected(disk, input));
+}
+
+function lookAtLayers({ name, disks, snapshots = [] }: Vm, basesAlone: boolean, found: Findings): void {
   const isLayered = snapshots.length > 0 || disks.some(({ parents }) => parents.length > 0);
   if (!isLayered) return;
-  if (whileRunning) {
+  if (basesAlone) {
     found.error(
       'HasSnapshots',
       `${name} has snapshots. Remove them, or consolidate its disks, and finalize it then`,
@@ -100,22 +114,35 @@ function lookAtLayers({ name, disks, snapshots = [] }: Vm, whileRunning: boolean
   }
 }
 
-function lookAtPlace(where: Location, found: Findings): void {
-  const refuse = (what: string): void =>
-    found.error('NotSupported', `${what}. Leave that out, or migrate it live or cold through a vCenter`);
+function lookAtPlace(where: Location, isApart: boolean, found: Findings): void {
+  const wayOut = isApart ? 'Leave that out' : 'Leave that out, or migrate it live or cold through a vCenter';
+  const refuse = (what: string): void => found.error('NotSupported', `${what}. ${wayOut}`);
   if (where.host !== undefined) refuse(`A VM stays on its host where the target does not migrate it`);
   if (where.disks !== undefined)
     refuse('All disks go to one datastore where the target does not migrate them');
 }
 
-/** With a short outage disks of changes on the gateway stand on the copies for a while, and are merged into them. */
-function lookAtChanges({ datastores }: Inventory, { datastore }: Location, found: Findings): void {
+/** Where a VM's disks of changes can't stand on its copies, this is how it comes to an object store all the same. */
+function wayToObjects({ isVirtualCenter }: Pick<Vsphere, 'isVirtualCenter'>, isApart: boolean): string {
+  if (!isApart) return 'Take it there cold, or live through a vCenter';
+  return isVirtualCenter
+    ? 'Take it to another datastore and migrate it from there, or start it with --changes gateway'
+    : 'Take it there cold';
+}
+
+/** Disks of changes stand on the copies for a while, and are merged into them. */
+function lookAtChanges(
+  { datastores }: Inventory,
+  { datastore }: Location,
+  wayOut: string,
+  found: Findings,
+): void {
   const type = datastores.find(({ moref }) => moref === datastore.moref)?.type ?? '';
-  if (!OBJECT_STORES.has(type.toLowerCase())) return;
+  if (!isObjectStore({ type })) return;
   found.error(
     'NotSupported',
-    `Datastore ${datastore.name} is of type ${type}, where disks of changes are of another kind: those that a guest ` +
-      'writes while its disks are copied can not stand on a disk there. Take it there cold, or live through a vCenter',
+    `Datastore ${datastore.name} is of type ${type}, where disks of changes are of another kind: those ` +
+      `that are not copied with its disks can not stand on a disk there. ${wayOut}`,
   );
 }
 

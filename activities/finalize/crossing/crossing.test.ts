@@ -321,6 +321,90 @@ it('seals the fence when the VM has run, and nothing leads back', async () => {
   await expect(run('withdrawFromProduction', { disks: [disk] })).rejects.toMatchObject({ type: 'VmMoved' });
 });
 
+const CHANGES = `[vmfs02] rundirect-${SESSION}`;
+const apart: CrossingDisk = {
+  ...disk,
+  top: `${CHANGES}/web01-000001.vmdk`,
+  parent: { cid: 'fffffffe', hint: `/vmfs/volumes/rundirect-main/${SESSION}/web01.vmdk` },
+};
+
+/** A session whose changes go to a production datastore: its one snapshot is that of its start. */
+function redirected(change: Partial<Vm> = {}) {
+  const snapshot = { moref: 's-1', name: `rundirect-${SESSION}-changes`, description: '', createTime: '' };
+  const own = {
+    ...snapshot,
+    powerState: 'poweredOff',
+    quiesced: false,
+    isCurrent: true,
+    children: [],
+  } as const;
+  files.delete(disk.top);
+  files.set(apart.top, DELTA.replace('"web01.vmdk"', `"${apart.parent?.hint ?? ''}"`));
+  const disks = [{ key: 1, fileName: apart.top, capacityBytes: 1024, parents: [disk.frozen] }];
+  running({ disks, snapshots: [own], ...change });
+  const placement = {
+    ...fakePlacement,
+    changes: { datastore: 'vmfs02', folder: `rundirect-${SESSION}` },
+  };
+  const asked = (request: Partial<FinalizeRequest> = {}) =>
+    run('finalizePreflight', { placement, request: { datastore: 'prod', vmotion: 'auto', ...request } });
+  return { own, placement, asked };
+}
+
+it('takes changes that lie apart for the snapshot of a short outage, and over no vCenter live', async () => {
+  const { own, asked } = redirected();
+  expect(await asked()).toMatchObject({
+    ...{ mode: 'shortOutage', warnings: [], fallbacks: ['cold'] },
+    crossing: { whileRunning: true, isFrozen: true },
+  });
+  target.isVirtualCenter = true;
+  const plan = await asked();
+  expect(plan).toMatchObject({ mode: 'shortOutage', crossing: { isFrozen: true } });
+  expect(plan.warnings.map(({ message }) => message).join()).toMatch(/^Not live: .*apart from the disks/);
+  await expect(asked({ vmotion: 'live' })).rejects.toMatchObject({ type: 'NotSupported' });
+  const cold = await asked({ vmotion: 'cold' });
+  expect(cold).toMatchObject({
+    mode: 'cold',
+    warnings: [],
+    crossing: { whileRunning: false, isFrozen: true },
+  });
+  onVsan();
+  await expect(asked({ vmotion: 'cold' })).rejects.toThrow('or start it with --changes gateway');
+  target.isVirtualCenter = false;
+  expect((await asked({ vmotion: 'cold' })).crossing).not.toHaveProperty('isFrozen');
+  target.isVirtualCenter = true;
+  target.production = [fakeDatastore('prod')];
+  redirected({ snapshots: [{ ...own, children: [own] }] });
+  for (const vmotion of ['short-outage', 'cold'] as const)
+    await expect(asked({ vmotion })).rejects.toThrow('has snapshots');
+});
+
+it('makes no snapshot of what is frozen, and keeps nothing at the gateway but a state that is there', async () => {
+  const { placement } = redirected();
+  const frozen = { placement, crossing: { ...crossing, isFrozen: true } };
+  expect(await run('freezeDisks', frozen)).toEqual([apart]);
+  const off = { ...frozen, crossing: { ...frozen.crossing, whileRunning: false } };
+  expect(await run('freezeDisks', off)).toEqual([apart]);
+  redirected({ powerState: 'suspended' });
+  files.set(disk.copy, flat('12345678'));
+  const staged = await run('stageVm', { ...frozen, disks: [apart] });
+  expect([...staged.keep].sort()).toEqual(['web01-7.vmem', 'web01-7.vmss']);
+  for (const name of ['web01-7.vmss', 'web01-7.vmem']) files.delete(`${HERE}/${name}`);
+  expect(await run('stageVm', { ...frozen, disks: [apart] })).toEqual({ keep: [] });
+  expect(files.get(`${THERE}/web01.vmx`)).toContain(
+    `checkpoint.vmState = "/vmfs/volumes/vmfs02/rundirect-${SESSION}/web01-7.vmss"`,
+  );
+});
+
+it('copies a disk with layers as a whole when it is off, and stages it', async () => {
+  const { placement } = redirected({ powerState: 'poweredOff' });
+  files.set(`${HERE}/web01.vmx`, VMX.replace(/checkpoint.*\n/, ''));
+  const cold = { placement, crossing: { ...crossing, whileRunning: false } };
+  const disks = await run('freezeDisks', cold);
+  expect(disks).toMatchObject([{ top: apart.top, frozen: apart.top, base: disk.base, parent: undefined }]);
+  expect(await run('stageVm', { ...cold, disks })).toEqual({ keep: [] });
+});
+
 it('suspends no guest whose memory has no room, and shuts none down without Tools', async () => {
   addVm({ powerState: 'poweredOn' });
   gateway.availableBytes = 2 ** 20;

@@ -1,5 +1,6 @@
 // What is copied to production must not change meanwhile. Under a running guest a snapshot sees to that: the guest
-// goes on in disks of changes, and what was there before is frozen. The way back is to merge them: the snapshot is
+// goes on in disks of changes, and what was there before is frozen; where the session's changes lie apart already, it is
+// frozen from the start. The way back is to merge them: the snapshot is
 // removed by its name, which only this session uses, and others' are left alone.
 import type { CrossingDisk, CrossingStepInput, RunningVmInput } from '../../../contract/index.ts';
 import { parentOf, parseDescriptor } from '../../../vm-folder/index.ts';
@@ -22,7 +23,8 @@ export async function freezeDisks(
   assertOwnSession(step, input.sessionId);
   const { signal } = step;
   return withTarget(deps, step, input.target, async (vsphere) => {
-    if (input.crossing.whileRunning) {
+    const { whileRunning, isFrozen = false } = input.crossing;
+    if (whileRunning && !isFrozen) {
       const snapshot = {
         name: snapshotName(input.sessionId),
         description: 'Run Direct copies the disks to production; it removes this by itself',
@@ -48,7 +50,11 @@ export async function thawDisks(deps: Deps, input: RunningVmInput, step: Step): 
 /** Throws MigrationFailed where the VM's disks are not those that were frozen, in number, name and layers. */
 export function assertFrozen(vm: Vm, disks: readonly CrossingDisk[]): void {
   const expected = disks.map(({ top, frozen }) => [top, ...(top === frozen ? [] : [frozen])].join(' on '));
-  const found = vm.disks.map(({ fileName, parents }) => [fileName, ...parents].join(' on '));
+  // One that is copied as a whole takes what it stands on with it.
+  const isWhole = (file: string): boolean => disks.some(({ top, frozen }) => top === file && frozen === file);
+  const found = vm.disks.map(({ fileName, parents }) =>
+    [fileName, ...(isWhole(fileName) ? [] : parents)].join(' on '),
+  );
   if (expected.sort().join('\n') === found.sort().join('\n')) return;
   throw failureFor(
     'MigrationFailed',
@@ -69,21 +75,22 @@ async function frozenDisk(
   input: CrossingStepInput,
   { signal }: Step,
 ): Promise<CrossingDisk> {
-  const { whileRunning } = input.crossing;
+  const { whileRunning, isFrozen = false } = input.crossing;
+  const baseAlone = whileRunning || isFrozen;
   const [below, ...deeper] = parents;
   // A disk that a snapshot leaves out (an independent one) would change under the copy.
-  if (whileRunning && (below === undefined || deeper.length > 0)) {
+  if (baseAlone && (below === undefined || deeper.length > 0)) {
     throw failureFor(
       'MigrationFailed',
       `${fileName} stands on ${parents.length} disks, not on one frozen one`,
     );
   }
-  const frozen = whileRunning && below !== undefined ? below : fileName;
+  const frozen = baseAlone && below !== undefined ? below : fileName;
   const base = parents.at(-1) ?? fileName;
   const descriptor = parseDescriptor(await vsphere.downloadFile(fileName, { signal }), fileName);
   return {
     ...{ top: fileName, frozen, base, sizeBytes: capacityBytes },
     copy: `${productionFolder(input)}/${nameOf(base)}`,
-    parent: whileRunning ? parentOf(descriptor) : undefined,
+    parent: baseAlone ? parentOf(descriptor) : undefined,
   };
 }

@@ -1,8 +1,8 @@
 // Whether the gateway has room for a short outage. What is frozen under a snapshot keeps the space that it has, so every
 // page that a guest changes while its disks are copied takes room beside it; where there is none left, the guest stands
-// still with a question of the host. A guest that is suspended takes room for its memory; where there is none, it is shut
+// still with a question of the host; where its changes go elsewhere, they take no room here. A guest that is suspended takes room for its memory; where there is none, it is shut
 // down instead.
-import { formatBytes } from '../../../contract/index.ts';
+import { formatBytes, type TargetStepInput } from '../../../contract/index.ts';
 import type { Vm } from '../../../vsphere/index.ts';
 import type { ActivityDeps } from '../../deps.ts';
 import type { Findings } from '../../preflight/findings.ts';
@@ -15,14 +15,14 @@ type Subject = Pick<Vm, 'name' | 'disks'>;
 /** @param stateBytes is what the guest takes when it is suspended; undefined where it is not to be, or is not known. */
 export async function lookAtRoom(
   gateway: Pick<ActivityDeps['gateway'], 'exportStatus' | 'status'>,
-  sessionId: string,
+  { sessionId, placement }: Pick<TargetStepInput, 'sessionId' | 'placement'>,
   vm: Subject,
   stateBytes: number | undefined,
   found: Findings,
 ): Promise<void> {
   const { reservedBytes, overlayBytes } = await gateway.exportStatus(sessionId);
   const leftBytes = Math.max(0, reservedBytes - overlayBytes);
-  lookAtChanges(vm, leftBytes, reservedBytes, found);
+  if (placement.changes === undefined) lookAtChanges(vm, leftBytes, reservedBytes, found);
   if (stateBytes === undefined) return;
   const { space } = await gateway.status();
   const availableBytes = leftBytes + Math.max(0, space.freeBytes - space.reservedBytes);

@@ -1,5 +1,5 @@
-// Settles the VM that runs in production: its cards go where the plan says, and the changes, which still lie in the session's directory, are merged into the copies: from then on
-// every disk of it lies in production alone. A VM that was registered anew has no snapshot in its tree, so what stands
+// Settles the VM that runs in production: its cards go where the plan says, and the changes, which still are the session's,
+// are merged into the copies: from then on every disk of it lies in production alone. A VM that was registered anew has no snapshot in its tree, so what stands
 // above the copies is redundant to the host, and ConsolidateVMDisks merges that. Where a host sees nothing to
 // consolidate, a snapshot that is taken and removed with all others makes it look again (VMware KB 1002310).
 import type { InProductionInput, SettleInProductionInput } from '../../../contract/index.ts';
@@ -9,7 +9,7 @@ import type { ActivityDeps } from '../../deps.ts';
 import { failureFor } from '../../failures.ts';
 import type { Step } from '../../step.ts';
 import { assertOwnSession, withTarget } from '../../target.ts';
-import { sessionFolder } from './place.ts';
+import { isOfSession } from '../../vm-standing.ts';
 
 export async function settleInProduction(
   deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
@@ -54,10 +54,9 @@ async function read(vsphere: Vsphere, { there }: InProductionInput, { signal }: 
   return vm;
 }
 
-/** Layers of the VM's disks that still lie in the session's directory. */
+/** Layers of the VM's disks that still are the session's. */
 function layersLeft({ disks }: Vm, input: InProductionInput): readonly string[] {
-  const here = `${sessionFolder(input)}/`;
   return disks
     .flatMap(({ fileName, parents }) => [fileName, ...parents])
-    .filter((file) => file.startsWith(here));
+    .filter((file) => isOfSession(file, input));
 }

@@ -8,7 +8,7 @@ import type { ActivityDeps } from '../../deps.ts';
 import { failureFor } from '../../failures.ts';
 import type { Step } from '../../step.ts';
 import { assertOwnSession, withTarget } from '../../target.ts';
-import { standingOf } from '../../vm-standing.ts';
+import { changesPath, standingOf } from '../../vm-standing.ts';
 import { assertFrozen, readVm } from './freeze-disks.ts';
 import { absolute, nameOf, productionFolder, sessionFolder, vmxInProduction, vmxNameOf } from './place.ts';
 
@@ -27,12 +27,12 @@ export async function stageVm(
     const path = `${sessionFolder(input)}/${vmxNameOf(input)}`;
     const vmx = parseVmx(await vsphere.downloadFile(path, { signal }), path);
     const state = vmx.get(STATE_KEY);
-    const stateFile = state === undefined || state === '' ? undefined : stateIn(state, input);
+    const stateFile = state === undefined || state === '' ? undefined : stateIn(state, files, input);
     const originUuid = input.placement.origin?.uuid;
     const text = productionVmx(vmx, { diskFile: diskFileIn(input.disks), stateFile, originUuid });
     await vsphere.uploadFile(vmxInProduction(input), Buffer.from(text), { signal });
     await copyNvram(vsphere, files, input, step);
-    const keep = [...(await layersOf(vsphere, input.disks, step)), ...stateFilesOf(stateFile, files)];
+    const keep = [...(await layersOf(vsphere, input, step)), ...stateFilesOf(stateFile, files)];
     return { keep };
   });
 }
@@ -57,8 +57,13 @@ function diskFileIn(disks: readonly CrossingDisk[]): (name: string) => string | 
   };
 }
 
-const stateIn = (state: string, input: CrossingDisksInput): string =>
-  state.startsWith('/') ? state : absolute(`${sessionFolder(input)}/${state}`);
+/** By a plain name it lies beside the .vmx, or in the VM's working directory: that of its changes, where it has one. */
+function stateIn(state: string, files: readonly DatastoreFile[], input: CrossingDisksInput): string {
+  if (state.startsWith('/')) return state;
+  const isBeside = files.some(({ path }) => nameOf(path) === state);
+  const folder = isBeside ? undefined : changesPath(input);
+  return absolute(`${folder ?? sessionFolder(input)}/${state}`);
+}
 
 /** A saved state, and the memory that lies beside it under the same name. */
 function stateFilesOf(stateFile: string | undefined, files: readonly DatastoreFile[]): readonly string[] {
@@ -67,15 +72,15 @@ function stateFilesOf(stateFile: string | undefined, files: readonly DatastoreFi
   return files.map(({ path }) => nameOf(path)).filter((name) => name.startsWith(`${stem}.`));
 }
 
-/** Descriptors and data of the disks of changes. */
+/** Descriptors and data of the disks of changes, as far as they lie with the gateway. */
 async function layersOf(
   vsphere: Vsphere,
-  disks: readonly CrossingDisk[],
+  input: CrossingDisksInput,
   { signal }: Step,
 ): Promise<readonly string[]> {
   const names: string[] = [];
-  for (const { top, parent } of disks) {
-    if (parent === undefined) continue;
+  for (const { top, parent } of input.disks) {
+    if (parent === undefined || !top.startsWith(`${sessionFolder(input)}/`)) continue;
     const { extents } = parseDescriptor(await vsphere.downloadFile(top, { signal }), top);
     names.push(nameOf(top), ...extents.flatMap(({ fileName }) => (fileName === undefined ? [] : [fileName])));
   }

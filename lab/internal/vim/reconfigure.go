@@ -49,7 +49,9 @@ func (m *machine) reconfigure(ctx *simulator.Context, vm *simulator.VirtualMachi
 	changes := changeSettings(file, spec)
 	if len(spec.ExtraConfig) > 0 {
 		changeExtraConfig(file, spec.ExtraConfig)
-		changes = append(changes, types.PropertyChange{Name: "config.extraConfig", Val: extraConfig(file)})
+		// workingDir is one of them.
+		changes = append(changes, types.PropertyChange{Name: "config.extraConfig", Val: extraConfig(file)},
+			types.PropertyChange{Name: "config.files", Val: m.fileInfo()})
 	}
 	if changed {
 		changes = append(changes, types.PropertyChange{Name: "config.hardware.device", Val: devices},
