@@ -20,6 +20,8 @@ export interface DiskCopy {
   readonly base: string;
   readonly destination: string;
   readonly sizeBytes: number;
+  /** Of the copy, as a descriptor calls it; the base's own when absent. */
+  readonly adapterType?: string;
 }
 
 export interface CopyListener {
@@ -42,7 +44,7 @@ export async function copyDisk(
   hear: CopyListener = {},
 ): Promise<void> {
   const source = await readDescriptor(vsphere, disk.base, step);
-  const adapterType = adapterTypeOf(source);
+  const adapterType = disk.adapterType ?? adapterTypeOf(source);
   try {
     const isDone = await followEarlier(vsphere, disk, step, hear);
     if (!isDone) await copy(vsphere, disk, adapterType, step, hear);

@@ -39,6 +39,11 @@ import { claimRestoreFolder, releaseRestoreFolder, removeRestore } from './resto
 import { registerRestoredVm } from './restore/register-restored-vm.ts';
 import { restorePreflight } from './restore/restore-preflight.ts';
 import { writeVmFiles } from './restore/write-vm-files.ts';
+import { attachRestoredDisk } from './restore-disk/attach.ts';
+import { copyDiskToVm } from './restore-disk/copy.ts';
+import { openDiskFolder } from './restore-disk/disk-file.ts';
+import { restoreDiskPreflight } from './restore-disk/preflight.ts';
+import { removeRestoredDisk } from './restore-disk/remove.ts';
 import { siteInfo } from './site-info.ts';
 import { runStep } from './step.ts';
 import { targetInfo } from './target-info.ts';
@@ -95,6 +100,11 @@ export function createActivities(deps: ActivityDeps): SiteActivities {
     registerRestoredVm: (input) => runStep((step) => registerRestoredVm(deps, input, step)),
     removeRestore: (input) => runStep((step) => removeRestore(deps, input, step)),
     releaseRestoreFolder: (input) => runStep((step) => releaseRestoreFolder(deps, input, step)),
+    restoreDiskPreflight: (input) => runStep((step) => restoreDiskPreflight(deps, input, step)),
+    openDiskFolder: (input) => runStep((step) => openDiskFolder(deps, input, step)),
+    copyDiskToVm: (input) => runStep((step) => copyDiskToVm(deps, input, step)),
+    attachRestoredDisk: (input) => runStep((step) => attachRestoredDisk(deps, input, step)),
+    removeRestoredDisk: (input) => runStep((step) => removeRestoredDisk(deps, input, step)),
     openBrowse: (input) => runStep((step) => openBrowse(deps, input, step)),
     openDrill: (input) => runStep((step) => openDrill(deps, input, step)),
     makeDrillNetwork: (input) => runStep((step) => makeDrillNetwork(deps, input, step)),

@@ -112,6 +112,9 @@ export async function sightVm(
   return { standing: 'partlyMoved', powerState: other.powerState, detail };
 }
 
+/** Name of a file's datastore; empty for what is no such path. */
+export const datastoreOf = (file: string): string => /^\[(.+?)\] /.exec(file)?.[1] ?? '';
+
 /** The VM's .vmx, its disks and what they stand on. */
 export function filesOf({ vmPathName, disks }: Pick<Vm, 'vmPathName' | 'disks'>): readonly string[] {
   return [vmPathName, ...disks.flatMap(({ fileName, parents }) => [fileName, ...parents])];

@@ -49,6 +49,8 @@ export const hints = {
   FinalizeCancelled: 'The VM runs from its backup as before. Finalize it again whenever it suits.',
   MigrationFailed:
     'The VM runs from its backup as before, with every change. Settle what the target said, then finalize it again.',
+  AttachFailed:
+    'The message is what the target said; nothing of the disk is left there. Settle that, then restore it again.',
   BackupInProgress: 'Wait for the other backup of this set to end, then give the command again.',
   DestinationUnavailable: 'Check that the site reaches the place where the vault is.',
   StorageFull: 'Make room where the message says, or ask for less space with: --reserve-factor',

@@ -15,5 +15,13 @@ export function copyText({ copiedBytes, totalBytes, bytesPerSecond, leftMs, disk
 
 export function restoreText(restore: RestoreStatus): string {
   const took = restore.copyMs === undefined ? '' : `  in ${formatDuration(restore.copyMs)}`;
-  return `to ${restore.location ?? restore.datastore}, ${copyText(restore)}${took}`;
+  return `to ${placeText(restore)}, ${copyText(restore)}${took}`;
+}
+
+/** `[vmfs01] web01/web01_1-web01-k3v9q2m4xa.vmdk, scsi0:2 of VM web01`, as far as it is known. */
+function placeText({ location, datastore, toVm }: RestoreStatus): string {
+  const place = location ?? datastore;
+  if (toVm === undefined) return place ?? 'production';
+  const vm = toVm.node === undefined ? `VM ${toVm.name}` : `${toVm.node} of VM ${toVm.name}`;
+  return place === undefined ? vm : `${place}, ${vm}`;
 }

@@ -60,8 +60,8 @@ export interface SessionFilter {
 
 /** The filter as a List Filter of Temporal's visibility. `state` must be one of contract's states. */
 export function visibilityQuery({ all, state, site }: SessionFilter): string {
-  const { runDirect, restore } = WorkflowType;
-  const conditions = [`WorkflowType IN ('${runDirect}', '${restore}')`];
+  const { runDirect, restore, restoreDisk } = WorkflowType;
+  const conditions = [`WorkflowType IN ('${runDirect}', '${restore}', '${restoreDisk}')`];
   if (state !== undefined) conditions.push(`${SearchAttribute.state} = '${state}'`);
   else if (!all) conditions.push("ExecutionStatus = 'Running'");
   if (site !== undefined) conditions.push(`${SearchAttribute.site} = '${site}'`);

@@ -17,6 +17,7 @@ export interface FoundSession {
 const kinds: Readonly<Record<string, FoundSession['kind']>> = {
   [WorkflowType.runDirect]: 'session',
   [WorkflowType.restore]: 'session',
+  [WorkflowType.restoreDisk]: 'session',
   [WorkflowType.batch]: 'batch',
 };
 

@@ -13,7 +13,7 @@ import { ClientError } from './client-error.ts';
 import type { Temporal } from './temporal.ts';
 
 export interface StartPlan {
-  readonly type: (typeof WorkflowType)['batch' | 'restore' | 'runDirect'];
+  readonly type: (typeof WorkflowType)['batch' | 'restore' | 'restoreDisk' | 'runDirect'];
   readonly workflowId: string;
   readonly input: object;
   /** The VMs' names, as lists show them. */
@@ -21,6 +21,13 @@ export interface StartPlan {
   /** Of the session, or one of several that go from one set to one target. */
   readonly session: Pick<StartInput, 'site' | 'source' | 'target'>;
 }
+
+const TITLES = {
+  batch: 'Run Direct',
+  restore: 'Restore',
+  restoreDisk: 'Restore of one disk',
+  runDirect: 'Run Direct',
+} as const satisfies Record<StartPlan['type'], string>;
 
 const MAX_LISTED_CHARACTERS = 200;
 
@@ -34,7 +41,7 @@ export async function startWorkflow(temporal: Temporal, plan: StartPlan): Promis
   const { type, workflowId, input, session } = plan;
   const { site, source, target } = session;
   const subject = targetSubject(target);
-  const what = type === 'restore' ? 'Restore' : 'Run Direct';
+  const what = TITLES[type];
   const vm = plan.vm.slice(0, MAX_LISTED_CHARACTERS);
   try {
     await temporal.client.workflow.start(type, {

@@ -22,6 +22,7 @@ import type {
 } from './placement.ts';
 import type { ProveActivities } from './prove-steps.ts';
 import type { HostQuestion } from './question.ts';
+import type { RestoreDiskActivities } from './restore-disk-steps.ts';
 import type { RestoreActivities } from './restore-steps.ts';
 
 import type {
@@ -173,6 +174,7 @@ export interface SiteActivities
     DrillActivities,
     KeepActivities,
     RestoreActivities,
+    RestoreDiskActivities,
     TurnActivities {
   preflight(input: StartInput): Promise<PreflightResult>;
   verifyChain(input: VerifyChainInput): Promise<VerifyChainResult>;

@@ -52,6 +52,8 @@ export const failurePolicies = {
   KeepCancelled: { retryable: false },
   /** The target gave the migration up; the VM is where it was. */
   MigrationFailed: { retryable: false },
+  /** The target does not add a disk to a VM. */
+  AttachFailed: { retryable: false },
   // It may well succeed later, by itself or after somebody made room.
   BackupInProgress: { retryable: true },
   DestinationUnavailable: { retryable: true },

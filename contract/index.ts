@@ -20,6 +20,7 @@ export * from './prove-steps.ts';
 export * from './quantity.ts';
 export * from './question.ts';
 export * from './restore.ts';
+export * from './restore-disk-steps.ts';
 export * from './restore-steps.ts';
 export * from './secret.ts';
 export * from './session.ts';

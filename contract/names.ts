@@ -15,6 +15,7 @@ export const WorkflowType = {
   runDirect: 'runDirect',
   batch: 'batch',
   restore: 'restore',
+  restoreDisk: 'restoreDisk',
   browse: 'browse',
   vaultInit: 'vaultInit',
   vaultList: 'vaultList',

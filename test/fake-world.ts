@@ -25,6 +25,7 @@ import { queued, type Turn, waitsFor } from '../gateway/index.ts';
 import { FakeCrossing } from './fake-crossing.ts';
 import { fakeProof, fakeProofSteps } from './fake-proof.ts';
 import { fakeRestore } from './fake-restore.ts';
+import { fakeRestoreDisk } from './fake-restore-disk.ts';
 
 export type StepName = keyof SiteActivities;
 
@@ -93,6 +94,8 @@ export class FakeWorld {
   readonly folders = new Set<string>();
   /** Folders of sessions' changes. */
   readonly changes = new Set<string>();
+  /** Restored disks, by session: their files, and whether VMs have them. */
+  readonly restoredDisks = new Map<string, 'copied' | 'attached'>();
   /** A copy that runs at the target. */
   copying: string | undefined;
   /** Copies come to their end, or run until somebody ends them. */
@@ -128,6 +131,7 @@ export class FakeWorld {
       ...this.turns.map(({ sessionId }) => `turn of ${sessionId}`),
       ...[...this.folders].map((id) => `folder of ${id}`),
       ...[...this.changes].map((id) => `folder of changes of ${id}`),
+      ...[...this.restoredDisks].map(([id, state]) => `disk of ${id}, ${state}`),
       ...(this.copying === undefined ? [] : [this.copying]),
       ...(this.migrating === undefined ? [] : [`migration of ${this.migrating}`]),
       ...this.crossing.leftovers,
@@ -441,6 +445,11 @@ export class FakeWorld {
           throw ApplicationFailure.nonRetryable(`no report of ${drillId}`, 'NotFound');
         return { report, files: reportFiles(drillId) };
       }),
+    ...fakeRestoreDisk(this, {
+      step: (name, act) => this.#step(name, act),
+      placement: fakePlacement,
+      untilCancelled,
+    }),
     ...fakeRestore(this, {
       step: (name, act) => this.#step(name, act),
       placement: fakePlacement,

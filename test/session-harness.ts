@@ -34,7 +34,7 @@ export interface TestSession {
 }
 
 type SessionInput = Pick<StartInput, 'sessionId' | 'site'>;
-type SessionWorkflow = 'runDirect' | 'restore' | 'browse';
+type SessionWorkflow = 'runDirect' | 'restore' | 'restoreDisk' | 'browse';
 
 export interface SessionHarness {
   readonly temporal: TestWorkflowEnvironment;

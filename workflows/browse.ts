@@ -23,6 +23,7 @@ import {
 import { startSteps, undoSteps } from './activities-of.ts';
 import { insist } from './compensation.ts';
 import { cancelled, failureFrom, type Reason, reasonOf } from './failure.ts';
+import { parseInput } from './parse-input.ts';
 
 const statusQuery = defineQuery<BrowseStatus>(BrowseMessage.status);
 const openedUpdate = defineUpdate<BrowseStatus>(BrowseMessage.opened);
@@ -31,7 +32,7 @@ const stateKey = defineSearchAttributeKey(SearchAttribute.state, 'KEYWORD');
 
 /** Query `status`, Updates `opened` and `close`; see contract/browse.ts. */
 export async function browse(argument: BrowseInput): Promise<CloseBrowseResult> {
-  const input = parse(argument);
+  const input = parseInput(browseInputSchema, argument);
   const result: CloseBrowseResult = { browseId: input.browseId, state: 'closed' };
   let status = opening(input);
   let ended: Reason | undefined;
@@ -90,11 +91,4 @@ function drop({ site, browseId }: BrowseInput): Promise<Reason | undefined> {
 function opening({ browseId, site, source, allow }: BrowseInput): BrowseStatus {
   const { vmName, backupSet } = source;
   return { browseId, site, vmName, backupSet, state: 'opening', allow, exported: undefined };
-}
-
-function parse(argument: BrowseInput): BrowseInput {
-  const parsed = browseInputSchema.safeParse(argument);
-  if (parsed.success) return parsed.data;
-  const message = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
-  throw failureFrom({ type: 'InvalidInput', message, details: [] });
 }

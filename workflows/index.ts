@@ -7,6 +7,7 @@ export { drillReport } from './drill-report.ts';
 export { drillReports } from './drill-reports.ts';
 export { prove } from './prove.ts';
 export { restore } from './restore.ts';
+export { restoreDisk } from './restore-disk.ts';
 export { runDirect } from './run-direct.ts';
 export { siteInfo } from './site-info.ts';
 export { targetInfo } from './target-info.ts';

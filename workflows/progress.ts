@@ -38,6 +38,19 @@ export function restoreWeights({ verify, powerOn }: Pick<StartInput, 'verify' | 
   };
 }
 
+export function restoreDiskWeights({ verify }: Pick<StartInput, 'verify'>): Weights {
+  return {
+    restoreDiskPreflight: 1,
+    ...(verify === 'before' ? { verifyChain: 60 } : {}),
+    publish: 1,
+    mount: 1,
+    openDiskFolder: 1,
+    copyDiskToVm: 92,
+    attachRestoredDisk: 2,
+    handOver: 2,
+  };
+}
+
 /** Per cent when `step` is `fraction` (0 to 1) done and all before it are; a whole number. */
 export function percentAt(weights: Weights, step: string, fraction: number): number {
   const steps = Object.keys(weights);

@@ -14,7 +14,8 @@ export interface CopyProgress {
   task(): string | undefined;
 }
 
-export function copyProgress(record: SessionRecord): CopyProgress {
+/** @param step is what copies. */
+export function copyProgress(record: SessionRecord, step = 'copyRestoreDisk'): CopyProgress {
   let totalBytes = 0;
   let doneBytes = 0;
   let beganAtMs = 0;
@@ -28,7 +29,7 @@ export function copyProgress(record: SessionRecord): CopyProgress {
     const leftBytes = totalBytes - copiedBytes;
     const leftMs = bytesPerSecond === undefined ? undefined : Math.round((1000 * leftBytes) / bytesPerSecond);
     update({ copiedBytes, bytesPerSecond, leftMs });
-    record.step('copyRestoreDisk', totalBytes === 0 ? 1 : copiedBytes / totalBytes);
+    record.step(step, totalBytes === 0 ? 1 : copiedBytes / totalBytes);
   };
   return {
     heard: (report) => {

@@ -1,6 +1,5 @@
 // The part of a restore that can be undone: from preflight to a VM that is registered in production and was read
 // back. Every step's undoing is on the stack before the step runs.
-import { CancellationScope } from '@temporalio/workflow';
 import {
   DEFAULT_STEP_TIMEOUT_MS,
   type RestoreInput,
@@ -10,11 +9,11 @@ import {
 } from '../contract/index.ts';
 import { migrationSteps, startSteps, undoSteps } from './activities-of.ts';
 import type { Compensations } from './compensation.ts';
-import { failureFrom, sentence } from './failure.ts';
 import type { CopyProgress } from './restore-copy.ts';
+import { assertWhole, besideVerify } from './restore-verify.ts';
 import { type Session, targetStep } from './session.ts';
 import { mount, publish } from './start-session.ts';
-import { verifyBefore, verifyBeside } from './verify.ts';
+import { verifyBefore } from './verify.ts';
 
 /** A VM that is production's from now on. */
 export interface RestoredVm {
@@ -38,22 +37,14 @@ export async function bringBack(
     session.record.step('verifyChain');
     await verifyBefore(session, plan.jobId);
   }
-  const beside = new CancellationScope({ cancellable: true });
-  const verified = beside.run(async () => {
-    if (input.verify === 'beside') await verifyBeside(session, plan.jobId);
-  });
-  // It is waited for below; whatever ends the restore before ends it, too.
-  verified.catch(() => undefined);
-  try {
+  return besideVerify(session, plan.jobId, async (verified) => {
     const step = await prepare(session, plan, copying, undo);
     await copyDisks(session, plan, step, copying);
     await writeFiles(session, plan, step);
-    await verified;
+    await verified();
     assertWhole(session);
     return { jobId: plan.jobId, step, vm: await register(session, step) };
-  } finally {
-    beside.cancel();
-  }
+  });
 }
 
 async function preflight(session: Session, input: RestoreInput): Promise<RestorePlan> {
@@ -121,14 +112,6 @@ async function writeFiles(session: Session, { jobId }: RestorePlan, step: Restor
     source,
     network: network === 'original' ? network : 'disconnected',
   });
-}
-
-/** What a verify beside the copying has found so far. */
-function assertWhole({ record }: Session): void {
-  const { state, findings } = record.status().verify;
-  if (state !== 'failed' && findings.length === 0) return;
-  const message = `The verify found damage, so the VM is not restored as it is. ${findings.map(sentence).join(' ')}`;
-  throw failureFrom({ type: 'BlockCorrupt', message: message.trim(), details: [] });
 }
 
 async function register(session: Session, step: RestoreStepInput): Promise<RunningVm> {

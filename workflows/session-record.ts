@@ -224,10 +224,11 @@ function finalizeRow({ outcome, mode, datastore, percent, waitsFor }: FinalizeSt
   return `Finalize${to}: ${outcome}${mode === undefined ? '' : ` · ${mode}`} · ${percent} %${waits}`;
 }
 
-function restoreRow({ datastore, location, copiedBytes, totalBytes, disk }: RestoreStatus): string {
+function restoreRow({ datastore, toVm, location, copiedBytes, totalBytes, disk }: RestoreStatus): string {
   const share = totalBytes === undefined || totalBytes === 0 ? 0 : copiedBytes / totalBytes;
   const what = disk === undefined ? '' : ` · ${code(disk)}`;
-  return `Restore to ${code(location ?? datastore)}: ${Math.floor(100 * share)} % copied${what}`;
+  const to = location ?? datastore ?? toVm?.name ?? '';
+  return `Restore to ${code(to)}: ${Math.floor(100 * share)} % copied${what}`;
 }
 
 function keepRow({ outcome, jobId, doneBytes, totalBytes }: KeepStatus): string {

@@ -76,7 +76,11 @@ async function lookAtBackups(
   const looks: Look[] = [];
   for (const each of inputs) {
     const found = findings(mayRetry);
-    looks.push({ input: each, found, backup: set && (await lookAtBackup(deps, each, step, found, set)) });
+    looks.push({
+      input: each,
+      found,
+      backup: set && (await lookAtBackup(deps, each, step, found, { unlocked: set })),
+    });
   }
   return looks;
 }

@@ -3,6 +3,7 @@ import { type FinalizeRequest, MAX_VM_NAME_CHARACTERS, type OriginalPlan } from 
 import type { Vm, VmSummary, Vsphere } from '../../vsphere/index.ts';
 import type { Findings } from '../preflight/findings.ts';
 import type { Step } from '../step.ts';
+import { datastoreOf } from '../vm-standing.ts';
 import { ASIDE, differences, recognise, type Successor } from './recognise-original.ts';
 
 export interface FoundOriginal {
@@ -82,5 +83,3 @@ export function inPlaceOf({ vm, plan }: FoundOriginal, request: FinalizeRequest)
     ...(resourcePool === undefined ? {} : { resourcePool }),
   };
 }
-
-const datastoreOf = (file: string): string => /^\[(.+?)\] /.exec(file)?.[1] ?? '';

@@ -27,13 +27,19 @@ export interface BackupLook {
   readonly origin: OriginMark;
 }
 
-/** @param unlocked is the backup set, where it is open already. */
+export interface BackupLookOptions {
+  /** The backup set, where it is open already. */
+  readonly unlocked?: BackupSet | undefined;
+  /** `asDisksAlone`: no VM is made of it, so what of its hardware can't come along is nobody's matter. */
+  readonly restored?: 'asVm' | 'asDisksAlone';
+}
+
 export async function lookAtBackup(
   deps: Pick<ActivityDeps, 'vaults' | 'siteKey'>,
   { source }: Pick<StartInput, 'source'>,
   step: Step,
   found: Findings,
-  unlocked?: BackupSet,
+  { unlocked, restored = 'asVm' }: BackupLookOptions = {},
 ): Promise<BackupLook | undefined> {
   return found.look(async () => {
     const set = unlocked ?? (await unlockSource(deps, source, step));
@@ -45,7 +51,7 @@ export async function lookAtBackup(
         vmName: vm.vmName,
         provisionedBytes: vm.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
         disks: vm.disks,
-        ...lookAtFiles(vm, found),
+        ...lookAtFiles(vm, restored, found),
       };
     } finally {
       await vm.close();
@@ -65,6 +71,7 @@ function warnOfKeptJob({ jobId, keptFrom }: Pick<VmAtJob, 'jobId' | 'keptFrom'>,
 
 function lookAtFiles(
   { files, jobId, vmName, disks }: Pick<VmAtJob, 'files' | 'jobId' | 'vmName' | 'disks'>,
+  restored: NonNullable<BackupLookOptions['restored']>,
   found: Findings,
 ): Pick<BackupLook, 'cards' | 'nodes' | 'origin'> {
   const vmxFile = files.find(({ name }) => name.toLowerCase().endsWith('.vmx'));
@@ -78,8 +85,8 @@ function lookAtFiles(
       .filter(({ name }) => name.toLowerCase().endsWith('.vmdk'))
       .map(({ name, bytes }) => [name, parseDescriptor(bytes, name)] as const),
   );
-  for (const { severity, code, message } of hardwareFindings(vmx, descriptors))
-    found[severity](code, message);
+  const hardware = restored === 'asVm' ? hardwareFindings(vmx, descriptors) : [];
+  for (const { severity, code, message } of hardware) found[severity](code, message);
   const sizes = new Map(disks.map(({ name, sizeBytes }) => [name, sizeBytes]));
   return {
     cards: cardsOf(vmx),

@@ -1,8 +1,13 @@
-// Copies one disk of the export to the restored VM's folder. Nobody writes to the source, so it is the disk as it
+// Copies one disk of the export to production: to the restored VM's folder, or beside the files of a VM that is there. Nobody writes to the source, so it is the disk as it
 // was at the job, and every block of it is authenticated on its way through the gateway.
 import path from 'node:path';
-import type { CopyRestoreDiskInput, RestoreReport } from '../../contract/index.ts';
-import { copyDisk } from '../copy-disk.ts';
+import type {
+  CopyRestoreDiskInput,
+  RestoreDisk,
+  RestoreReport,
+  TargetStepInput,
+} from '../../contract/index.ts';
+import { copyDisk, type DiskCopy } from '../copy-disk.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { migrationProgress } from '../finalize/migration-progress.ts';
 import type { Step } from '../step.ts';
@@ -17,16 +22,30 @@ export async function copyRestoreDisk(
   input: CopyRestoreDiskInput,
   step: Step,
 ): Promise<void> {
-  assertOwnSession(step, input.sessionId);
-  const { disk, placement, exported, production } = input;
-  const source = `[${placement.datastore}] ${path.posix.dirname(exported.vmxPath)}/${disk.name}`;
+  const { disk, production } = input;
   const destination = `[${production.datastore}] ${production.folder}/${disk.name}`;
+  await copyFromExport(deps, input, { disk, destination }, step);
+}
+
+export interface ExportCopy extends Pick<DiskCopy, 'destination' | 'adapterType'> {
+  readonly disk: RestoreDisk;
+}
+
+/** Tells the Workflow the target's task and how far it is. */
+export async function copyFromExport(
+  deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
+  { sessionId, target, placement, exported }: TargetStepInput,
+  { disk, ...to }: ExportCopy,
+  step: Step,
+): Promise<void> {
+  assertOwnSession(step, sessionId);
+  const source = `[${placement.datastore}] ${path.posix.dirname(exported.vmxPath)}/${disk.name}`;
   const progress = migrationProgress(disk.sizeBytes);
   const reports = throttledReport(step, { minShare: REPORT_SHARE });
   const tell = (share: number, report: RestoreReport, urgent: boolean): void =>
     reports.tell(share, report, urgent);
-  await withTarget(deps, step, input.target, async (vsphere) => {
-    const copy = { source, base: source, destination, sizeBytes: disk.sizeBytes };
+  await withTarget(deps, step, target, async (vsphere) => {
+    const copy = { source, base: source, sizeBytes: disk.sizeBytes, ...to };
     try {
       await copyDisk(vsphere, copy, step, {
         onTask: (task) => tell(0, { kind: 'copyTask', task }, true),

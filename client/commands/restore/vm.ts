@@ -16,11 +16,9 @@ import {
   sessionId as sessionIdArgument,
   siteOption,
 } from '../../arguments.ts';
-import { awaitSession, exitCodeOf } from '../../await-session.ts';
 import { ClientError } from '../../client-error.ts';
 import type { Context } from '../../context.ts';
 import type { ExitCode } from '../../exit-code.ts';
-import { formatBytes, formatDuration } from '../../quantity.ts';
 import { randomLetters } from '../../random-id.ts';
 import {
   addPlacement,
@@ -32,10 +30,9 @@ import {
   type SourceOptions,
 } from '../../session-options.ts';
 import type { SessionSecretOptions } from '../../session-secrets.ts';
-import { sessionFacts } from '../../session-view.ts';
 import { addressOf, askFacts, type StartFacts, sealedSecrets } from '../../start-input.ts';
-import { startWorkflow } from '../../start-workflow.ts';
 import { printable } from '../../table.ts';
+import { runRestore } from './run-restore.ts';
 
 interface Options extends SourceOptions, SessionSecretOptions, PlacementOptions {
   readonly vm: string;
@@ -77,39 +74,18 @@ function restoreInput(options: Options, facts: StartFacts, sessionId: string): R
 }
 
 async function restore(context: Context, options: Options): Promise<ExitCode | undefined> {
-  const { terminal } = context;
   const sessionId = options.session ?? sessionIdFor(options.vm, randomLetters());
   const input = restoreInput(options, await askFacts(context, options), sessionId);
-  const plan = { type: WorkflowType.restore, workflowId: sessionId, vm: options.vm };
-  await startWorkflow(await context.temporal(), { ...plan, input, session: input });
-  terminal.document({ event: 'started', sessionId });
-  terminal.print(`Session ${sessionId}`);
-  if (options.detach === true) {
-    terminal.document({ event: 'result', sessionId });
-    return undefined;
-  }
-  const status = await awaitSession(context, sessionId, ({ state }) => state === 'restored');
-  if (status?.state !== 'restored') {
-    throw new ClientError('SessionEnded', `restore ${sessionId} ended before the VM was in production`, {
-      hint: `See its log with: rundirect show ${sessionId}`,
-    });
-  }
-  report(context, status);
-  return exitCodeOf(status);
+  return runRestore(context, {
+    ...{ type: WorkflowType.restore, workflowId: sessionId, vm: options.vm, input, session: input },
+    detach: options.detach === true,
+    ending,
+  });
 }
 
-function report({ terminal }: Context, status: SessionStatus): void {
-  const { vm, vmName, restore: done } = status;
-  terminal.document({ event: 'result', session: status });
-  terminal.print('');
-  terminal.print(sessionFacts(status));
-  const size = done?.totalBytes === undefined ? '' : `, ${formatBytes(done.totalBytes)}`;
-  const took = done?.copyMs === undefined ? '' : ` in ${formatDuration(done.copyMs)}`;
+function ending({ vm, vmName, restore: done }: SessionStatus): string {
   const where = printable(done?.location ?? 'production storage');
-  terminal.print('');
-  terminal.print(
-    terminal.style('bold', `${printable(vm?.name ?? vmName)} is restored to ${where}${size}${took}.`),
-  );
+  return `${printable(vm?.name ?? vmName)} is restored to ${where}`;
 }
 
 const examples = `

@@ -1,0 +1,93 @@
+// The frame of every restore: what can be asked of it, and what it ends in. Until its work says that all is in
+// production, a failure, a cancel or a stop undoes everything that was begun: nothing is left at the target. From there
+// on nobody takes it away again, and clean-up is tried until it is done.
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+  setHandler,
+} from '@temporalio/workflow';
+import {
+  REPORT_SIGNAL,
+  type RestoreReport,
+  SessionMessage,
+  type SessionReport,
+  type SessionStatus,
+  type StopResult,
+} from '../contract/index.ts';
+import { type Compensations, compensations } from './compensation.ts';
+import { rejection } from './desk.ts';
+import { reasonOf } from './failure.ts';
+import type { CopyProgress } from './restore-copy.ts';
+import type { Session } from './session.ts';
+import { openStopDesk } from './stop-desk.ts';
+import { undoBegun } from './undo-begun.ts';
+
+const statusQuery = defineQuery<SessionStatus>(SessionMessage.status);
+const otherUpdates = [SessionMessage.finalize, SessionMessage.cancelFinalize].map((name) =>
+  defineUpdate<never>(name),
+);
+const reportSignal = defineSignal<[SessionReport | RestoreReport]>(REPORT_SIGNAL);
+
+export interface RestoreWork<Restored> {
+  /** Ends with all in production. Every step's undoing is pushed before the step runs; undoes nothing by itself. */
+  bringBack(undo: Compensations): Promise<Restored>;
+  /** Called where cancellation does not reach. Throws only where something stays behind. */
+  handOver(restored: Restored): Promise<StopResult>;
+}
+
+/** Query `status` and Update `stop` as a session's; ends as `restored`, or as `cancelled` where a stop asked for it. */
+export async function runRestore<Restored>(
+  session: Session,
+  copying: CopyProgress,
+  work: RestoreWork<Restored>,
+): Promise<StopResult> {
+  const { input, record } = session;
+  const begun = new CancellationScope({ cancellable: true });
+  let isRestored = false;
+  const state = () => (isRestored ? 'restored' : record.status().state);
+  const desk = openStopDesk({ sessionId: input.sessionId, state }, () => begun.cancel());
+  setHandler(statusQuery, () => record.status());
+  setHandler(reportSignal, (report) => {
+    if (report.kind === 'copy' || report.kind === 'copyTask') copying.heard(report);
+    else record.report(report);
+  });
+  refuseOthers(input.sessionId);
+  const undo = compensations();
+  try {
+    const restored = await begun.run(() => work.bringBack(undo));
+    isRestored = true;
+    const result = await CancellationScope.nonCancellable(() => work.handOver(restored));
+    const message = `${input.sessionId} is restored: it is in production, and there is nothing to stop`;
+    desk.answer({ failure: { type: 'NotRunning', message, details: [] } });
+    return result;
+  } catch (error) {
+    if (isRestored) {
+      desk.answer({ failure: reasonOf(error, 'the restore') });
+      throw error;
+    }
+    const stopped = desk.pending() !== undefined;
+    try {
+      const result = await undoBegun(session, 'restore', undo, error, stopped);
+      desk.answer({ result });
+      return result;
+    } catch (failed) {
+      desk.answer({ failure: reasonOf(failed, 'the restore') });
+      throw failed;
+    }
+  } finally {
+    await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+  }
+}
+
+/** What can be asked of a session that runs is answered here in words, too. */
+function refuseOthers(sessionId: string): void {
+  const message = `${sessionId} is a restore: it goes to production by itself`;
+  const refuse = (): never => {
+    throw rejection('NotSupported', message);
+  };
+  for (const update of otherUpdates) setHandler(update, refuse, { validator: refuse });
+}
