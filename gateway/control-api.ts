@@ -11,6 +11,8 @@
 //   PUT    /fences/SESSION                 FenceRequest; only what it keeps is served from then on
 //   DELETE /fences/SESSION                 all is served again; 409 FenceFinal after the seal
 //   PUT    /seals/SESSION                  the fence is never lifted again
+//   PUT    /limits/SESSION                 LimitRequest; READs of its disks are held back, until it is lifted or dropped
+//   DELETE /limits/SESSION                 they are not any more; none is done
 //   PUT    /rooms/SESSION                  RoomRequest; hosts can write so much more there
 //   PUT    /leases                         Lease → Lease[] on that host and datastore
 //   DELETE /leases                         Lease → Lease[] that are left
@@ -85,6 +87,8 @@ export interface ExportStatus extends PublishedExport {
   readonly overlayBytes: number;
   /** The VM is on its way to production: its old files are not served. `final`: nobody lifts that any more. */
   readonly fence: 'raised' | 'final' | undefined;
+  /** READs of its disks are held back to so many bytes a second; 0: all of them. */
+  readonly readLimit: number | undefined;
   /** Set while reads of the destination are failing and being retried. */
   readonly stalledSince: string | undefined;
   /** The last error of the data path, in words, if there was one. */
@@ -105,6 +109,9 @@ export const fenceRequestSchema = z.object({
   keep: z.array(plainName).max(1024),
 });
 export type FenceRequest = z.infer<typeof fenceRequestSchema>;
+
+export const limitRequestSchema = z.object({ bytesPerSecond: z.number().int().nonnegative() });
+export type LimitRequest = z.infer<typeof limitRequestSchema>;
 
 export const roomRequestSchema = z.object({ bytes: z.number().int().nonnegative() });
 export type RoomRequest = z.infer<typeof roomRequestSchema>;

@@ -8,6 +8,7 @@ import {
   type GatewayErrorCode,
   type GatewayStatus,
   leaseSchema,
+  limitRequestSchema,
   lockRequestSchema,
   pointRequestSchema,
   publishRequestSchema,
@@ -57,6 +58,14 @@ const routes: Readonly<Record<string, Answer>> = {
   },
   'DELETE /fences/': async ({ exports }, { argument }) => {
     await exports.liftFence(argument);
+    return {};
+  },
+  'PUT /limits/': async ({ exports }, { body, argument }) => {
+    await exports.limitReads(argument, parsed(limitRequestSchema, body).bytesPerSecond);
+    return {};
+  },
+  'DELETE /limits/': async ({ exports }, { argument }) => {
+    await exports.liftReadLimit(argument);
     return {};
   },
   'PUT /rooms/': async ({ exports }, { body, argument }) => {

@@ -37,6 +37,8 @@ const DOT_COOKIE = 1;
 const DOT_DOT_COOKIE = 2;
 /** Sessions come after the files at a share's root. */
 const FIRST_SESSION_COOKIE = 2 ** 40;
+/** Configuration, descriptors, firmware's settings. */
+const MAX_SMALL_FILE_BYTES = 2 ** 20;
 
 export class ExportFileSystem implements FileSystem<ExportNode> {
   readonly writeVerifier = new Uint8Array(randomBytes(8));
@@ -132,8 +134,14 @@ export class ExportFileSystem implements FileSystem<ExportNode> {
     offsetBytes: number,
     countBytes: number,
   ): Awaitable<{ bytes: Uint8Array; eof: boolean }> {
-    const result = volume.overlay.read(inode, offsetBytes, countBytes);
-    return result instanceof Promise ? answered(result) : result;
+    const read = () => {
+      const result = volume.overlay.read(inode, offsetBytes, countBytes);
+      return result instanceof Promise ? answered(result) : result;
+    };
+    const turn = isLarge(inode)
+      ? volume.readLimit.turn(Math.min(countBytes, inode.sizeBytes - offsetBytes))
+      : undefined;
+    return turn === undefined ? read() : turn.then(read);
   }
 
   write(
@@ -144,6 +152,7 @@ export class ExportFileSystem implements FileSystem<ExportNode> {
   ): Promise<void> {
     refuseReadOnly(volume);
     volume.writes.observe(inode.id, stable);
+    if (isLarge(inode)) volume.readLimit.break();
     return answered(volume.overlay.write(inode, offsetBytes, bytes));
   }
 
@@ -274,6 +283,9 @@ function refuseReadOnly({ share, sessionId }: Volume): void {
   if (!share.isReadOnly(sessionId)) return;
   throw new Nfs3Error(Nfs3Status.ROFS, `${share.path} can be read, and not changed.`);
 }
+
+/** What can be a disk's data; descriptors and the like are never held back. */
+const isLarge = ({ sizeBytes }: Inode): boolean => sizeBytes > MAX_SMALL_FILE_BYTES;
 
 function usedBytes(inode: Inode): number {
   const storedBytes = inode.pages.stored * PAGE_BYTES;

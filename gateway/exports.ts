@@ -23,6 +23,7 @@ import { KeyedQueue } from './keyed-queue.ts';
 
 import { type FrozenView, type Overlay, PAGE_BYTES } from './overlay/index.ts';
 import { type PublishedVm, publishedVm } from './published-vm.ts';
+import { HeldReads, ReadLimit } from './read-limit.ts';
 import { type ExportEntry, type Registry, type StoredRequest } from './registry.ts';
 import { type Share, Shares, type Volume } from './shares.ts';
 import { VaultImages } from './vault-images.ts';
@@ -79,6 +80,7 @@ export class Exports {
   readonly #live = new Map<string, LiveExport>();
   readonly #perSession = new KeyedQueue();
   readonly #perShare = new KeyedQueue();
+  readonly #heldReads = new HeldReads();
 
   constructor(options: ExportsOptions) {
     this.#options = options;
@@ -194,6 +196,37 @@ export class Exports {
         );
       });
       volume.overlay.setQuota(neededBytes);
+    });
+  }
+
+  /**
+   * From the answer on, and through every crash, hosts read the session's disks at so many bytes a second at the most,
+   * together; at 0 not at all. Only for a copy whose source no guest reads. Repeatable. Throws NotFound.
+   */
+  limitReads(sessionId: string, bytesPerSecond: number): Promise<void> {
+    return this.#perSession.run(sessionId, async () => {
+      const { entry, volume } = this.#onView(sessionId);
+      await this.#options.registry.setReadLimit(entry.volume, bytesPerSecond);
+      volume.readLimit.set(bytesPerSecond);
+    });
+  }
+
+  /** Its disks are read as fast as they can be. None is done, and so is no export. */
+  liftReadLimit(sessionId: string): Promise<void> {
+    return this.#perSession.run(sessionId, async () => {
+      const entry = this.#options.registry.export(sessionId);
+      if (entry?.readLimit === undefined) return;
+      await this.#options.registry.setReadLimit(entry.volume, undefined);
+      this.shares.volume(entry.volume)?.readLimit.set(undefined);
+    });
+  }
+
+  /** Whoever writes to a disk runs from it: nothing of it is held back any more. */
+  #liftForGuest(sessionId: string): void {
+    const { log } = this.#options;
+    log.warn({ sessionId }, 'somebody writes to a disk whose reads are held back: they are not any more');
+    this.liftReadLimit(sessionId).catch((error: unknown) => {
+      log.error({ sessionId, reason: messageOf(error) }, 'the limit of its reads comes back with a restart');
     });
   }
 
@@ -428,7 +461,11 @@ export class Exports {
     const { sessionId, allow, readOnly = false } = entry.request;
     const writes = new WriteCounts();
     const fence = new VolumeFence(entry.fence?.fileIds);
-    const volume: Volume = { number: entry.volume, overlay, share, sessionId, writes, fence };
+    const readLimit = new ReadLimit(this.#heldReads, {
+      bytesPerSecond: entry.readLimit,
+      onBroken: () => this.#liftForGuest(sessionId),
+    });
+    const volume: Volume = { number: entry.volume, overlay, share, sessionId, writes, fence, readLimit };
     this.#live.set(sessionId, live);
     this.shares.addVolume(volume);
     share.addSession(sessionId, { volume, volumeNumber: entry.volume, allow, readOnly });
@@ -454,7 +491,11 @@ export class Exports {
       });
       const writes = new WriteCounts();
       const fence = new VolumeFence();
-      const root: Volume = { number: entry.volume, overlay, share, sessionId: undefined, writes, fence };
+      const readLimit = new ReadLimit(this.#heldReads);
+      const root: Volume = {
+        ...{ number: entry.volume, overlay, share, sessionId: undefined },
+        ...{ writes, fence, readLimit },
+      };
       share.setRoot(root);
       this.shares.addVolume(root);
       return share;
@@ -508,7 +549,8 @@ export class Exports {
 
   #statusOf({ entry, images, overlay, problem }: LiveExport): ExportStatus {
     const faults = images?.faults();
-    const { fence, reservedBytes } = this.#options.registry.export(entry.request.sessionId) ?? entry;
+    const { fence, readLimit, reservedBytes } =
+      this.#options.registry.export(entry.request.sessionId) ?? entry;
     return {
       ...this.#published(entry),
       targetId: entry.request.targetId,
@@ -517,6 +559,7 @@ export class Exports {
       reservedBytes,
       overlayBytes: overlay?.diskBytes ?? 0,
       fence: fence && (fence.isFinal ? 'final' : 'raised'),
+      readLimit,
       stalledSince: faults?.stalledSince,
       lastError: problem ?? faults?.lastError,
     };

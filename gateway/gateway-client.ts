@@ -10,6 +10,7 @@ import {
   type GatewayErrorCode,
   type GatewayStatus,
   type Lease,
+  type LimitRequest,
   type MountObservation,
   type PointChanges,
   type PublishedExport,
@@ -78,6 +79,17 @@ export class GatewayClient {
   async makeRoom(sessionId: string, bytes: number): Promise<void> {
     const request: RoomRequest = { bytes };
     await this.#call('PUT', `/rooms/${encodeURIComponent(sessionId)}`, request);
+  }
+
+  /** READs of the session's disks are held back to so many bytes a second; 0: all of them. Throws NotFound. */
+  async limitReads(sessionId: string, bytesPerSecond: number): Promise<void> {
+    const request: LimitRequest = { bytesPerSecond };
+    await this.#call('PUT', `/limits/${encodeURIComponent(sessionId)}`, request);
+  }
+
+  /** None is done, and so is no export. */
+  async liftReadLimit(sessionId: string): Promise<void> {
+    await this.#call('DELETE', `/limits/${encodeURIComponent(sessionId)}`);
   }
 
   /** Throws NotFound, FenceFinal. */

@@ -45,6 +45,8 @@ const exportSchema = z.object({
   provisionedBytes: z.number().int(),
   reservedBytes: z.number().int(),
   fence: fenceSchema.optional(),
+  /** Bytes a second; see read-limit.ts. */
+  readLimit: z.number().nonnegative().optional(),
 });
 export type ExportEntry = z.infer<typeof exportSchema>;
 
@@ -138,6 +140,10 @@ export class Registry {
 
   async setFence(volume: number, fence: FenceEntry | undefined): Promise<void> {
     await this.#file.update((state) => withExport(state, volume, { fence }));
+  }
+
+  async setReadLimit(volume: number, readLimit: number | undefined): Promise<void> {
+    await this.#file.update((state) => withExport(state, volume, { readLimit }));
   }
 
   /** `check` runs while nobody else reserves, and refuses by throwing. */

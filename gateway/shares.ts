@@ -3,6 +3,7 @@
 import { AddressList } from './address-list.ts';
 import { type VolumeFence } from './fence.ts';
 import { type Overlay } from './overlay/index.ts';
+import { type ReadLimit } from './read-limit.ts';
 import { type WriteCounts } from './write-counts.ts';
 
 /** Files under one root, with their own numbers: a session's directory, or a share's root. */
@@ -14,6 +15,7 @@ export interface Volume {
   readonly sessionId: string | undefined;
   readonly writes: WriteCounts;
   readonly fence: VolumeFence;
+  readonly readLimit: ReadLimit;
 }
 
 /** A session's directory in a share. What could not be restored has no volume, and answers I/O errors. */

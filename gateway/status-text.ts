@@ -29,11 +29,17 @@ export function statusText({ gateway, exports, leases, mounts }: ShownStatus): s
 }
 
 function exportLine(status: ExportStatus): string {
-  const { sessionId, remotePath, overlayBytes, reservedBytes, fence, stalledSince, lastError } = status;
+  const { sessionId, remotePath, overlayBytes, reservedBytes, fence, readLimit, stalledSince, lastError } =
+    status;
   const fenced = fence === undefined ? '' : '; fenced, its VM goes on from production';
   const stalled = stalledSince === undefined ? '' : `; reads wait for the backup since ${stalledSince}`;
   const error = lastError === undefined ? '' : `; last error: ${lastError}`;
-  return `${remotePath}/${sessionId}: changes ${bytesText(overlayBytes)} of ${bytesText(reservedBytes)}${fenced}${stalled}${error}`;
+  return `${remotePath}/${sessionId}: changes ${bytesText(overlayBytes)} of ${bytesText(reservedBytes)}${fenced}${limitText(readLimit)}${stalled}${error}`;
+}
+
+function limitText(readLimit: number | undefined): string {
+  if (readLimit === undefined) return '';
+  return readLimit === 0 ? '; its copy is paused' : `; its copy reads at most ${bytesText(readLimit)}/s`;
 }
 
 function section(title: string, lines: readonly string[]): string[] {
