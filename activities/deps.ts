@@ -62,6 +62,10 @@ export interface Gateway {
   /** Throws FenceFinal after `sealFence`. */
   liftFence(sessionId: string): Promise<void>;
   sealFence(sessionId: string): Promise<void>;
+  /** READs of the session's disks are held back to so many bytes a second; 0: all of them. */
+  limitReads(sessionId: string, bytesPerSecond: number): Promise<void>;
+  /** None is done, and so is no export. */
+  liftReadLimit(sessionId: string): Promise<void>;
   takeLease(lease: Lease): Promise<readonly Lease[]>;
   releaseLease(lease: Lease): Promise<readonly Lease[]>;
   leases(): Promise<readonly Lease[]>;

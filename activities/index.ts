@@ -33,6 +33,7 @@ import { powerOnVm } from './power-on-vm.ts';
 import { preflight } from './preflight/preflight.ts';
 import { proveActivities } from './prove/activities.ts';
 import { publish } from './publish.ts';
+import { liftReadLimit, limitReads } from './read-limit.ts';
 import { registerVm } from './register-vm.ts';
 import { copyRestoreDisk } from './restore/copy-restore-disk.ts';
 import { claimRestoreFolder, releaseRestoreFolder, removeRestore } from './restore/production-folder.ts';
@@ -71,6 +72,8 @@ export function createActivities(deps: ActivityDeps): SiteActivities {
     unregisterVm: (input) => runStep((step) => unregisterVm(deps, input, step)),
     powerOnVm: (input) => runStep((step) => powerOnVm(deps, input, step)),
     powerOffVm: (input) => runStep((step) => powerOffVm(deps, input, step)),
+    limitReads: (input) => runStep((step) => limitReads(deps, input, step)),
+    liftReadLimit: (input) => runStep((step) => liftReadLimit(deps, input, step)),
     inspectVm: (input) => runStep((step) => inspectVm(deps, input, step)),
     awaitGuest: (input) => runStep((step) => awaitGuest(deps, input, step)),
     watchVm: (input) => runStep((step) => watchVm(deps, input, step)),

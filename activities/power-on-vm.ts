@@ -1,5 +1,6 @@
 // Powers the session's VM on. The host asks whether the VM was moved or copied: it was moved, so that its
-// addresses stay. Any other question is shown in the session and left to a person.
+// addresses stay. Any other question is shown in the session and left to a person. No guest runs from disks that are
+// held back for a copy: whatever limit is left is lifted first.
 import type { RunningVmInput, SessionReport } from '../contract/index.ts';
 import type { Vsphere } from '../vsphere/index.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -10,7 +11,7 @@ import type { Step } from './step.ts';
 import { assertOwnSession, withTarget } from './target.ts';
 
 export async function powerOnVm(
-  deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
+  deps: Pick<ActivityDeps, 'siteKey' | 'targets' | 'gateway'>,
   input: RunningVmInput,
   step: Step,
 ): Promise<{ readonly poweredOnAtMs: number }> {
@@ -19,6 +20,7 @@ export async function powerOnVm(
     const vm = await ownVm(vsphere, input, step);
     if (vm === undefined) throw failureFor('NotFound', `${input.moref} is not in the inventory any more`);
     await assertIsolated(vsphere, input, vm, step);
+    await deps.gateway.liftReadLimit(input.sessionId);
     await powerOnAsMoved(vsphere, vm.moref, step);
     return { poweredOnAtMs: Date.now() };
   });

@@ -11,6 +11,7 @@ import {
   MAX_RESERVE_FACTOR,
   MIN_RESERVE_FACTOR,
   proveIdSchema,
+  rateSchema,
   reportFolderSchema,
   sessionIdSchema,
   siteNameSchema,
@@ -18,7 +19,7 @@ import {
   type TargetAddress,
   vaultLocationSchema,
 } from '../contract/index.ts';
-import { parseDuration } from './quantity.ts';
+import { parseDuration, parseRate } from './quantity.ts';
 
 const DEFAULT_SITE = 'main';
 const HTTPS_PORT = 443;
@@ -70,6 +71,19 @@ export function duration(text: string): number {
   return ms;
 }
 
+/** In bytes a second. */
+function rate(text: string): number {
+  const bytesPerSecond = parseRate(text);
+  if (bytesPerSecond === undefined)
+    throw new InvalidArgumentError('a rate is written like 50MiB/s (KiB, MiB or GiB a second)');
+  const parsed = rateSchema.safeParse(bytesPerSecond);
+  if (parsed.success) return parsed.data;
+  throw new InvalidArgumentError(parsed.error.issues.map(({ message }) => message).join('; '));
+}
+
+/** Null for `none`. */
+export const rateOrNone = (text: string): number | null => (text === 'none' ? null : rate(text));
+
 export function factor(text: string): number {
   const value = Number(text);
   if (!(value >= MIN_RESERVE_FACTOR && value <= MAX_RESERVE_FACTOR)) {
@@ -118,6 +132,9 @@ export function flagProblems({ issues }: z.ZodError): string {
 }
 
 // Options that several commands share, made anew for each.
+
+export const throttleOption = (): Option =>
+  new Option('--throttle <rate>', 'copy at so much a second at the most, like 50MiB/s').argParser(rate);
 
 export const siteOption = (): Option =>
   new Option('--site <name>', 'the site that does the work').default(DEFAULT_SITE).argParser(siteName);

@@ -19,6 +19,7 @@ import { addStart } from './commands/start.ts';
 import { addStop } from './commands/stop.ts';
 import { addTargetPin } from './commands/target-pin.ts';
 import { addTargetShow } from './commands/target-show.ts';
+import { addThrottle } from './commands/throttle.ts';
 import { addVaultInit } from './commands/vault-init.ts';
 import { addVaultList } from './commands/vault-list.ts';
 import { addWatch } from './commands/watch.ts';
@@ -72,6 +73,7 @@ function buildProgram(act: Act): Command {
   addStop(program, act);
   addDrill(program, act);
   addRestore(program, act);
+  addThrottle(program, act);
   addBrowse(program, act);
   program.commandsGroup('Backups:');
   addBackup(program, act);

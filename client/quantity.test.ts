@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatBytes, formatDuration, parseDuration } from './quantity.ts';
+import { formatBytes, formatDuration, parseDuration, parseRate } from './quantity.ts';
 
 describe('formatBytes', () => {
   it.each([
@@ -12,6 +12,18 @@ describe('formatBytes', () => {
     [4 * 1024 ** 4, '4 TiB'],
     [5000 * 1024 ** 5, '5000 PiB'],
   ])('%d is %s', (bytes, text) => expect(formatBytes(bytes)).toBe(text));
+});
+
+describe('parseRate', () => {
+  it.each([
+    ['50MiB/s', 50 * 1024 ** 2],
+    ['64kib', 64 * 1024],
+    ['1.5GiB/s', 1.5 * 1024 ** 3],
+  ])('%s is %d', (text, bytes) => expect(parseRate(text)).toBe(bytes));
+
+  it.each(['', '50', '50MB/s', 'MiB', '-1MiB', '1 MiB', '1MiB/m', 'none'])('%j is none', (text) =>
+    expect(parseRate(text)).toBeUndefined(),
+  );
 });
 
 describe('formatDuration', () => {

@@ -43,6 +43,16 @@ export function parseDuration(text: string): number | undefined {
   return Number.isSafeInteger(Math.round(total)) ? Math.round(total) : undefined;
 }
 
+const RATE = /^(\d+(?:\.\d+)?)(KiB|MiB|GiB)(?:\/s)?$/i;
+const BYTES_OF: Readonly<Record<string, number>> = { kib: 1024, mib: 1024 ** 2, gib: 1024 ** 3 };
+
+/** `50MiB/s` or `1.5GiB`, in bytes a second; undefined where it is none. */
+export function parseRate(text: string): number | undefined {
+  const [, value = '', unit = ''] = RATE.exec(text) ?? [];
+  const bytes = BYTES_OF[unit.toLowerCase()];
+  return bytes === undefined ? undefined : Math.round(Number(value) * bytes);
+}
+
 /** A point in time in the reader's own time zone: `2026-11-23 02:51`. */
 export function formatTime(time: Date): string {
   const date = [time.getFullYear(), twoDigits(time.getMonth() + 1), twoDigits(time.getDate())].join('-');

@@ -1,7 +1,14 @@
 // Sessions, restores among them, as Temporal's visibility knows them: no worker is needed to list them.
 import type { WorkflowExecutionInfo } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { batchIdSchema, SearchAttribute, WorkflowType } from '../contract/index.ts';
+import {
+  batchIdSchema,
+  SearchAttribute,
+  THROTTLE_MEMO,
+  type Throttle,
+  throttleSchema,
+  WorkflowType,
+} from '../contract/index.ts';
 import type { Temporal } from './temporal.ts';
 
 export interface ListedSession {
@@ -13,6 +20,8 @@ export interface ListedSession {
   readonly site: string;
   /** That it was started in. */
   readonly batch: string | undefined;
+  /** How its copy is held back. */
+  readonly throttle: Throttle | undefined;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
   readonly endedAt: string | undefined;
@@ -27,7 +36,7 @@ const endings: Partial<Record<WorkflowExecutionInfo['status']['name'], string>> 
 export function listedSession(
   info: Pick<
     WorkflowExecutionInfo,
-    'workflowId' | 'status' | 'startTime' | 'closeTime' | 'typedSearchAttributes' | 'parentExecution'
+    'workflowId' | 'status' | 'startTime' | 'closeTime' | 'typedSearchAttributes' | 'parentExecution' | 'memo'
   >,
 ): ListedSession {
   const attribute = (name: string): string =>
@@ -40,6 +49,7 @@ export function listedSession(
     backupSet: attribute(SearchAttribute.backupSet),
     site: attribute(SearchAttribute.site),
     batch: batchOf(info.parentExecution?.workflowId),
+    throttle: throttleSchema.safeParse(info.memo?.[THROTTLE_MEMO]).data,
     startedAt: info.startTime.toISOString(),
     endedAt: info.closeTime?.toISOString(),
   };

@@ -13,6 +13,7 @@ import { formatBytes, formatClock, formatDuration } from './quantity.ts';
 import { copyText, restoreText } from './restore-view.ts';
 import { facts, printable } from './table.ts';
 import type { Terminal } from './terminal.ts';
+import { throttleText } from './throttle-view.ts';
 
 const jobText = ({ backupSet, jobId }: SessionStatus): string =>
   `${backupSet}/${jobId === '' ? 'latest' : jobId}`;
@@ -117,6 +118,7 @@ export function sessionFacts(status: SessionStatus): string {
     ['ended', afterCommand(timings.stoppedMs)],
     ['verify', verifyText(status.verify)],
     ...status.verify.findings.map((finding) => ['damage', finding] as const),
+    ['copying', status.throttle && throttleText(status.throttle)],
     ['restore', status.restore && restoreText(status.restore)],
     ['finalize', status.finalize && finalizeText(status.finalize)],
     ['original', status.finalize?.original && originalText(status.finalize.original)],
@@ -150,8 +152,9 @@ export function progressLine(status: SessionStatus): string {
   const copy = restore !== undefined && step === 'copyRestoreDisk' ? `  ${copyText(restore)}` : '';
   const migration = finalize !== undefined && MIGRATING.has(step) ? `  ${migrationText(finalize)}` : '';
   const turn = finalize?.waitsFor === undefined ? '' : `  ${turnText(finalize.waitsFor)}`;
+  const held = status.throttle === undefined ? '' : `  ${throttleText(status.throttle) ?? ''}`;
   const keep = status.keep?.outcome === 'underWay' ? `  keep ${keepingText(status.keep)}` : '';
-  return `${status.progressPercent} %  ${status.state}  ${step}${turn}${migration}${copy}${verify}${keep}`;
+  return `${status.progressPercent} %  ${status.state}  ${step}${turn}${migration}${copy}${held}${verify}${keep}`;
 }
 
 /** Tells a change of the session's status in both modes. */
@@ -161,13 +164,14 @@ export function showChange(terminal: Terminal, status: SessionStatus, newEntries
     terminal.document({ event: 'log', ...entry });
   }
   const { state, status: word, progressPercent, step, powerState, timings } = status;
-  const { question, finalize, keep, restore } = status;
+  const { question, finalize, keep, restore, throttle } = status;
   terminal.document({
     ...{ event: 'progress', state, status: word, progressPercent, step, powerState, timings },
     ...(question === undefined ? {} : { question }),
     ...(finalize === undefined ? {} : { finalize }),
     ...(keep === undefined ? {} : { keep }),
     ...(restore === undefined ? {} : { restore }),
+    ...(throttle === undefined ? {} : { throttle }),
   });
   terminal.progress(progressLine(status));
 }

@@ -71,6 +71,23 @@ it('shows what is known of a session, and nothing else', () => {
   expect(progressLine(running)).toBe('100 %  running  running  verify running, 1 KiB of 4 KiB checked');
 });
 
+it('shows how a copy is held back, in its facts and beside its progress', () => {
+  const restore = {
+    ...{ datastore: 'vmfs01', location: undefined, disk: 'a.vmdk', copiedBytes: 1024, totalBytes: 4096 },
+    ...{ bytesPerSecond: 0, leftMs: undefined, copyMs: undefined },
+  };
+  const verify = { ...running.verify, state: 'off' as const };
+  const copying = { ...running, state: 'restoring' as const, step: 'copyRestoreDisk', restore, verify };
+  const limited = { ...copying, throttle: { bytesPerSecond: 50 * 1024 ** 2, paused: false } };
+  expect(sessionFacts(limited)).toMatch(/copying +at most 50 MiB\/s/);
+  const paused = { ...limited, throttle: { ...limited.throttle, paused: true } };
+  expect(progressLine(paused)).toBe(
+    '100 %  restoring  copyRestoreDisk  25 %  1 KiB of 4 KiB  0 B/s  a.vmdk  paused, later at most 50 MiB/s',
+  );
+  expect(sessionFacts({ ...copying, throttle: { paused: true } })).toMatch(/copying +paused$/m);
+  expect(sessionFacts(copying)).not.toContain('copying');
+});
+
 it('shows how far a backup is, and what became of it', () => {
   const progress = { vmName: 'web01', diskName: 'a.vmdk', doneBytes: 512, totalBytes: 1024, storedBytes: 10 };
   expect(progressText({ ...progress, phase: 'reading' })).toBe(

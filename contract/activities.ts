@@ -34,6 +34,7 @@ import type {
   VerifyStatus,
 } from './session.ts';
 import type { SiteInfo, SiteInfoInput, TargetInfo, TargetInfoInput } from './target.ts';
+import type { ThrottleActivities } from './throttle.ts';
 import type { TurnActivities } from './turn-steps.ts';
 import type {
   BackupInput,
@@ -175,6 +176,7 @@ export interface SiteActivities
     KeepActivities,
     RestoreActivities,
     RestoreDiskActivities,
+    ThrottleActivities,
     TurnActivities {
   preflight(input: StartInput): Promise<PreflightResult>;
   verifyChain(input: VerifyChainInput): Promise<VerifyChainResult>;

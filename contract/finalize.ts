@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { cardPlacesSchema, diskPlacesSchema } from './location.ts';
 import { MAX_VM_NAME_CHARACTERS } from './names.ts';
+import { rateSchema } from './throttle.ts';
 
 /**
  * How the VM may be migrated. `live`: the target does it while the guest runs. `short-outage`: its disks are copied
@@ -41,6 +42,8 @@ export const finalizeRequestSchema = z.object({
   removeOriginal: z.boolean().optional(),
   /** Remove files that lie where the VM goes, under its name, and that no VM uses. */
   overwrite: z.boolean().optional(),
+  /** What the copying reads at the most, bytes a second; the VM must be off meanwhile. */
+  throttle: rateSchema.optional(),
 });
 export type FinalizeRequest = z.infer<typeof finalizeRequestSchema>;
 

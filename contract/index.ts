@@ -25,5 +25,6 @@ export * from './restore-steps.ts';
 export * from './secret.ts';
 export * from './session.ts';
 export * from './target.ts';
+export * from './throttle.ts';
 export * from './turn-steps.ts';
 export * from './vault.ts';

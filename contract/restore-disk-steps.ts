@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Placement, TargetStepInput } from './placement.ts';
 import type { RestoreDisk } from './restore-steps.ts';
 import { type PreflightFinding, startInputSchema } from './session.ts';
+import { rateSchema } from './throttle.ts';
 
 export const restoreDiskInputSchema = startInputSchema
   .pick({
@@ -17,6 +18,8 @@ export const restoreDiskInputSchema = startInputSchema
     toVm: z.string().min(1).max(200),
     /** By name; the one of the VM's configuration when absent. */
     datastore: z.string().min(1).max(80).optional(),
+    /** What the copying reads at the most, bytes a second. */
+    throttle: rateSchema.optional(),
   });
 export type RestoreDiskInput = z.infer<typeof restoreDiskInputSchema>;
 

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { ProductionFolder } from './location.ts';
 import type { Placement, SessionSource, TargetStepInput } from './placement.ts';
 import { type PreflightFinding, type RunningVm, startInputSchema } from './session.ts';
+import { rateSchema } from './throttle.ts';
 
 /** As of a start; nothing runs from the export, so it keeps hardly any room for changes. */
 export const restoreInputSchema = startInputSchema
@@ -17,6 +18,8 @@ export const restoreInputSchema = startInputSchema
       }),
     /** Where every disk and the configuration go; its name as the target shows it. */
     datastore: z.string().min(1).max(80),
+    /** What the copying reads at the most, bytes a second. */
+    throttle: rateSchema.optional(),
   });
 export type RestoreInput = z.infer<typeof restoreInputSchema>;
 

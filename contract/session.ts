@@ -16,6 +16,7 @@ import type { HostQuestion } from './question.ts';
 import type { RestoreStatus } from './restore.ts';
 import { sealedSecretSchema } from './secret.ts';
 import { targetSchema } from './target.ts';
+import type { Throttle } from './throttle.ts';
 import { vaultLocationSchema } from './vault.ts';
 
 export const verifyModeSchema = z.enum(['none', 'beside', 'before']);
@@ -140,6 +141,8 @@ export interface SessionStatus {
   readonly finalize?: FinalizeStatus | undefined;
   /** The last keep; undefined (and absent) before the first. */
   readonly keep?: KeepStatus | undefined;
+  /** How its copy to production is held back; absent where it is not. */
+  readonly throttle?: Throttle | undefined;
   /** Of a restore alone. */
   readonly restore?: RestoreStatus | undefined;
   /** The newest last; at most `MAX_LOG_ENTRIES`. */
@@ -179,4 +182,5 @@ export const SessionMessage = {
   cancelFinalize: 'cancelFinalize',
   keep: 'keep',
   cancelKeep: 'cancelKeep',
+  throttle: 'throttle',
 } as const;

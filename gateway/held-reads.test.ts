@@ -14,7 +14,7 @@ const MIB = 1024 * 1024;
 const comeAgain = { status: Nfs3Status.JUKEBOX };
 
 const fileOf = (fs: ExportFileSystem, name: string, session = 's1'): ExportNode =>
-  fs.lookup(fs.lookup(fs.mount('/rundirect/esx1', LOOPBACK), session), name) as ExportNode;
+  fs.lookup(fs.lookup(fs.mount('/rundirect/esx1', LOOPBACK), session), name);
 const readDisk = async (fs: ExportFileSystem, session = 's1'): Promise<Uint8Array> =>
   (await fs.read(fileOf(fs, 'web01-flat.vmdk', session), 0, DISK_BYTES)).bytes;
 

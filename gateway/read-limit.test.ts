@@ -77,7 +77,7 @@ describe('a read limit', () => {
     await vi.advanceTimersByTimeAsync(200);
     expect(seen).toEqual([0]);
     limit.set(undefined);
-    await Promise.all(waiting);
+    for (const turn of waiting) await turn;
     expect(seen).toEqual([0, 1, 2]);
     expect(vi.getTimerCount()).toBe(0);
   });

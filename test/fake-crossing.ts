@@ -26,6 +26,8 @@ interface CrossingWorld {
   readonly vms: Map<string, FakeVm>;
   step<T>(name: StepName, act: () => T): Promise<T>;
   change(moref: string, change: Partial<FakeVm>): void;
+  readonly limits: ReadonlyMap<string, number>;
+  untilRead(sessionId: string): Promise<void>;
 }
 
 const DISK: CrossingDisk = {
@@ -83,6 +85,8 @@ export class FakeCrossing {
     if (others.some(([, vm]) => vm.powerState === 'poweredOn'))
       this.violations.push(`${sessionId} runs twice`);
     const { standing } = this.#own(sessionId, moref);
+    if (standing === 'ours' && this.#world.limits.has(sessionId))
+      this.violations.push(`${sessionId} runs from disks that are held back`);
     if (standing === 'ours' && this.fences.has(sessionId))
       this.violations.push(`${sessionId} runs behind its fence`);
     if (standing === 'partlyMoved' && !this.fences.has(sessionId))
@@ -127,6 +131,7 @@ export class FakeCrossing {
       const percent = Math.floor((100 * (beforeBytes + disk.sizeBytes)) / totalBytes);
       const report = { kind: 'migration', percent, bytesPerSecond: 100, leftMs: 5_000 };
       await handle.signal(REPORT_SIGNAL, report);
+      await this.#world.untilRead(sessionId);
       await this.#world.step('copyFrozenDisk', () => {
         this.copying.delete(task);
       });

@@ -7,6 +7,8 @@ export class FakeGateway implements Gateway {
   /** What is served on, by session. */
   readonly fences = new Map<string, readonly string[]>();
   readonly sealed = new Set<string>();
+  /** READs that are held back, in bytes a second, by session. */
+  readonly limits = new Map<string, number>();
   held: readonly Lease[] = [];
   queue: readonly Turn[] = [];
   availableBytes = 2 ** 40;
@@ -89,6 +91,16 @@ export class FakeGateway implements Gateway {
   async sealFence(sessionId: string): Promise<void> {
     this.#answer();
     this.sealed.add(sessionId);
+  }
+
+  async limitReads(sessionId: string, bytesPerSecond: number): Promise<void> {
+    this.#answer();
+    this.limits.set(sessionId, bytesPerSecond);
+  }
+
+  async liftReadLimit(sessionId: string): Promise<void> {
+    this.#answer();
+    this.limits.delete(sessionId);
   }
 
   async takeLease(lease: Lease): Promise<readonly Lease[]> {

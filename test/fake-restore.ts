@@ -31,6 +31,7 @@ interface Means {
   readonly step: <T>(name: keyof RestoreActivities, act: () => T) => Promise<T>;
   readonly placement: Placement;
   readonly untilCancelled: () => Promise<never>;
+  readonly untilRead: (sessionId: string) => Promise<void>;
 }
 
 const DISKS = [
@@ -38,7 +39,10 @@ const DISKS = [
   { name: 'web01_1.vmdk', sizeBytes: 3072 },
 ];
 
-export function fakeRestore(world: World, { step, placement, untilCancelled }: Means): RestoreActivities {
+export function fakeRestore(
+  world: World,
+  { step, placement, untilCancelled, untilRead }: Means,
+): RestoreActivities {
   return {
     restorePreflight: async ({ datastore, placement: { name }, source: { vmName } }) =>
       step('restorePreflight', () => ({
@@ -61,6 +65,7 @@ export function fakeRestore(world: World, { step, placement, untilCancelled }: M
         world.copying = world.copiesEnd ? undefined : `copy of ${disk.name}`;
       });
       await tell({ kind: 'copy', disk: disk.name, copiedBytes: disk.sizeBytes / 2, bytesPerSecond: 512 });
+      await untilRead(sessionId);
       if (world.copying !== undefined) await untilCancelled();
     },
     writeVmFiles: async () => step('writeVmFiles', () => undefined),

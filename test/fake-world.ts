@@ -80,6 +80,8 @@ export class FakeWorld {
   /** What hosts were answered. */
   readonly answers: string[] = [];
   readonly faults = new Map<StepName, Fault>();
+  /** READs that the gateway holds back, in bytes a second, by session. */
+  readonly limits = new Map<string, number>();
   /** VMs that a batch's preflight finds fault with. */
   readonly broken = new Set<string>();
   /** What the verify finds. */
@@ -135,12 +137,23 @@ export class FakeWorld {
       ...(this.copying === undefined ? [] : [this.copying]),
       ...(this.migrating === undefined ? [] : [`migration of ${this.migrating}`]),
       ...this.crossing.leftovers,
+      ...[...this.limits.keys()].map((id) => `limit of ${id}`),
     ];
   }
 
   /** One step of a part of the world that lies elsewhere. */
   step<T>(name: StepName, act: () => T): Promise<T> {
     return this.#step(name, act);
+  }
+
+  /** A copy reads nothing while it is paused; a target that waits for a READ can't give it up, either. */
+  async untilRead(sessionId: string): Promise<void> {
+    const { heartbeat, cancellationSignal } = Context.current();
+    while (this.limits.get(sessionId) === 0) {
+      heartbeat();
+      await delay(20);
+    }
+    if (cancellationSignal.aborted) throw new CancelledFailure('cancelled');
   }
 
   /** Somebody else changes the VM; the watch sees it. */
@@ -316,6 +329,10 @@ export class FakeWorld {
         const own = this.#own(moref, sessionId);
         if (own !== undefined) own[1].powerState = 'poweredOff';
       }),
+    limitReads: async ({ sessionId, bytesPerSecond }) =>
+      this.#step('limitReads', () => void this.limits.set(sessionId, bytesPerSecond)),
+    liftReadLimit: async ({ sessionId }) =>
+      this.#step('liftReadLimit', () => void this.limits.delete(sessionId)),
     inspectVm: async ({ moref }) => this.#step('inspectVm', () => this.#sight(moref)),
     awaitGuest: async () =>
       this.#step('awaitGuest', () => ({ readyAtMs: this.guestComes ? Date.now() : undefined })),
@@ -391,6 +408,7 @@ export class FakeWorld {
       this.#step('proveArrival', () => ({ proven: this.proven, detail: 'as was told' })),
     migrateVm: async ({ moref, sessionId }) => {
       const handle = Context.current().client.workflow.getHandle(sessionId);
+      await this.untilRead(sessionId);
       await this.#step('migrateVm', () => {
         if (this.vms.get(moref)?.standing === 'ours') this.migrating = moref;
         if (this.migrationEnds) this.#arrive(moref);
@@ -454,6 +472,7 @@ export class FakeWorld {
       step: (name, act) => this.#step(name, act),
       placement: fakePlacement,
       untilCancelled,
+      untilRead: (sessionId) => this.untilRead(sessionId),
     }),
     ...fakeProofSteps(
       (name, act) => this.#step(name, act),

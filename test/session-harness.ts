@@ -14,6 +14,8 @@ import {
   type StartInput,
   type StopResult,
   siteTaskQueue,
+  type ThrottleRequest,
+  type ThrottleResult,
   WORKFLOW_TASK_QUEUE,
   WorkflowType,
 } from '../contract/index.ts';
@@ -30,6 +32,7 @@ export interface TestSession {
   cancelFinalize(): Promise<CancelFinalizeResult>;
   keep(): Promise<KeepResult>;
   cancelKeep(): Promise<CancelKeepResult>;
+  throttle(request: ThrottleRequest): Promise<ThrottleResult>;
   untilState(state: SessionState): Promise<SessionStatus>;
 }
 
@@ -111,6 +114,8 @@ async function startSession(
     cancelFinalize: () => session.executeUpdate<CancelFinalizeResult, []>(SessionMessage.cancelFinalize),
     keep: () => session.executeUpdate<KeepResult, []>(SessionMessage.keep),
     cancelKeep: () => session.executeUpdate<CancelKeepResult, []>(SessionMessage.cancelKeep),
+    throttle: (request) =>
+      session.executeUpdate<ThrottleResult, [ThrottleRequest]>(SessionMessage.throttle, { args: [request] }),
     untilState: (state) =>
       eventually(`state ${state}`, async () => {
         const now = await status();

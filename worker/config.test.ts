@@ -2,7 +2,13 @@
 import { afterEach, expect, it, vi } from 'vitest';
 import { parseConfig, temporalSettings } from './config.ts';
 
-const raw = { site: 'main', stateDirectory: '/state', allow: [], activitiesOnly: false };
+const raw = {
+  site: 'main',
+  stateDirectory: '/state',
+  allow: [],
+  parallelMigrations: 1,
+  activitiesOnly: false,
+};
 
 afterEach(() => void vi.unstubAllEnvs());
 

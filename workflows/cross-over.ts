@@ -21,7 +21,7 @@ import {
 import { longSteps, longUndoSteps, migrationSteps, outageSteps, undoSteps } from './activities-of.ts';
 import { type Compensation, type Compensations, compensations } from './compensation.ts';
 import { cancelled, type Reason, reasonOf, sentence } from './failure.ts';
-import type { FinalizeDesk } from './finalize-desk.ts';
+import type { FinalizeMeans } from './finalize-desk.ts';
 import { type GuestOutage, guestOutage } from './guest-outage.ts';
 import { leftToDo } from './left-behind.ts';
 import { take } from './remove-traces.ts';
@@ -58,7 +58,7 @@ export async function crossOver(
   session: Session,
   running: RunningSession,
   plan: CrossingFinalizePlan,
-  desk: Pick<FinalizeDesk, 'cancellable'>,
+  desk: FinalizeMeans,
 ): Promise<CrossingOutcome> {
   const undo = compensations();
   const outage = guestOutage(session, running);
@@ -70,7 +70,7 @@ export async function crossOver(
   let there: RunningVm;
   try {
     there = await desk.cancellable(async () => {
-      await copyDisks(crossing);
+      await copyDisks(crossing, desk);
       return await goOver(crossing);
     });
     await run(crossing, there);
@@ -95,7 +95,7 @@ const stepOf = ({ session, running, plan, old, folder }: Crossing) => ({
 const timeoutOf = ({ input }: Session): number => input.stepTimeoutMs ?? DEFAULT_STEP_TIMEOUT_MS;
 
 /** Everything that takes as long as there is data; with a short outage, under the running guest. */
-async function copyDisks(crossing: Crossing): Promise<void> {
+async function copyDisks(crossing: Crossing, { throttle }: FinalizeMeans): Promise<void> {
   const { session, plan, undo } = crossing;
   const { input, record } = session;
   const { whileRunning, isFrozen = false } = plan.crossing;
@@ -124,11 +124,13 @@ async function copyDisks(crossing: Crossing): Promise<void> {
   );
   record.update({ step: 'copyFrozenDisk' });
   const totalBytes = crossing.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  let beforeBytes = 0;
-  for (const disk of crossing.disks) {
-    await long.copyFrozenDisk({ ...stepOf(crossing), disk, beforeBytes, totalBytes });
-    beforeBytes += disk.sizeBytes;
-  }
+  await throttle.copying(async () => {
+    let beforeBytes = 0;
+    for (const disk of crossing.disks) {
+      await long.copyFrozenDisk({ ...stepOf(crossing), disk, beforeBytes, totalBytes });
+      beforeBytes += disk.sizeBytes;
+    }
+  });
   record.migration({ percent: 100, bytesPerSecond: undefined, leftMs: undefined });
   record.say(`${diskWords(crossing.disks)} copied`);
 }

@@ -17,6 +17,7 @@ import {
 } from '../contract/index.ts';
 import { type Desk, openDesk, rejection } from './desk.ts';
 import { keepingRefusal } from './keep-desk.ts';
+import type { ThrottleDesk } from './throttle-desk.ts';
 
 const finalizeUpdate = defineUpdate<FinalizeResult, [FinalizeRequest]>(SessionMessage.finalize);
 const cancelUpdate = defineUpdate<CancelFinalizeResult>(SessionMessage.cancelFinalize);
@@ -24,6 +25,11 @@ const cancelUpdate = defineUpdate<CancelFinalizeResult>(SessionMessage.cancelFin
 export interface FinalizeDesk extends Desk<FinalizeRequest, FinalizeResult> {
   /** Runs the part of a finalize that a cancel may end. */
   cancellable<T>(body: () => Promise<T>): Promise<T>;
+}
+
+/** What a finalize on its way has to do with people: they may cancel it, and hold its copying back. */
+export interface FinalizeMeans extends Pick<FinalizeDesk, 'cancellable'> {
+  readonly throttle: Pick<ThrottleDesk, 'expect' | 'copying' | 'forget'>;
 }
 
 interface SessionView {

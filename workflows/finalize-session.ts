@@ -24,7 +24,7 @@ import {
 import { migrationSteps, startSteps, undoSteps } from './activities-of.ts';
 import { type CrossingOutcome, crossOver } from './cross-over.ts';
 import { failureFrom, type Reason, reasonOf, sentence } from './failure.ts';
-import type { FinalizeDesk } from './finalize-desk.ts';
+import type { FinalizeMeans } from './finalize-desk.ts';
 import { guestOutage } from './guest-outage.ts';
 import { type MigrationTurn, migrationTurn } from './migration-turn.ts';
 import { afterArrival, giveBack, makeWay, tellOriginal } from './original-vm.ts';
@@ -46,15 +46,17 @@ export async function finalizeSession(
   session: Session,
   running: RunningSession,
   request: FinalizeRequest,
-  desk: Pick<FinalizeDesk, 'cancellable'>,
+  desk: FinalizeMeans,
   onGone: () => void,
 ): Promise<FinalizeOutcome> {
   const { record } = session;
   const before = begin(session, { mode: undefined, datastore: request.datastore });
   const to = request.datastore === undefined ? 'the place of its original' : `datastore ${request.datastore}`;
   record.say(`Finalize: ${running.vm.name} goes to ${to}`);
+  desk.throttle.expect(request.throttle);
   const turn = migrationTurn(session);
   const { from, plan, outcome } = await findWay(session, running, request, desk, turn);
+  desk.throttle.forget();
   await turn.end();
   if (outcome.kind === 'stuck') return { kind: 'stuck', reason: outcome.reason };
   if (outcome.kind !== 'arrived') return goBack(session, before, outcome);
@@ -74,7 +76,7 @@ async function findWay(
   session: Session,
   running: RunningSession,
   request: FinalizeRequest,
-  desk: Pick<FinalizeDesk, 'cancellable'>,
+  desk: FinalizeMeans,
   turn: MigrationTurn,
 ): Promise<Attempted> {
   const { record } = session;
@@ -129,7 +131,7 @@ async function bringOver(
   session: Session,
   running: RunningSession,
   plan: FinalizePlan,
-  desk: Pick<FinalizeDesk, 'cancellable'>,
+  desk: FinalizeMeans,
 ): Promise<CrossingOutcome> {
   const { crossing } = plan;
   if (crossing === undefined) return migrateAtTarget(session, running, plan, desk);
@@ -142,7 +144,7 @@ async function migrateAtTarget(
   session: Session,
   running: RunningSession,
   plan: FinalizePlan,
-  desk: Pick<FinalizeDesk, 'cancellable'>,
+  desk: FinalizeMeans,
 ): Promise<CrossingOutcome> {
   const { vm } = running;
   const outage = guestOutage(session, running);
@@ -150,7 +152,7 @@ async function migrateAtTarget(
     desk.cancellable(async () => {
       await makeWay(session, running, plan);
       if (plan.guestAway !== undefined) await outage.begin(plan.guestAway);
-      await migrate(session, running, plan);
+      await desk.throttle.copying(() => migrate(session, running, plan));
     }),
   );
   const reason =

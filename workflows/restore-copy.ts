@@ -1,5 +1,6 @@
 // How far the copying of a restore's disks is, from what the copies tell: bytes, rate and time left of all disks.
 import type { RestoreDisk, RestoreReport, RestoreStatus } from '../contract/index.ts';
+import { paced } from './pace.ts';
 import type { SessionRecord } from './session-record.ts';
 
 export interface CopyProgress {
@@ -15,7 +16,7 @@ export interface CopyProgress {
 }
 
 /** @param step is what copies. */
-export function copyProgress(record: SessionRecord, step = 'copyRestoreDisk'): CopyProgress {
+export function copyProgress(record: SessionRecord, step: string): CopyProgress {
   let totalBytes = 0;
   let doneBytes = 0;
   let beganAtMs = 0;
@@ -26,9 +27,7 @@ export function copyProgress(record: SessionRecord, step = 'copyRestoreDisk'): C
     if (restore !== undefined) record.update({ restore: { ...restore, ...changes } });
   };
   const tell = (copiedBytes: number, bytesPerSecond: number | undefined): void => {
-    const leftBytes = totalBytes - copiedBytes;
-    const leftMs = bytesPerSecond === undefined ? undefined : Math.round((1000 * leftBytes) / bytesPerSecond);
-    update({ copiedBytes, bytesPerSecond, leftMs });
+    update({ copiedBytes, ...paced(bytesPerSecond, totalBytes - copiedBytes, record.status().throttle) });
     record.step(step, totalBytes === 0 ? 1 : copiedBytes / totalBytes);
   };
   return {

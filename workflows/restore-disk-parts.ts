@@ -11,7 +11,7 @@ import { migrationSteps, startSteps, undoSteps } from './activities-of.ts';
 import type { Compensations } from './compensation.ts';
 import { giveUp } from './left-behind.ts';
 import { removeTraces } from './remove-traces.ts';
-import type { CopyProgress } from './restore-copy.ts';
+import type { Copying } from './restore-run.ts';
 import { assertWhole, besideVerify } from './restore-verify.ts';
 import { type Session, targetStep } from './session.ts';
 import { mount, publish } from './start-session.ts';
@@ -31,7 +31,7 @@ const stepsFor = ({ input }: Session) =>
 export async function bringDiskBack(
   session: Session,
   input: RestoreDiskInput,
-  copying: CopyProgress,
+  copying: Copying,
   undo: Compensations,
 ): Promise<RestoredDisk> {
   const plan = await preflight(session, input);
@@ -69,7 +69,7 @@ async function preflight({ input: { site, stepTimeoutMs }, record }: Session, in
 async function prepare(
   session: Session,
   { jobId, placement, disk, vm, file }: RestoreDiskPlan,
-  copying: CopyProgress,
+  copying: Copying,
   undo: Compensations,
 ): Promise<RestoreDiskStepInput> {
   const { input, record } = session;
@@ -81,21 +81,27 @@ async function prepare(
   record.step('openDiskFolder');
   undo.push({
     name: 'remove the disk',
-    run: () => undoSteps(input.site).removeRestoredDisk({ ...opened, task: copying.task() }),
+    run: () => undoSteps(input.site).removeRestoredDisk({ ...opened, task: copying.progress.task() }),
   });
   opened = { ...step, file: await stepsFor(session).openDiskFolder(step) };
   return opened;
 }
 
-async function copy(session: Session, step: RestoreDiskStepInput, copying: CopyProgress): Promise<void> {
+async function copy(
+  session: Session,
+  step: RestoreDiskStepInput,
+  { progress, throttle }: Copying,
+): Promise<void> {
   const { input, record } = session;
   const { disk, file } = step;
-  copying.open([disk]);
-  copying.begin(disk);
-  record.say(`The target copies disk ${disk.name} to ${pathOf(step)}`);
-  await migrationSteps(input.site).copyDiskToVm(step);
-  copying.done(disk);
-  copying.close();
+  progress.open([disk]);
+  await throttle.copying(async () => {
+    progress.begin(disk);
+    record.say(`The target copies disk ${disk.name} to ${pathOf(step)}`);
+    await migrationSteps(input.site).copyDiskToVm(step);
+    progress.done(disk);
+  });
+  progress.close();
   const { copyMs = 0 } = record.status().restore ?? {};
   record.say(`The disk is on datastore ${file.datastore}, in ${(copyMs / 1000).toFixed(1)} s`);
 }

@@ -11,7 +11,6 @@ import {
 } from '../contract/index.ts';
 import { parseInput } from './parse-input.ts';
 import { restoreDiskWeights } from './progress.ts';
-import { copyProgress } from './restore-copy.ts';
 import { bringDiskBack, handOverDisk } from './restore-disk-parts.ts';
 import { runRestore } from './restore-run.ts';
 import { restoreStatus } from './restore-status.ts';
@@ -21,9 +20,9 @@ import { sessionRecord } from './session-record.ts';
 export async function restoreDisk(argument: RestoreDiskInput): Promise<StopResult> {
   const input = parseInput(restoreDiskInputSchema, argument);
   const session = openSession(input);
-  const copying = copyProgress(session.record, 'copyDiskToVm');
-  return runRestore(session, copying, {
-    bringBack: (undo) => bringDiskBack(session, input, copying, undo),
+  return runRestore(session, input, {
+    copyStep: 'copyDiskToVm',
+    bringBack: (copying, undo) => bringDiskBack(session, input, copying, undo),
     handOver: (restored) => handOverDisk(session, restored),
   });
 }

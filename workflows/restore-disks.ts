@@ -9,7 +9,7 @@ import {
 } from '../contract/index.ts';
 import { migrationSteps, startSteps, undoSteps } from './activities-of.ts';
 import type { Compensations } from './compensation.ts';
-import type { CopyProgress } from './restore-copy.ts';
+import type { Copying } from './restore-run.ts';
 import { assertWhole, besideVerify } from './restore-verify.ts';
 import { type Session, targetStep } from './session.ts';
 import { mount, publish } from './start-session.ts';
@@ -29,7 +29,7 @@ const stepsFor = ({ input }: Session) =>
 export async function bringBack(
   session: Session,
   input: RestoreInput,
-  copying: CopyProgress,
+  copying: Copying,
   undo: Compensations,
 ): Promise<RestoredVm> {
   const plan = await preflight(session, input);
@@ -63,7 +63,7 @@ async function preflight(session: Session, input: RestoreInput): Promise<Restore
 async function prepare(
   session: Session,
   plan: RestorePlan,
-  copying: CopyProgress,
+  copying: Copying,
   undo: Compensations,
 ): Promise<RestoreStepInput> {
   const { input, record } = session;
@@ -74,7 +74,7 @@ async function prepare(
   record.step('claimRestoreFolder');
   undo.push({
     name: 'remove what was restored',
-    run: () => undoSteps(input.site).removeRestore({ ...step, task: copying.task() }),
+    run: () => undoSteps(input.site).removeRestore({ ...step, task: copying.progress.task() }),
   });
   step = { ...step, production: await stepsFor(session).claimRestoreFolder(step) };
   return step;
@@ -84,18 +84,20 @@ async function copyDisks(
   session: Session,
   { disks }: RestorePlan,
   step: RestoreStepInput,
-  copying: CopyProgress,
+  { progress, throttle }: Copying,
 ): Promise<void> {
   const { input, record } = session;
-  copying.open(disks);
-  for (const disk of disks) {
-    assertWhole(session);
-    copying.begin(disk);
-    record.say(`The target copies disk ${disk.name} to datastore ${step.production.datastore}`);
-    await migrationSteps(input.site).copyRestoreDisk({ ...step, disk });
-    copying.done(disk);
-  }
-  copying.close();
+  progress.open(disks);
+  await throttle.copying(async () => {
+    for (const disk of disks) {
+      assertWhole(session);
+      progress.begin(disk);
+      record.say(`The target copies disk ${disk.name} to datastore ${step.production.datastore}`);
+      await migrationSteps(input.site).copyRestoreDisk({ ...step, disk });
+      progress.done(disk);
+    }
+  });
+  progress.close();
   const { copyMs = 0 } = record.status().restore ?? {};
   record.say(
     `${disks.length === 1 ? 'The disk is' : `All ${disks.length} disks are`} copied, in ${(copyMs / 1000).toFixed(1)} s`,

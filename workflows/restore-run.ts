@@ -21,9 +21,11 @@ import {
 import { type Compensations, compensations } from './compensation.ts';
 import { rejection } from './desk.ts';
 import { reasonOf } from './failure.ts';
-import type { CopyProgress } from './restore-copy.ts';
+import { type CopyProgress, copyProgress } from './restore-copy.ts';
 import type { Session } from './session.ts';
 import { openStopDesk } from './stop-desk.ts';
+import { openThrottleDesk, type ThrottleDesk } from './throttle-desk.ts';
+import { restoreThrottleRefusal } from './throttle-refusal.ts';
 import { undoBegun } from './undo-begun.ts';
 
 const statusQuery = defineQuery<SessionStatus>(SessionMessage.status);
@@ -32,39 +34,54 @@ const otherUpdates = [SessionMessage.finalize, SessionMessage.cancelFinalize].ma
 );
 const reportSignal = defineSignal<[SessionReport | RestoreReport]>(REPORT_SIGNAL);
 
+/** The copying, as people see it and hold it back. */
+export interface Copying {
+  readonly progress: CopyProgress;
+  readonly throttle: Pick<ThrottleDesk, 'copying'>;
+}
+
 export interface RestoreWork<Restored> {
+  /** The step that copies. */
+  readonly copyStep: string;
   /** Ends with all in production. Every step's undoing is pushed before the step runs; undoes nothing by itself. */
-  bringBack(undo: Compensations): Promise<Restored>;
+  bringBack(copying: Copying, undo: Compensations): Promise<Restored>;
   /** Called where cancellation does not reach. Throws only where something stays behind. */
   handOver(restored: Restored): Promise<StopResult>;
 }
 
-/** Query `status` and Update `stop` as a session's; ends as `restored`, or as `cancelled` where a stop asked for it. */
+/**
+ * Query `status`, Updates `stop` and `throttle` as a session's; ends as `restored`, or as `cancelled` where a stop asked
+ * for it.
+ * @param asked what the copying reads at the most from its beginning, in bytes a second.
+ */
 export async function runRestore<Restored>(
   session: Session,
-  copying: CopyProgress,
+  asked: { readonly throttle?: number },
   work: RestoreWork<Restored>,
 ): Promise<StopResult> {
   const { input, record } = session;
+  const progress = copyProgress(record, work.copyStep);
+  const throttle = openThrottleDesk(session, () => restoreThrottleRefusal(session), asked.throttle);
   const begun = new CancellationScope({ cancellable: true });
   let isRestored = false;
   const state = () => (isRestored ? 'restored' : record.status().state);
   const desk = openStopDesk({ sessionId: input.sessionId, state }, () => begun.cancel());
   setHandler(statusQuery, () => record.status());
   setHandler(reportSignal, (report) => {
-    if (report.kind === 'copy' || report.kind === 'copyTask') copying.heard(report);
+    if (report.kind === 'copy' || report.kind === 'copyTask') progress.heard(report);
     else record.report(report);
   });
   refuseOthers(input.sessionId);
   const undo = compensations();
   try {
-    const restored = await begun.run(() => work.bringBack(undo));
+    const restored = await begun.run(() => work.bringBack({ progress, throttle }, undo));
     isRestored = true;
     const result = await CancellationScope.nonCancellable(() => work.handOver(restored));
     const message = `${input.sessionId} is restored: it is in production, and there is nothing to stop`;
     desk.answer({ failure: { type: 'NotRunning', message, details: [] } });
     return result;
   } catch (error) {
+    throttle.forget();
     if (isRestored) {
       desk.answer({ failure: reasonOf(error, 'the restore') });
       throw error;

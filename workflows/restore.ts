@@ -13,7 +13,6 @@ import {
 } from '../contract/index.ts';
 import { parseInput } from './parse-input.ts';
 import { restoreWeights } from './progress.ts';
-import { copyProgress } from './restore-copy.ts';
 import { bringBack } from './restore-disks.ts';
 import { handOverRestored } from './restore-end.ts';
 import { runRestore } from './restore-run.ts';
@@ -24,9 +23,9 @@ import { sessionRecord } from './session-record.ts';
 export async function restore(argument: RestoreInput): Promise<StopResult> {
   const input = parseInput(restoreInputSchema, argument);
   const session = openSession(input);
-  const copying = copyProgress(session.record);
-  return runRestore(session, copying, {
-    bringBack: (undo) => bringBack(session, input, copying, undo),
+  return runRestore(session, input, {
+    copyStep: 'copyRestoreDisk',
+    bringBack: (copying, undo) => bringBack(session, input, copying, undo),
     handOver: (restored) => handOverRestored(session, restored),
   });
 }

@@ -35,13 +35,15 @@ import type { RunDirectInput, RunningSession, Session } from './session.ts';
 import { sessionRecord } from './session-record.ts';
 import { startSession } from './start-session.ts';
 import { openStopDesk } from './stop-desk.ts';
+import { openThrottleDesk } from './throttle-desk.ts';
+import { sessionThrottleRefusal } from './throttle-refusal.ts';
 import { undoBegun } from './undo-begun.ts';
 
 const statusQuery = defineQuery<SessionStatus>(SessionMessage.status);
 const reportSignal = defineSignal<[SessionReport]>(REPORT_SIGNAL);
 
 /**
- * Ends when nothing of the session is left. Updates `stop`, `finalize`, `cancelFinalize`, `keep` and `cancelKeep`,
+ * Ends when nothing of the session is left. Updates `stop`, `finalize`, `cancelFinalize`, `throttle`, `keep` and `cancelKeep`,
  * Query `status`; see contract/session.ts.
  */
 export async function runDirect(argument: RunDirectInput): Promise<StopResult> {
@@ -64,7 +66,8 @@ export async function runDirect(argument: RunDirectInput): Promise<StopResult> {
     stopAsked: () => stop.pending() !== undefined,
     isDrill: input.placement.network === 'isolated',
   });
-  const desks: Desks = { stop, finalize, keep, answers: openAnswerDesk(session) };
+  const throttle = openThrottleDesk(session, () => sessionThrottleRefusal(session));
+  const desks: Desks = { stop, finalize, keep, throttle, answers: openAnswerDesk(session) };
   setHandler(statusQuery, () => record.status(), { description: 'How the session is, and its log' });
   setHandler(reportSignal, (report) => record.report(report), {
     description: 'A step tells how far it is',

@@ -18,7 +18,6 @@ import type {
   SessionStatus,
   StopResult,
   VmSighting,
-  VmStanding,
 } from '../contract/index.ts';
 import { longSteps, watchSteps } from './activities-of.ts';
 import { type AnswerDesk, tellQuestion } from './answer-desk.ts';
@@ -31,6 +30,7 @@ import type { OrderableStopDesk } from './ordered-stop.ts';
 import { AWAIT_GUEST_AGAIN, HAND_OVER_MOVED_VM } from './patches.ts';
 import { type RunDirect, type RunningSession, runningVmStep, type Session } from './session.ts';
 import { stopSession } from './stop-session.ts';
+import type { ThrottleDesk } from './throttle-desk.ts';
 import { verifyBeside } from './verify.ts';
 
 /** After the target could not be watched, for want of a login for example. */
@@ -42,6 +42,7 @@ export interface Desks {
   readonly stop: OrderableStopDesk;
   readonly finalize: FinalizeDesk;
   readonly keep: KeepDesk;
+  readonly throttle: ThrottleDesk;
   readonly answers: AnswerDesk;
 }
 
@@ -68,7 +69,7 @@ export async function whileRunning(
   const goOn = (): Beside => {
     desks.keep.open(running);
     desks.answers.open(running);
-    return openBeside(session, running);
+    return openBeside(session, running, desks.throttle);
   };
   let beside = goOn();
   for (;;) {
@@ -94,7 +95,8 @@ export async function whileRunning(
       const request = wanted();
       auto = undefined;
       if (request === undefined) return goOnInNewRun(session, running, () => beside.end());
-      const outcome = await finalizeSession(session, running, request, desks.finalize, () => beside.end());
+      const means = { ...desks.finalize, throttle: desks.throttle };
+      const outcome = await finalizeSession(session, running, request, means, () => beside.end());
       const ending = endingOf(session, outcome, desks.finalize);
       if (ending !== undefined) return ending;
       if (outcome.kind === 'failed' && outcome.vm.moref !== running.vm.moref) {
@@ -166,19 +168,20 @@ interface Beside {
   end(): void;
 }
 
-function openBeside(session: Session, running: RunningSession): Beside {
+function openBeside(session: Session, running: RunningSession, throttle: ThrottleDesk): Beside {
   const scope = new CancellationScope({ cancellable: true });
   let open = 2;
   let moved = false;
-  const onStanding = (standing: VmStanding): void => {
-    moved = standing === 'moved' && patched(HAND_OVER_MOVED_VM);
+  const onChange = (seen: VmSighting, known: Known): void => {
+    if (seen.powerState === 'poweredOn' && known.powerState !== 'poweredOn') throttle.guestRuns();
+    if (seen.standing !== known.standing) moved = seen.standing === 'moved' && patched(HAND_OVER_MOVED_VM);
   };
   const closed = (): void => {
     open -= 1;
   };
   const all = scope.run(() =>
     Promise.all([
-      watch(session, running, onStanding),
+      watch(session, running, onChange),
       awaitGuest(session, running)
         .finally(closed)
         .then(() => awaitGuestAgain(session, running)),
@@ -247,14 +250,16 @@ function noHeartbeat({ record }: Session, why: string): void {
   );
 }
 
+type Known = Pick<VmSighting, 'standing' | 'powerState' | 'question'>;
+
 /** Tells what changes about the VM. Ends by cancellation alone. */
 async function watch(
   session: Session,
   running: RunningSession,
-  onStanding: (standing: VmStanding) => void,
+  onChange: (seen: VmSighting, known: Known) => void,
 ): Promise<never> {
   const { input, record } = session;
-  let known: Pick<VmSighting, 'standing' | 'powerState' | 'question'> = {
+  let known: Known = {
     standing: 'ours',
     powerState: record.status().powerState,
     question: record.status().question,
@@ -264,7 +269,7 @@ async function watch(
       const seen = await watchSteps(input.site).watchVm({ ...runningVmStep(session, running), known });
       tellChange(session, running, known, seen);
       tellQuestion(session, running, seen.question);
-      if (seen.standing !== known.standing) onStanding(seen.standing);
+      onChange(seen, known);
       known = { standing: seen.standing, powerState: seen.powerState, question: seen.question };
     } catch (error) {
       if (cancelled(error)) throw error;

@@ -2,7 +2,12 @@
 // web page shows (current details, search attributes). The steps tell it; it decides nothing.
 
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { setCurrentDetails, upsertSearchAttributes, log as workerLog } from '@temporalio/workflow';
+import {
+  setCurrentDetails,
+  upsertMemo,
+  upsertSearchAttributes,
+  log as workerLog,
+} from '@temporalio/workflow';
 import {
   type FinalizeStatus,
   type KeepStatus,
@@ -15,8 +20,11 @@ import {
   type SessionState,
   type SessionStatus,
   type StartInput,
+  THROTTLE_MEMO,
+  type Throttle,
   targetSubject,
 } from '../contract/index.ts';
+import { paced } from './pace.ts';
 import { migrationPercent, percentAt, startWeights, type Weights } from './progress.ts';
 import { newsTeller } from './session-news.ts';
 
@@ -43,6 +51,7 @@ type Changes = Partial<
     | 'question'
     | 'keep'
     | 'restore'
+    | 'throttle'
   >
 >;
 
@@ -57,6 +66,8 @@ export interface SessionRecord {
   /** Of the finalize that is under way. */
   migration(changes: Partial<FinalizeStatus>): void;
   report(report: SessionReport): void;
+  /** How its copy is held back from now on; undefined: not at all. */
+  throttled(throttle: Throttle | undefined): void;
   /** Copies that ran at the target for the finalize that is under way, the newest last. */
   copyTasks(): readonly string[];
 }
@@ -103,6 +114,16 @@ export function sessionRecord(
   const migration = (changes: Partial<FinalizeStatus>): void => {
     if (current.finalize !== undefined) update({ finalize: { ...current.finalize, ...changes } });
   };
+  const throttled = (throttle: Throttle | undefined): void => {
+    // What was measured before says nothing about what is to come.
+    const { restore, finalize } = current;
+    update({
+      throttle,
+      restore: restore && { ...restore, ...paced(undefined, leftOfRestore(restore), throttle) },
+    });
+    if (finalize?.outcome === 'underWay') migration(paced(undefined, leftOfFinalize(finalize), throttle));
+    upsertMemo({ [THROTTLE_MEMO]: throttle ?? null });
+  };
   let copyTasks: readonly string[] = [];
   return {
     status: () => current,
@@ -111,6 +132,7 @@ export function sessionRecord(
     say,
     step: (name, fraction = 0) => update({ step: name, progressPercent: percentAt(weights, name, fraction) }),
     migration,
+    throttled,
     timed: (what, atMs) =>
       update({
         timings: { ...current.timings, [what]: Math.max(0, Math.round(atMs - input.commandedAtMs)) },
@@ -138,8 +160,11 @@ export function sessionRecord(
         // One that comes late must not undo what is known by now.
         if (!MIGRATING.has(current.step)) return;
         const { percent, bytesPerSecond, leftMs } = report;
+        const { throttle, finalize } = current;
         update({ progressPercent: migrationPercent(percent) });
         migration({ percent, bytesPerSecond, leftMs });
+        if (throttle === undefined || finalize === undefined) return;
+        migration(paced(bytesPerSecond, leftOfFinalize({ ...finalize, percent }), throttle));
         return;
       }
       if (report.kind === 'keep') {
@@ -163,6 +188,10 @@ export function sessionRecord(
     },
   };
 }
+
+const leftOfRestore = ({ totalBytes = 0, copiedBytes }: RestoreStatus): number => totalBytes - copiedBytes;
+const leftOfFinalize = ({ totalBytes = 0, percent }: FinalizeStatus): number =>
+  totalBytes * (1 - Math.min(100, percent) / 100);
 
 function firstStatus(input: StartInput): SessionStatus {
   const state: SessionState = 'preflight';

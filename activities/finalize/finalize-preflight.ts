@@ -19,7 +19,7 @@ import { lookAtCrossing, lookAtTools } from './crossing/crossing-look.ts';
 import { lookAtLocation, type Mover } from './location.ts';
 import { disksOf } from './recognise-original.ts';
 import { relocateSpec } from './relocate-spec.ts';
-import { firstPassable, lookAtRedirected, waysFor } from './ways.ts';
+import { firstPassable, lookAtRedirected, type Way, waysFor } from './ways.ts';
 
 type Deps = Pick<ActivityDeps, 'siteKey' | 'targets' | 'gateway'>;
 
@@ -72,6 +72,7 @@ async function look(
     lookAtWay(deps, vsphere, { inventory, host, vm, mode }, input, step, own),
   );
   if (passable === undefined) return undefined;
+  lookAtThrottle(vm, input.request, passable.way, found);
   const fallbacks = passable.rest.map(({ vmotion }) => vmotion);
   return { ...passable.answer, ...(fallbacks.length === 0 ? {} : { fallbacks }) };
 }
@@ -152,6 +153,17 @@ function lookAtPower({ name, powerState }: Vm, { vmotion }: FinalizeRequest, fou
       `${name} is powered off, and --vmotion ${vmotion} was asked for. Power it on, or leave --vmotion out`,
     );
   }
+}
+
+/** A guest that runs reads the disks that are copied: holding them back would slow it. */
+function lookAtThrottle({ name }: Vm, { throttle }: FinalizeRequest, { mode }: Way, found: Findings): void {
+  if (throttle === undefined || mode === 'cold') return;
+  const how = mode === 'live' ? 'live' : 'with a short outage';
+  found.error(
+    'NotSupported',
+    `${name} would be migrated ${how}, and its guest reads the disks meanwhile: they can't be held back. Leave ` +
+      '--throttle out, or have the VM off while its disks are copied: --vmotion cold',
+  );
 }
 
 /** What the target itself says against it; each finding's code is the fault's name. */

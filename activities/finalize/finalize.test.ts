@@ -89,6 +89,8 @@ it.each<[string, string, (target: FakeTarget) => void, Partial<FinalizeRequest>]
   ['NotFound', 'no datastore nowhere; host esx01 has', () => undefined, { datastore: 'nowhere' }],
   ['NotFound', 'no host elsewhere', () => undefined, { host: 'elsewhere' }],
   ['DatastoreConflict', "the gateway's own", () => undefined, { datastore: 'rundirect-main' }],
+  ['NotSupported', 'its guest reads the disks', () => undefined, { throttle: 2 ** 20 }],
+  ['NotSupported', '--vmotion cold', () => undefined, { throttle: 2 ** 20, vmotion: 'live' }],
   ['VmMoved', 'somebody moved', (target) => target.change('vm-7', { extraConfig: {} }), {}],
   ['NotFound', 'not in the target', (target) => target.vms.clear(), {}],
   [
@@ -109,6 +111,11 @@ it.each<[string, string, (target: FakeTarget) => void, Partial<FinalizeRequest>]
   const refused = preflight(target, request);
   await expect(refused).rejects.toMatchObject({ type, nonRetryable: true });
   await expect(refused).rejects.toThrow(words);
+});
+
+it('takes a rate for a VM that is off while its disks are copied', async () => {
+  const target = vCenter({ powerState: 'poweredOff' });
+  expect(await preflight(target, { throttle: 2 ** 20 })).toMatchObject({ mode: 'cold' });
 });
 
 it('gathers all that it finds, the words of the target among them', async () => {
@@ -233,4 +240,19 @@ it('reckons rate and time left from how the percentage grows', () => {
   expect(progress(40)).toEqual({ percent: 40, bytesPerSecond: undefined, leftMs: undefined });
   now = 10_000;
   expect(progress(60)).toEqual({ percent: 60, bytesPerSecond: 20_000, leftMs: 20_000 });
+});
+
+it('reckons them from the last minute, so that they follow a copy that is held back', () => {
+  let now = 0;
+  const progress = migrationProgress(1_000_000, () => now);
+  for (const percent of [0, 10, 20, 30]) {
+    progress(percent);
+    now += 1_000;
+  }
+  // From 100 kB/s to a tenth of that.
+  for (const percent of [31, 32, 33, 34, 35, 36]) {
+    now += 20_000;
+    progress(percent);
+  }
+  expect(progress(36)).toEqual({ percent: 36, bytesPerSecond: 500, leftMs: 1_280_000 });
 });

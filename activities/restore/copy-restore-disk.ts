@@ -1,5 +1,6 @@
-// Copies one disk of the export to production: to the restored VM's folder, or beside the files of a VM that is there. Nobody writes to the source, so it is the disk as it
-// was at the job, and every block of it is authenticated on its way through the gateway.
+// Copies one disk of the export to production: to the restored VM's folder, or beside the files of a VM that is there.
+// Nobody writes to the source, so it is the disk as it was at the job, and every block of it is authenticated on its way
+// through the gateway.
 import path from 'node:path';
 import type {
   CopyRestoreDiskInput,

@@ -9,7 +9,7 @@ import {
   SessionMessage,
 } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { onlyOption, sessionId as sessionIdArgument } from '../arguments.ts';
+import { onlyOption, sessionId as sessionIdArgument, throttleOption } from '../arguments.ts';
 import { askSession } from '../ask-session.ts';
 import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
@@ -28,6 +28,7 @@ interface Options extends LocationOptions, VmotionOptions, OnlyOption {
   readonly host?: string;
   readonly folder?: string;
   readonly resourcePool?: string;
+  readonly throttle?: number;
   readonly detach?: boolean;
   readonly cancel?: boolean;
 }
@@ -43,7 +44,7 @@ async function finalize(
   if (options.cancel === true) {
     return isBatch ? cancelFinalizeOfBatch(context, sessionId) : cancel(context, sessionId);
   }
-  const { name, nic, host, folder, resourcePool } = options;
+  const { name, nic, host, folder, resourcePool, throttle } = options;
   const request: FinalizeRequest = {
     ...locationRequest(options),
     ...vmotionRequest(options),
@@ -52,6 +53,7 @@ async function finalize(
     ...(host === undefined ? {} : { host }),
     ...(folder === undefined ? {} : { folder }),
     ...(resourcePool === undefined ? {} : { resourcePool }),
+    ...(throttle === undefined ? {} : { throttle }),
   };
   if (isBatch) {
     const ofOne = name === undefined ? '--original' : '--name';
@@ -136,6 +138,7 @@ Examples:
   $ rundirect finalize web01-k3v9q2m4xa --location original --power-off-original
   $ rundirect finalize web01-k3v9q2m4xa --location original --original web01 --power-off-original
   $ rundirect finalize web01-k3v9q2m4xa --datastore datastore1 --vmotion short-outage --guest-away shut-down
+  $ rundirect finalize web01-k3v9q2m4xa --datastore vmfs01 --vmotion cold --throttle 50MiB/s
   $ rundirect finalize web01-k3v9q2m4xa --cancel
   $ rundirect finalize nightly-k3v9q2m4xa --datastore vmfs01
 
@@ -167,6 +170,7 @@ export function addFinalize(program: Command, act: Act): void {
     .option('--resource-pool <name>', 'another resource pool')
     .option('--name <name>', "the VM's name from then on (default: as it is)")
     .addOption(nicOption())
+    .addOption(throttleOption())
     .option('--detach', 'begin, and do not follow')
     .addOption(
       new Option('--cancel', 'call off the finalize that is under way').conflicts([
@@ -183,6 +187,7 @@ export function addFinalize(program: Command, act: Act): void {
         'resourcePool',
         'name',
         'nic',
+        'throttle',
         'detach',
         'only',
       ]),

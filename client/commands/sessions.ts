@@ -6,6 +6,7 @@ import { count, siteName } from '../arguments.ts';
 import { formatDuration, formatTime } from '../quantity.ts';
 import { type ListedSession, listSessions } from '../session-list.ts';
 import { type Column, table } from '../table.ts';
+import { throttleText } from '../throttle-view.ts';
 
 interface Options {
   readonly all?: boolean;
@@ -45,8 +46,18 @@ const columns: readonly Column<ListedSession>[] = [
   { title: 'FOR', align: 'right', value: lasted },
 ];
 
-/** Beside the others where there are some. */
+/** Beside the others where there is something in them. */
 const batchColumn: Column<ListedSession> = { title: 'BATCH', value: ({ batch }) => batch ?? '–' };
+const copyColumn: Column<ListedSession> = {
+  title: 'COPY',
+  value: ({ throttle }) => (throttle && throttleText(throttle)) ?? '–',
+};
+
+const columnsFor = (sessions: readonly ListedSession[]): readonly Column<ListedSession>[] => [
+  ...columns,
+  ...(sessions.some(({ throttle }) => throttle !== undefined) ? [copyColumn] : []),
+  ...(sessions.some(({ batch }) => batch !== undefined) ? [batchColumn] : []),
+];
 
 export function addSessions(program: Command, act: Act): void {
   program
@@ -67,10 +78,7 @@ export function addSessions(program: Command, act: Act): void {
         const listing = await listSessions(await context.temporal(), { all, state, site, limit });
         terminal.document(listing);
         if (listing.sessions.length === 0) terminal.print('No sessions.');
-        else {
-          const hasBatches = listing.sessions.some(({ batch }) => batch !== undefined);
-          terminal.print(table(hasBatches ? [...columns, batchColumn] : columns, listing.sessions));
-        }
+        else terminal.print(table(columnsFor(listing.sessions), listing.sessions));
         if (listing.more) terminal.note(`There are more; --limit shows them.`);
         return undefined;
       }),

@@ -416,3 +416,21 @@ it('suspends no guest whose memory has no room, and shuts none down without Tool
   addVm({ powerState: 'suspended' });
   await run('takeGuestAway', { how: 'suspend' });
 });
+
+it.each(['bringGuestBack', 'powerOnVm'] as const)(
+  'lets the disks be read again before a guest runs from them: %s',
+  async (step) => {
+    addVm({ powerState: 'poweredOff', disks: [plainDisk] });
+    gateway.limits.set(SESSION, 0);
+    let heldBack: boolean | undefined;
+    target.vsphere.powerOnVm = async () => {
+      heldBack = gateway.limits.has(SESSION);
+    };
+    await run(step);
+    expect(heldBack).toBe(false);
+    gateway.isDown = true;
+    heldBack = undefined;
+    await expect(run(step)).rejects.toMatchObject({ type: 'GatewayUnavailable' });
+    expect(heldBack).toBeUndefined();
+  },
+);

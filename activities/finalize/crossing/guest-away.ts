@@ -30,8 +30,14 @@ export async function takeGuestAway(
   });
 }
 
-export async function bringGuestBack(deps: Deps, input: RunningVmInput, step: Step): Promise<void> {
+export async function bringGuestBack(
+  deps: Deps & Pick<ActivityDeps, 'gateway'>,
+  input: RunningVmInput,
+  step: Step,
+): Promise<void> {
   assertOwnSession(step, input.sessionId);
+  // It reads what a copy may have been held back from.
+  await deps.gateway.liftReadLimit(input.sessionId);
   await withTarget(deps, step, input.target, async (vsphere) => {
     await vsphere.powerOnVm(input.moref, {
       movedOrCopied: 'moved',

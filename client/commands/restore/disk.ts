@@ -15,6 +15,7 @@ import {
   passphraseOptions,
   sessionId as sessionIdArgument,
   siteOption,
+  throttleOption,
 } from '../../arguments.ts';
 import { ClientError } from '../../client-error.ts';
 import type { Context } from '../../context.ts';
@@ -32,6 +33,7 @@ interface Options extends SourceOptions, SessionSecretOptions {
   readonly toVm: string;
   readonly datastore?: string;
   readonly verify: VerifyMode;
+  readonly throttle?: number;
   readonly detach?: boolean;
   readonly site: string;
   readonly session?: string;
@@ -39,10 +41,10 @@ interface Options extends SourceOptions, SessionSecretOptions {
 
 /** The Workflow's input from the command line. Throws ClientError Usage where they don't make one. */
 function diskInput(options: Options, facts: StartFacts, sessionId: string): RestoreDiskInput {
-  const { disk, toVm, datastore, verify, site } = options;
+  const { disk, toVm, datastore, verify, throttle, site } = options;
   const { passphrase, password } = sealedSecrets(options, facts, sessionId);
   const parsed = restoreDiskInputSchema.safeParse({
-    ...{ sessionId, site, verify, disk, toVm, datastore },
+    ...{ sessionId, site, verify, disk, toVm, datastore, throttle },
     commandedAtMs: facts.commandedAtMs,
     source: {
       vault: options.vault,
@@ -110,6 +112,7 @@ export function addRestoreDisk(restoreCommand: Command, act: Act): void {
         .choices(verifyModeSchema.options)
         .default('none'),
     )
+    .addOption(throttleOption())
     .option('--session <id>', "the restore's id (default: from the VM's name)", sessionIdArgument)
     .option('--detach', 'begin, and do not follow')
     .addHelpText('after', examples)

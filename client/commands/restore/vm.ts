@@ -15,6 +15,7 @@ import {
   passphraseOptions,
   sessionId as sessionIdArgument,
   siteOption,
+  throttleOption,
 } from '../../arguments.ts';
 import { ClientError } from '../../client-error.ts';
 import type { Context } from '../../context.ts';
@@ -42,6 +43,7 @@ interface Options extends SourceOptions, SessionSecretOptions, PlacementOptions 
   readonly powerOn?: boolean;
   readonly verify: VerifyMode;
   readonly guestTimeout: number;
+  readonly throttle?: number;
   readonly detach?: boolean;
   readonly site: string;
   readonly session?: string;
@@ -65,6 +67,7 @@ function restoreInput(options: Options, facts: StartFacts, sessionId: string): R
     target: { ...addressOf(options), fingerprint: facts.fingerprint, password },
     placement: { name, host, folder, resourcePool, network },
     datastore: options.datastore,
+    throttle: options.throttle,
     powerOn: options.powerOn ?? false,
     verify: options.verify,
     guestTimeoutMs: options.guestTimeout,
@@ -98,7 +101,7 @@ Examples:
   $ rundirect restore --vault /backups/vault --set nightly --vm web01 --target esx1.example --user root --datastore vmfs01
   $ rundirect restore --vault /backups/vault --set nightly --vm web01 --job 20261123T030000Z-1 --name web01-old \\
       --target vcenter.example --user backup@vsphere.local --host esx2.example --datastore vmfs01 --power-on
-  $ rundirect restore … --detach; rundirect watch web01-k3v9q2m4xa
+  $ rundirect restore … --throttle 50MiB/s --detach; rundirect pause web01-k3v9q2m4xa
 
 With --json the last line is the result; each line before it is an event.`;
 
@@ -125,6 +128,7 @@ export function addRestoreVm(restoreCommand: Command, act: Act): void {
         .choices(verifyModeSchema.options)
         .default('none'),
     )
+    .addOption(throttleOption())
     .addOption(guestTimeoutOption())
     .option('--session <id>', "the restore's id (default: from the VM's name)", sessionIdArgument)
     .option('--detach', 'begin, and do not follow')
