@@ -1,7 +1,6 @@
 // Runs the real Workflow of a batch, and its sessions, against a world in memory.
 import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { Worker } from '@temporalio/worker';
 import {
   type BatchAnswer,
   type BatchFinalizeRequest,
@@ -12,11 +11,10 @@ import {
   type BatchStopRequest,
   batchSessionId,
   type SiteActivities,
-  siteTaskQueue,
   WORKFLOW_TASK_QUEUE,
   WorkflowType,
 } from '../contract/index.ts';
-import { startInput } from './session-harness.ts';
+import { atSite, startInput } from './session-harness.ts';
 import { eventually } from './temporal.ts';
 
 const sealed = { version: 1 as const, sealedTo: 'SHA256:x', ephemeralKey: 'x', ciphertext: 'x' };
@@ -58,16 +56,7 @@ export async function withBatch<T>(
   activities: SiteActivities,
   body: (batch: TestBatch) => Promise<T>,
 ): Promise<T> {
-  const worker = await Worker.create({
-    connection: temporal.nativeConnection,
-    taskQueue: siteTaskQueue(input.site),
-    activities: { ...activities },
-    shutdownGraceTime: 0,
-    shutdownForceTime: '2s',
-    maxHeartbeatThrottleInterval: '100ms',
-    defaultHeartbeatThrottleInterval: '100ms',
-  });
-  return worker.runUntil(async () => body(await startBatch(temporal, input)));
+  return atSite(temporal, input.site, activities, async () => body(await startBatch(temporal, input)));
 }
 
 async function startBatch(temporal: TestWorkflowEnvironment, input: BatchInput): Promise<TestBatch> {

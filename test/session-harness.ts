@@ -1,5 +1,9 @@
 // Runs the real Workflows on a Temporal server of its own, against a world in memory.
-import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import {
+  WorkflowFailedError,
+  type WorkflowHandleWithFirstExecutionRunId,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import {
@@ -11,6 +15,7 @@ import {
   SessionMessage,
   type SessionState,
   type SessionStatus,
+  type SiteActivities,
   type StartInput,
   type StopResult,
   siteTaskQueue,
@@ -36,8 +41,8 @@ export interface TestSession {
   untilState(state: SessionState): Promise<SessionStatus>;
 }
 
-type SessionInput = Pick<StartInput, 'sessionId' | 'site'>;
-type SessionWorkflow = 'runDirect' | 'restore' | 'restoreDisk' | 'browse';
+export type SessionInput = Pick<StartInput, 'sessionId' | 'site'>;
+export type SessionWorkflow = 'runDirect' | 'restore' | 'restoreDisk' | 'browse';
 
 export interface SessionHarness {
   readonly temporal: TestWorkflowEnvironment;
@@ -62,7 +67,8 @@ export async function openSessionHarness(dynamicConfig: readonly string[] = []):
   const run = worker.run();
   return {
     temporal,
-    withSession: (input, world, body, type) => withSession(temporal, input, world, body, type),
+    withSession: (input, { activities }, body, type = WorkflowType.runDirect) =>
+      atSite(temporal, input.site, activities, async () => body(await startSession(temporal, input, type))),
     close: async () => {
       worker.shutdown();
       await run;
@@ -71,23 +77,23 @@ export async function openSessionHarness(dynamicConfig: readonly string[] = []):
   };
 }
 
-async function withSession<T>(
+/** A site whose steps are these, gone when `body` has ended. */
+export async function atSite<T>(
   temporal: TestWorkflowEnvironment,
-  input: SessionInput,
-  { activities }: Pick<FakeWorld, 'activities'>,
-  body: (session: TestSession) => Promise<T>,
-  type: SessionWorkflow = WorkflowType.runDirect,
+  site: string,
+  activities: SiteActivities,
+  body: () => Promise<T>,
 ): Promise<T> {
   const worker = await Worker.create({
     connection: temporal.nativeConnection,
-    taskQueue: siteTaskQueue(input.site),
+    taskQueue: siteTaskQueue(site),
     activities: { ...activities },
     shutdownGraceTime: 0,
     shutdownForceTime: '2s',
     maxHeartbeatThrottleInterval: '100ms',
     defaultHeartbeatThrottleInterval: '100ms',
   });
-  return worker.runUntil(async () => body(await startSession(temporal, input, type)));
+  return worker.runUntil(body);
 }
 
 async function startSession(
@@ -144,4 +150,15 @@ export function startInput(changes: Partial<StartInput> = {}): StartInput {
     stepTimeoutMs: 10_000,
     ...changes,
   };
+}
+
+/** What it fails with, as its Workflow said it: Temporal's wrapping is taken off. */
+export async function failureOf(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    await promise;
+  } catch (error) {
+    const isWrapped = error instanceof WorkflowFailedError || error instanceof WorkflowUpdateFailedError;
+    return isWrapped ? error.cause : error;
+  }
+  throw new Error('it did not fail');
 }

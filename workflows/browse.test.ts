@@ -2,21 +2,16 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type BrowseInput, BrowseMessage, type BrowseStatus, WorkflowType } from '../contract/index.ts';
+import { BrowseMessage, type BrowseStatus, WorkflowType } from '../contract/index.ts';
 import { FakeWorld } from '../test/fake-world.ts';
-import { openSessionHarness, type SessionHarness, startInput } from '../test/session-harness.ts';
+import { openSessionHarness, type SessionHarness } from '../test/session-harness.ts';
+import { browseInput } from '../test/workflow-inputs.ts';
 
 let harness: SessionHarness;
 beforeAll(async () => {
   harness = await openSessionHarness();
 });
 afterAll(() => harness.close());
-
-/** The Workflow as the harness starts it: its id is a session's. */
-function browseInput(): BrowseInput & { sessionId: string } {
-  const { sessionId, site, source } = startInput();
-  return { sessionId, browseId: sessionId, site, source, allow: ['127.0.0.1'] };
-}
 
 it('is open until it is closed', async () => {
   const world = new FakeWorld();

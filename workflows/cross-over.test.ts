@@ -1,11 +1,11 @@
 // Takes VMs over to production in a world in memory, on a host alone and on a target that migrates nothing live:
 // whatever fails, is cancelled or times out, at whatever step, the VM is in exactly one place, and it never runs in
 // both.
-import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StartInput } from '../contract/index.ts';
 import { FakeWorld, type StepName } from '../test/fake-world.ts';
 import {
+  failureOf,
   openSessionHarness,
   type SessionHarness,
   startInput,
@@ -19,15 +19,6 @@ beforeAll(async () => {
   harness = await openSessionHarness();
 });
 afterAll(() => harness.close());
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error instanceof WorkflowUpdateFailedError ? error.cause : error;
-  }
-  throw new Error('it did not fail');
-}
 
 function hostAlone(): FakeWorld {
   const world = new FakeWorld();

@@ -3,7 +3,6 @@
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { CancelledFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   type DrillInput,
@@ -14,13 +13,13 @@ import {
   drillReportSchema,
   drillWorkflowId,
   SessionMessage,
-  siteTaskQueue,
   WORKFLOW_TASK_QUEUE,
   WorkflowType,
 } from '../contract/index.ts';
 import { FakeWorld, type Fault, type StepName } from '../test/fake-world.ts';
-import { openSessionHarness, type SessionHarness } from '../test/session-harness.ts';
+import { atSite, openSessionHarness, type SessionHarness } from '../test/session-harness.ts';
 import { eventually } from '../test/temporal.ts';
+import { drillInput } from '../test/workflow-inputs.ts';
 
 let harness: SessionHarness;
 let temporal: TestWorkflowEnvironment;
@@ -31,26 +30,6 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-const sealed = { version: 1 as const, sealedTo: 'SHA256:x', ephemeralKey: 'x', ciphertext: 'x' };
-let drills = 0;
-
-function drillInput(changes: Partial<DrillInput> = {}): DrillInput {
-  drills += 1;
-  return {
-    name: `night-${drills}`,
-    site: `d${drills}`,
-    source: { vault: '/vault', backupSet: 'web', jobId: 'latest', passphrase: sealed },
-    vms: [{ name: 'web01' }],
-    target: { host: 'esx', port: 443, user: 'root', fingerprint: 'A'.repeat(64), password: sealed },
-    placement: {},
-    rtoMs: 60_000,
-    guestTimeoutMs: 1_000,
-    reserveFactor: 1.5,
-    stepTimeoutMs: 10_000,
-    ...changes,
-  };
-}
-
 type Drilling = WorkflowHandle<(input: DrillInput) => Promise<DrillResult>>;
 
 async function withDrill<T>(
@@ -58,26 +37,13 @@ async function withDrill<T>(
   world: FakeWorld,
   body: (drill: Drilling) => Promise<T>,
 ): Promise<T> {
-  return atSite(input.site, world, async () => {
+  return atSite(temporal, input.site, world.activities, async () => {
     const handle = await temporal.client.workflow.start<(input: DrillInput) => Promise<DrillResult>>(
       WorkflowType.drill,
       { taskQueue: WORKFLOW_TASK_QUEUE, workflowId: drillWorkflowId(input.name), args: [input] },
     );
     return body(handle);
   });
-}
-
-async function atSite<T>(site: string, world: FakeWorld, body: () => Promise<T>): Promise<T> {
-  const worker = await Worker.create({
-    connection: temporal.nativeConnection,
-    taskQueue: siteTaskQueue(site),
-    activities: { ...world.activities },
-    shutdownGraceTime: 0,
-    shutdownForceTime: '2s',
-    maxHeartbeatThrottleInterval: '100ms',
-    defaultHeartbeatThrottleInterval: '100ms',
-  });
-  return worker.runUntil(body);
 }
 
 /** Runs a drill to its end; its report is of the form that scripts read. */
@@ -245,7 +211,7 @@ describe.concurrent('a schedule', () => {
     const world = new FakeWorld();
     const input = drillInput();
     const scheduleId = drillWorkflowId(input.name);
-    await atSite(input.site, world, async () => {
+    await atSite(temporal, input.site, world.activities, async () => {
       const schedule = await temporal.client.schedule.create({
         scheduleId,
         spec: { intervals: [{ every: '24h' }] },
@@ -269,7 +235,7 @@ describe.concurrent('a schedule', () => {
 
   it("is refused where the Workflow's id is not the drill's", async () => {
     const input = drillInput();
-    for (const workflowId of [`drill:other-${drills}`, `anything-${drills}`]) {
+    for (const workflowId of [`drill:other-${input.name}`, `anything-${input.name}`]) {
       const handle = await temporal.client.workflow.start(WorkflowType.drill, {
         taskQueue: WORKFLOW_TASK_QUEUE,
         workflowId,

@@ -1,10 +1,10 @@
 // Finalizes against a world in memory: whatever fails, is cancelled or times out, at whatever step, the VM is in
 // exactly one place, and what is left over is nothing, or the session as it was.
-import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StartInput } from '../contract/index.ts';
 import { FakeWorld, type Fault, type StepName } from '../test/fake-world.ts';
 import {
+  failureOf,
   openSessionHarness,
   type SessionHarness,
   startInput,
@@ -18,15 +18,6 @@ beforeAll(async () => {
   harness = await openSessionHarness();
 });
 afterAll(() => harness.close());
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error instanceof WorkflowUpdateFailedError ? error.cause : error;
-  }
-  throw new Error('it did not fail');
-}
 
 /** Runs `body` with a session that runs, and its VM's moref. */
 async function withRunning(

@@ -1,10 +1,10 @@
 // Keeps against a world in memory: the session runs on whatever becomes of them, nothing takes its changes away
 // meanwhile, and one keep is one job.
-import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StartInput } from '../contract/index.ts';
 import { FakeWorld } from '../test/fake-world.ts';
 import {
+  failureOf,
   openSessionHarness,
   type SessionHarness,
   startInput,
@@ -18,15 +18,6 @@ beforeAll(async () => {
   harness = await openSessionHarness();
 });
 afterAll(() => harness.close());
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error instanceof WorkflowUpdateFailedError ? error.cause : error;
-  }
-  throw new Error('it did not fail');
-}
 
 async function withRunning(
   world: FakeWorld,

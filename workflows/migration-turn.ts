@@ -1,10 +1,8 @@
 // A session's turn to migrate, seen from its finalize: asked for when it is known where the VM goes, and given back when
 // it is there, or is to go nowhere.
-import { patched } from '@temporalio/workflow';
 import type { FinalizePlan } from '../contract/index.ts';
 import { migrationSteps, undoSteps } from './activities-of.ts';
 import { sentence } from './failure.ts';
-import { TAKE_TURNS } from './patches.ts';
 import { take } from './remove-traces.ts';
 import { type RunningSession, runningVmStep, type Session } from './session.ts';
 
@@ -18,11 +16,9 @@ export interface MigrationTurn {
 /** Open it once for each finalize. */
 export function migrationTurn(session: Session): MigrationTurn {
   const { input, record } = session;
-  const takesTurns = patched(TAKE_TURNS);
   let isAsked = false;
   return {
     wait: async (running, plan) => {
-      if (!takesTurns) return false;
       isAsked = true;
       record.update({ step: 'awaitTurn' });
       const step = { ...runningVmStep(session, running), plan };

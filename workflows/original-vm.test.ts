@@ -1,10 +1,10 @@
 // A session's VM takes another one's place, in a world in memory: whatever fails, is cancelled or hangs, at whatever
 // step, that other VM stands as it stood, or the new one is in production and the other is where it was to be.
-import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FinalizeRequest } from '../contract/index.ts';
 import { FakeWorld, type Fault, type StepName } from '../test/fake-world.ts';
 import {
+  failureOf,
   openSessionHarness,
   type SessionHarness,
   startInput,
@@ -39,15 +39,6 @@ async function withRunning(
     );
     await body(session, `vm-${input.sessionId}`);
   });
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error instanceof WorkflowUpdateFailedError ? error.cause : error;
-  }
-  throw new Error('it did not fail');
 }
 
 const called = (world: FakeWorld, step: StepName): Promise<true> =>

@@ -2,42 +2,25 @@
 // refused is a row.
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { CancelledFailure } from '@temporalio/common';
-import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   type ProveInput,
   type ProvePrimitive,
   type ProveResult,
-  proveIdFor,
   provePrimitives,
-  siteTaskQueue,
   WORKFLOW_TASK_QUEUE,
   WorkflowType,
 } from '../contract/index.ts';
 import { FakeWorld, type StepName } from '../test/fake-world.ts';
-import { openSessionHarness, type SessionHarness } from '../test/session-harness.ts';
+import { atSite, openSessionHarness, type SessionHarness } from '../test/session-harness.ts';
 import { eventually } from '../test/temporal.ts';
+import { proveInput } from '../test/workflow-inputs.ts';
 
 let harness: SessionHarness;
 beforeAll(async () => {
   harness = await openSessionHarness();
 });
 afterAll(() => harness.close());
-
-const sealed = { version: 1 as const, sealedTo: 'SHA256:x', ephemeralKey: 'x', ciphertext: 'x' };
-let proofs = 0;
-
-function proveInput(changes: Partial<ProveInput> = {}): ProveInput {
-  proofs += 1;
-  return {
-    proveId: proveIdFor(`unit${String(proofs).padStart(6, '0')}`),
-    site: `p${proofs}`,
-    target: { host: 'esx', port: 443, user: 'root', fingerprint: 'A'.repeat(64), password: sealed },
-    placement: {},
-    datastore: 'prod',
-    ...changes,
-  };
-}
 
 type Prove = (input: ProveInput) => Promise<ProveResult>;
 
@@ -47,16 +30,7 @@ async function withProof<T>(
   body: (proof: WorkflowHandle<Prove>) => Promise<T>,
 ): Promise<T> {
   const { temporal } = harness;
-  const worker = await Worker.create({
-    connection: temporal.nativeConnection,
-    taskQueue: siteTaskQueue(input.site),
-    activities: { ...world.activities },
-    shutdownGraceTime: 0,
-    shutdownForceTime: '2s',
-    maxHeartbeatThrottleInterval: '100ms',
-    defaultHeartbeatThrottleInterval: '100ms',
-  });
-  return worker.runUntil(async () => {
+  return atSite(temporal, input.site, world.activities, async () => {
     const options = {
       taskQueue: WORKFLOW_TASK_QUEUE,
       workflowId: input.proveId,

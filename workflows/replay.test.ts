@@ -11,6 +11,12 @@ const histories = readdirSync(folder, { recursive: true, encoding: 'utf8' }).fil
   name.endsWith('.json'),
 );
 
+interface StoredHistory {
+  readonly events: readonly [
+    { readonly workflowExecutionStartedEventAttributes: { readonly workflowId: string } },
+  ];
+}
+
 let workflowBundle: WorkflowBundleOption;
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
@@ -20,6 +26,7 @@ beforeAll(async () => {
 it('has histories to replay', () => expect(histories.length).toBeGreaterThan(0));
 
 it.each(histories)('replays %s', async (name) => {
-  const history: unknown = JSON.parse(readFileSync(join(folder, name), 'utf8'));
-  await Worker.runReplayHistory({ workflowBundle }, history, name.replaceAll('/', '-'));
+  const history = JSON.parse(readFileSync(join(folder, name), 'utf8')) as StoredHistory;
+  const { workflowId } = history.events[0].workflowExecutionStartedEventAttributes;
+  await Worker.runReplayHistory({ workflowBundle }, history, workflowId);
 });

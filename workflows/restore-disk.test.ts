@@ -1,17 +1,17 @@
 // Restores of one disk against a world in memory: whatever fails, is cancelled or times out before the VM has it,
 // nothing is left; from there on it stays.
-import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RestoreDiskInput, WorkflowType } from '../contract/index.ts';
 import { FakeWorld, type Fault, type StepName } from '../test/fake-world.ts';
 import {
+  failureOf,
   openSessionHarness,
   type SessionHarness,
-  startInput,
   type TestSession,
 } from '../test/session-harness.ts';
 import { eventually } from '../test/temporal.ts';
+import { restoreDiskInput } from '../test/workflow-inputs.ts';
 
 let harness: SessionHarness;
 beforeAll(async () => {
@@ -19,27 +19,11 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-function diskInput(changes: Partial<RestoreDiskInput> = {}): RestoreDiskInput {
-  const { sessionId, site, commandedAtMs, source, target, verify } = startInput();
-  const asked = { disk: 'scsi0:1', toVm: 'db01', stepTimeoutMs: 10_000 };
-  return { sessionId, site, commandedAtMs, source, target, verify, ...asked, ...changes };
-}
-
 const withRestore = <T>(
   world: FakeWorld,
   input: RestoreDiskInput,
   body: (restore: TestSession) => Promise<T>,
 ): Promise<T> => harness.withSession(input, world, body, WorkflowType.restoreDisk);
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    const isWrapped = error instanceof WorkflowFailedError || error instanceof WorkflowUpdateFailedError;
-    return isWrapped ? error.cause : error;
-  }
-  throw new Error('it did not fail');
-}
 
 const attached = ({ sessionId }: RestoreDiskInput): string[] => [`disk of ${sessionId}, attached`];
 
@@ -51,7 +35,7 @@ const undoable: StepName[] = [
 describe.concurrent('a restore of one disk', () => {
   it('ends with a VM that has the disk, and nothing beside it', async () => {
     const world = new FakeWorld();
-    const input = diskInput({ verify: 'beside' });
+    const input = restoreDiskInput({ verify: 'beside' });
     await withRestore(world, input, async (restore) => {
       expect(await restore.handle.result()).toEqual({ sessionId: input.sessionId, state: 'restored' });
       expect(await restore.status()).toMatchObject({
@@ -73,7 +57,7 @@ describe.concurrent('a restore of one disk', () => {
     async (step, fault) => {
       const world = new FakeWorld();
       world.faults.set(step, fault);
-      await withRestore(world, diskInput({ verify: 'before' }), async (restore) => {
+      await withRestore(world, restoreDiskInput({ verify: 'before' }), async (restore) => {
         expect(await failureOf(restore.handle.result())).toMatchObject({
           ...{ type: 'NotSupported', message: `${step} was told to fail` },
         });
@@ -88,7 +72,7 @@ describe.concurrent('a restore of one disk', () => {
     async (step) => {
       const world = new FakeWorld();
       world.faults.set(step, 'passing');
-      const input = diskInput({ verify: 'before' });
+      const input = restoreDiskInput({ verify: 'before' });
       await withRestore(world, input, (restore) => restore.handle.result());
       expect(world.leftovers).toEqual(attached(input));
     },
@@ -97,7 +81,7 @@ describe.concurrent('a restore of one disk', () => {
   it('shows bytes, rate and time left, and is undone by a stop in the middle of the copy', async () => {
     const world = new FakeWorld();
     world.copiesEnd = false;
-    await withRestore(world, diskInput(), async (restore) => {
+    await withRestore(world, restoreDiskInput(), async (restore) => {
       const { restore: seen } = await eventually('half a disk', async () => {
         const now = await restore.status();
         return now.restore?.copiedBytes === 2048 ? now : undefined;
@@ -111,7 +95,7 @@ describe.concurrent('a restore of one disk', () => {
   it.each(undoable)('that is cancelled at %s is undone', async (step) => {
     const world = new FakeWorld();
     world.faults.set(step, 'hang');
-    await withRestore(world, diskInput({ verify: 'before' }), async (restore) => {
+    await withRestore(world, restoreDiskInput({ verify: 'before' }), async (restore) => {
       await eventually(`the call of ${step}`, () => (world.calls.includes(step) ? true : undefined));
       await restore.handle.cancel();
       expect(await failureOf(restore.handle.result())).toBeInstanceOf(CancelledFailure);
@@ -122,7 +106,7 @@ describe.concurrent('a restore of one disk', () => {
   it('gives the VM no disk of a damaged backup, told beside the copying', async () => {
     const world = new FakeWorld();
     world.findings = ['web01.rdb: disk web01_1.vmdk, block 7'];
-    await withRestore(world, diskInput({ verify: 'beside' }), async (restore) => {
+    await withRestore(world, restoreDiskInput({ verify: 'beside' }), async (restore) => {
       expect(await failureOf(restore.handle.result())).toMatchObject({ type: 'BlockCorrupt' });
     });
     expect(world.leftovers).toEqual([]);
@@ -131,7 +115,7 @@ describe.concurrent('a restore of one disk', () => {
   it('can be stopped no more once the VM has the disk', async () => {
     const world = new FakeWorld();
     world.faults.set('unmount', 'before');
-    const input = diskInput();
+    const input = restoreDiskInput();
     await withRestore(world, input, async (restore) => {
       await eventually('a word about the unmount', async () =>
         (await restore.status()).log.find(({ message }) => message.includes('Could not unmount')),

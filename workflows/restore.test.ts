@@ -1,17 +1,17 @@
 // Restores against a world in memory: whatever fails, is cancelled or times out before the VM is production's, nothing
 // is left; from there on it stays.
-import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RestoreInput, WorkflowType } from '../contract/index.ts';
 import { FakeWorld, type Fault, type StepName } from '../test/fake-world.ts';
 import {
+  failureOf,
   openSessionHarness,
   type SessionHarness,
-  startInput,
   type TestSession,
 } from '../test/session-harness.ts';
 import { eventually } from '../test/temporal.ts';
+import { restoreInput } from '../test/workflow-inputs.ts';
 
 let harness: SessionHarness;
 beforeAll(async () => {
@@ -19,34 +19,11 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-function restoreInput(changes: Partial<RestoreInput> = {}): RestoreInput {
-  const { sessionId, site, commandedAtMs, source, target, verify, guestTimeoutMs } = startInput();
-  return {
-    ...{ sessionId, site, commandedAtMs, source, target, verify, guestTimeoutMs },
-    placement: { network: 'original' },
-    datastore: 'prod',
-    powerOn: false,
-    stepTimeoutMs: 10_000,
-    ...changes,
-  };
-}
-
 const withRestore = <T>(
   world: FakeWorld,
   input: RestoreInput,
   body: (restore: TestSession) => Promise<T>,
 ): Promise<T> => harness.withSession(input, world, body, WorkflowType.restore);
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error instanceof WorkflowFailedError || error instanceof WorkflowUpdateFailedError
-      ? error.cause
-      : error;
-  }
-  throw new Error('it did not fail');
-}
 
 /** A VM without marks in production, and nothing else. */
 function expectRestored(world: FakeWorld, sessionId: string): void {

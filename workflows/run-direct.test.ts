@@ -1,9 +1,8 @@
 // Sessions against a world in memory: whatever fails, is cancelled or times out, at whatever step, nothing leaks.
-import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FakeWorld, type Fault, type StepName } from '../test/fake-world.ts';
-import { openSessionHarness, type SessionHarness, startInput } from '../test/session-harness.ts';
+import { failureOf, openSessionHarness, type SessionHarness, startInput } from '../test/session-harness.ts';
 import { eventually } from '../test/temporal.ts';
 
 let harness: SessionHarness;
@@ -14,17 +13,6 @@ beforeAll(async () => {
 afterAll(() => harness.close());
 
 const withSession: SessionHarness['withSession'] = (...args) => harness.withSession(...args);
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error instanceof WorkflowFailedError || error instanceof WorkflowUpdateFailedError
-      ? error.cause
-      : error;
-  }
-  throw new Error('it did not fail');
-}
 
 describe.concurrent('a session that goes well', () => {
   it('runs with status OK at 100 per cent, and stop leaves nothing', async () => {

@@ -8,7 +8,6 @@ import {
   CancellationScope,
   condition,
   continueAsNew,
-  patched,
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -27,7 +26,6 @@ import { type FinalizeOutcome, finalizeByHand, finalizeSession } from './finaliz
 import type { KeepDesk } from './keep-desk.ts';
 import { giveUp } from './left-behind.ts';
 import type { OrderableStopDesk } from './ordered-stop.ts';
-import { AWAIT_GUEST_AGAIN, HAND_OVER_MOVED_VM } from './patches.ts';
 import { type RunDirect, type RunningSession, runningVmStep, type Session } from './session.ts';
 import { stopSession } from './stop-session.ts';
 import type { ThrottleDesk } from './throttle-desk.ts';
@@ -174,7 +172,7 @@ function openBeside(session: Session, running: RunningSession, throttle: Throttl
   let moved = false;
   const onChange = (seen: VmSighting, known: Known): void => {
     if (seen.powerState === 'poweredOn' && known.powerState !== 'poweredOn') throttle.guestRuns();
-    if (seen.standing !== known.standing) moved = seen.standing === 'moved' && patched(HAND_OVER_MOVED_VM);
+    if (seen.standing !== known.standing) moved = seen.standing === 'moved';
   };
   const closed = (): void => {
     open -= 1;
@@ -302,7 +300,7 @@ function guestAfter(
   { powerOn, guestTimeoutMs }: Session['input'],
   { powerState }: VmSighting,
 ): SessionStatus['guest'] {
-  if (guest === 'awaited' || !patched(AWAIT_GUEST_AGAIN)) return guest;
+  if (guest === 'awaited') return guest;
   if (powerState !== 'poweredOn') return 'off';
   return powerOn && guestTimeoutMs > 0 ? 'awaited' : 'off';
 }

@@ -3,11 +3,9 @@
 //
 // A VM that somebody moved to production by hand is never touched: it counts as finalized, and only what the
 // session left behind is cleaned up. One that still has a disk here is left to run, and the stop fails.
-import { patched } from '@temporalio/workflow';
 import type { VmSighting } from '../contract/index.ts';
 import { startSteps, undoSteps } from './activities-of.ts';
 import { mayPass, type Reason, reasonOf } from './failure.ts';
-import { HAND_OVER_MOVED_VM } from './patches.ts';
 import { removeTraces, take } from './remove-traces.ts';
 import { type RunningSession, runningVmStep, type Session } from './session.ts';
 
@@ -87,7 +85,7 @@ async function handOver(
   running: RunningSession,
   { standing }: VmSighting,
 ): Promise<Reason | undefined> {
-  if (standing !== 'moved' || !patched(HAND_OVER_MOVED_VM)) return undefined;
+  if (standing !== 'moved') return undefined;
   return take(session, "take the session's marks off the VM", () =>
     undoSteps(session.input.site).handOverVm(runningVmStep(session, running)),
   );

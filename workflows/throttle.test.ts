@@ -1,16 +1,17 @@
 // Copies that are held back, paused and let go in a world in memory: whatever happens meanwhile, nothing is held back
 // when the copy has ended, and no guest runs from disks that are.
-import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RestoreInput, type StartInput, THROTTLE_MEMO, WorkflowType } from '../contract/index.ts';
 import { FakeWorld } from '../test/fake-world.ts';
 import {
+  failureOf,
   openSessionHarness,
   type SessionHarness,
   startInput,
   type TestSession,
 } from '../test/session-harness.ts';
 import { eventually } from '../test/temporal.ts';
+import { restoreInput } from '../test/workflow-inputs.ts';
 
 const MIB = 1024 * 1024;
 
@@ -20,28 +21,13 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error instanceof WorkflowFailedError || error instanceof WorkflowUpdateFailedError
-      ? error.cause
-      : error;
-  }
-  throw new Error('it did not fail');
-}
-
 async function withRestore(
   changes: Partial<RestoreInput>,
   body: (restore: TestSession, world: FakeWorld, sessionId: string) => Promise<void>,
   world = new FakeWorld(),
 ): Promise<void> {
-  const { sessionId, site, commandedAtMs, source, target, verify, guestTimeoutMs } = startInput();
-  const input: RestoreInput = {
-    ...{ sessionId, site, commandedAtMs, source, target, verify, guestTimeoutMs },
-    ...{ placement: { network: 'original' }, datastore: 'prod', powerOn: false, stepTimeoutMs: 10_000 },
-    ...changes,
-  };
+  const input = restoreInput(changes);
+  const { sessionId } = input;
   // Nothing is copied before a test has looked at it, or has said at which rate.
   world.limits.set(sessionId, 0);
   await harness.withSession(input, world, (restore) => body(restore, world, sessionId), WorkflowType.restore);
