@@ -43,7 +43,7 @@ type Answer = (deps: ControlDeps, input: { body: unknown; argument: string }) =>
 
 const routes: Readonly<Record<string, Answer>> = {
   'GET /status': ({ status }) => status(),
-  'POST /space': ({ exports }, { body }) => exports.space(parsed(spaceRequestSchema, body)),
+  'POST /space': ({ exports }, { body }) => exports.space.ask(parsed(spaceRequestSchema, body)),
   'POST /exports': ({ exports }, { body }) => exports.publish(parsed(publishRequestSchema, body)),
   'GET /exports': ({ exports }) => exports.statuses(),
   'GET /exports/': ({ exports }, { argument }) => exports.status(argument),

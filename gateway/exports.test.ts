@@ -81,7 +81,7 @@ describe('publishing', () => {
     for (const result of results) {
       if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'StorageFull' });
     }
-    const { fits } = await opened.exports.space({ provisionedBytes: DISK_BYTES, reserveFactor });
+    const { fits } = await opened.exports.space.ask({ provisionedBytes: DISK_BYTES, reserveFactor });
     expect(fits).toBe(false);
     const root = opened.fileSystem.mount('/rundirect/esx1', LOOPBACK);
     const totals = await opened.fileSystem.totals(root);

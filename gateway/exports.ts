@@ -3,43 +3,34 @@
 // - the space is reserved in the same step that makes the export known, so that parallel starts can't all pass;
 // - a crash at any point leaves a publish that is undone at the next start, or a drop that is finished;
 // - after a restart every export is back, with the same handles, and without the destination being asked.
-import { statfs } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { type FileSystemTotals, type Log } from '../nfs/index.ts';
+import { type Log } from '../nfs/index.ts';
 import { type VmAtJob } from '../vault/index.ts';
 import { AddressList } from './address-list.ts';
 import {
   type ExportFile,
   type ExportStatus,
-  type GatewayStatus,
   type PublishedExport,
   type PublishRequest,
-  type SpaceAnswer,
-  type SpaceRequest,
 } from './control-api.ts';
 import { filesBehind, VolumeFence } from './fence.ts';
 import { asGatewayError, GatewayError, messageOf } from './gateway-error.ts';
 import { KeyedQueue } from './keyed-queue.ts';
-
-import { type FrozenView, type Overlay, PAGE_BYTES } from './overlay/index.ts';
+import { type FrozenView, type Overlay } from './overlay/index.ts';
 import { type PublishedVm, publishedVm } from './published-vm.ts';
 import { HeldReads, ReadLimit } from './read-limit.ts';
 import { type ExportEntry, type Registry, type StoredRequest } from './registry.ts';
+import { ShareRoots } from './share-roots.ts';
 import { type Share, Shares, type Volume } from './shares.ts';
+import { reservationOf, Space } from './space.ts';
 import { VaultImages } from './vault-images.ts';
 import { type VolumeStore } from './volume-store.ts';
 import { WriteCounts } from './write-counts.ts';
 
-/** What hosts may write at a share's root: heartbeats and markers, a few MiB. Not reserved. */
-const ROOT_QUOTA_BYTES = 1024 ** 3;
-/** Beside the reservation: the log of a VM whose every page was written once is a little larger than the VM. */
-const MIN_RESERVED_BYTES = 64 * 1024 ** 2;
 /** What content costs in an overlay, at the most. */
 const ROOM_FACTOR = 1.1;
 /** Exports that are restored at once. */
 const RESTORE_CONCURRENCY = 4;
-/** Files that FSSTAT tells; no host runs into it. */
-const TOTAL_FILES = 1_000_000;
 const FILE_MODE = 0o600;
 const READ_ONLY_MODE = 0o444;
 
@@ -76,14 +67,21 @@ export interface FrozenExport {
 
 export class Exports {
   readonly shares = new Shares();
+  readonly space: Space;
   readonly #options: ExportsOptions;
   readonly #live = new Map<string, LiveExport>();
   readonly #perSession = new KeyedQueue();
-  readonly #perShare = new KeyedQueue();
   readonly #heldReads = new HeldReads();
+  readonly #roots: ShareRoots;
 
   constructor(options: ExportsOptions) {
     this.#options = options;
+    const { stateDirectory, spaceLimitBytes, registry, volumes, log } = options;
+    this.space = new Space({
+      ...{ stateDirectory, registry, limitBytes: spaceLimitBytes },
+      usedBytes: (sessionId) => this.#live.get(sessionId)?.overlay?.diskBytes ?? 0,
+    });
+    this.#roots = new ShareRoots({ registry, volumes, shares: this.shares, heldReads: this.#heldReads, log });
   }
 
   get count(): number {
@@ -100,7 +98,7 @@ export class Exports {
     };
     await Promise.all(Array.from({ length: RESTORE_CONCURRENCY }, worker));
     // A share whose last export was dropped just before a crash may have left its root's files.
-    for (const { targetId } of registry.shares()) await this.#removeUnusedRoot(targetId);
+    for (const { targetId } of registry.shares()) await this.#roots.removeUnused(targetId);
   }
 
   /** Throws GatewayError: ExportDropped, ExportConflict, StorageFull, InvalidInput, and the vault's. */
@@ -186,15 +184,9 @@ export class Exports {
       const neededBytes = volume.overlay.diskBytes + Math.ceil(bytes * ROOM_FACTOR);
       const missingBytes = neededBytes - entry.reservedBytes;
       if (missingBytes <= 0) return;
-      await this.#options.registry.setReserved(entry.volume, neededBytes, async () => {
-        const availableBytes = await this.#availableBytes();
-        if (missingBytes <= availableBytes) return;
-        throw new GatewayError(
-          'StorageFull',
-          `${missingBytes} bytes more are needed in ${this.#options.stateDirectory}, where ${availableBytes} are free ` +
-            'and not reserved for others. Make room there (or give the gateway more: --space).',
-        );
-      });
+      await this.#options.registry.setReserved(entry.volume, neededBytes, () =>
+        this.space.assertRoom(missingBytes),
+      );
       volume.overlay.setQuota(neededBytes);
     });
   }
@@ -279,44 +271,6 @@ export class Exports {
     return [...this.#live.values()].map((live) => this.#statusOf(live));
   }
 
-  /** Whether what is asked for would fit now; reserves nothing. */
-  async space({ provisionedBytes, reserveFactor }: SpaceRequest): Promise<SpaceAnswer> {
-    const neededBytes = reservationOf(provisionedBytes, reserveFactor);
-    const availableBytes = await this.#availableBytes();
-    return { neededBytes, availableBytes, fits: neededBytes <= availableBytes };
-  }
-
-  /** Free, and not promised to an export. */
-  async #availableBytes(): Promise<number> {
-    const { freeBytes, reservedBytes } = await this.spaceOfState();
-    return Math.max(0, freeBytes - reservedBytes);
-  }
-
-  /** What changes may take, and of it what is free; `reservedBytes` is promised to exports and not used yet. */
-  async spaceOfState(): Promise<GatewayStatus['space']> {
-    const { stateDirectory, spaceLimitBytes } = this.#options;
-    const { bsize, blocks, bavail } = await statfs(stateDirectory);
-    let usedBytes = 0;
-    for (const { overlay } of this.#live.values()) usedBytes += overlay?.diskBytes ?? 0;
-    return {
-      totalBytes: Math.min(blocks * bsize, spaceLimitBytes),
-      freeBytes: Math.max(0, Math.min(bavail * bsize, spaceLimitBytes - usedBytes)),
-      reservedBytes: this.#unused(() => true),
-    };
-  }
-
-  /** What a host sees as its datastore's size and free space: others' reservations are not free. Never 0. */
-  async totals(share: Share): Promise<FileSystemTotals> {
-    const { totalBytes, freeBytes } = await this.spaceOfState();
-    const others = this.#unused(({ request }) => request.targetId !== share.targetId);
-    return {
-      totalBytes: Math.max(PAGE_BYTES, totalBytes),
-      freeBytes: Math.max(PAGE_BYTES, freeBytes - others),
-      totalFiles: TOTAL_FILES,
-      freeFiles: TOTAL_FILES,
-    };
-  }
-
   /** Closes every export; all are back after the next start. */
   async close(): Promise<void> {
     for (const { images, overlay } of this.#live.values()) {
@@ -325,15 +279,6 @@ export class Exports {
     }
     for (const share of this.shares.all()) await share.root?.overlay.close();
     this.#live.clear();
-  }
-
-  #unused(of: (entry: ExportEntry) => boolean): number {
-    let bytes = 0;
-    for (const entry of this.#options.registry.exports()) {
-      const usedBytes = this.#live.get(entry.request.sessionId)?.overlay?.diskBytes ?? 0;
-      if (of(entry)) bytes += Math.max(0, entry.reservedBytes - usedBytes);
-    }
-    return bytes;
   }
 
   #same(existing: ExportEntry, request: PublishRequest): PublishedExport {
@@ -358,7 +303,7 @@ export class Exports {
     try {
       const files = publishedVm(vm, request);
       const provisionedBytes = files.flats.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-      const reservedBytes = reservationOf(provisionedBytes, request.reserveFactor);
+      const room = { provisionedBytes, reserveFactor: request.reserveFactor };
       const entry = await registry.add(
         {
           request: stored,
@@ -367,9 +312,9 @@ export class Exports {
           vmxName: files.vmxName,
           disks: files.flats.map(({ descriptorName, sizeBytes }) => ({ name: descriptorName, sizeBytes })),
           provisionedBytes,
-          reservedBytes,
+          reservedBytes: reservationOf(room),
         },
-        () => this.#assertSpace(provisionedBytes, request.reserveFactor),
+        () => this.space.assertFits(room),
       );
       return await this.#build(entry, files, setKey);
     } finally {
@@ -384,7 +329,7 @@ export class Exports {
       await volumes.createKeys(entry.volume, setKey);
       live = await this.#openLive(entry);
       await fillOverlay(live.overlay, files, entry.request.readOnly === true ? READ_ONLY_MODE : FILE_MODE);
-      const share = await this.#openShare(entry.request.targetId);
+      const share = await this.#roots.open(entry.request.targetId);
       this.#assertNameFree(share, entry);
       await registry.markPublished(entry.volume);
       this.#show(share, live);
@@ -402,18 +347,6 @@ export class Exports {
     throw new GatewayError('ExportConflict', `A host made '${sessionId}' at the root of ${share.path}.`);
   }
 
-  async #assertSpace(provisionedBytes: number, reserveFactor: number): Promise<void> {
-    const { neededBytes, availableBytes, fits } = await this.space({ provisionedBytes, reserveFactor });
-    if (fits) return;
-    throw new GatewayError(
-      'StorageFull',
-      `The session's changes need ${neededBytes} bytes (${reserveFactor} × ${provisionedBytes} provisioned) in ` +
-        `${this.#options.stateDirectory}, where ${availableBytes} are free and not reserved for others: ` +
-        `${neededBytes - availableBytes} are missing. Make room there (or give the gateway more: --space), stop another session, ` +
-        'or lower the factor.',
-    );
-  }
-
   async #restore(entry: ExportEntry): Promise<void> {
     const { registry, log } = this.#options;
     const { sessionId, targetId } = entry.request;
@@ -422,7 +355,7 @@ export class Exports {
         await this.#remove(entry);
         return;
       }
-      const share = await this.#openShare(targetId);
+      const share = await this.#roots.open(targetId);
       this.#show(share, await this.#openLive(entry));
     } catch (error) {
       const problem = `The export could not be restored: ${messageOf(error)}`;
@@ -471,37 +404,6 @@ export class Exports {
     share.addSession(sessionId, { volume, volumeNumber: entry.volume, allow, readOnly });
   }
 
-  /** The target's share with its root; opened, and made where it is new. */
-  #openShare(targetId: string): Promise<Share> {
-    return this.#perShare.run(targetId, async () => {
-      const { registry, volumes, log } = this.#options;
-      const share = this.shares.share(targetId);
-      if (share.root !== undefined) return share;
-      const entry = registry.share(targetId);
-      if (entry === undefined) throw new GatewayError('Unexpected', `Target ${targetId} has no share.`);
-      if (!(await volumes.hasKey(entry.volume))) {
-        await volumes.delete(entry.volume);
-        await volumes.createKeys(entry.volume);
-      }
-      const overlay = await volumes.open(entry.volume, {
-        quotaBytes: ROOT_QUOTA_BYTES,
-        base: () => Promise.reject(new Error('No file at a share’s root has an image under it.')),
-        firstId: entry.firstId,
-        onProblem: (error) => log.error({ targetId, reason: error.message }, 'the files at the share’s root'),
-      });
-      const writes = new WriteCounts();
-      const fence = new VolumeFence();
-      const readLimit = new ReadLimit(this.#heldReads);
-      const root: Volume = {
-        ...{ number: entry.volume, overlay, share, sessionId: undefined },
-        ...{ writes, fence, readLimit },
-      };
-      share.setRoot(root);
-      this.shares.addVolume(root);
-      return share;
-    });
-  }
-
   /** Takes an export off view and deletes all of it. Each step may have been done before. */
   async #remove(entry: ExportEntry): Promise<void> {
     const { registry, volumes } = this.#options;
@@ -514,26 +416,7 @@ export class Exports {
     await live?.overlay?.discard();
     await volumes.delete(entry.volume);
     await registry.removeExport(entry.volume);
-    await this.#removeUnusedRoot(targetId);
-  }
-
-  /** With a target's last session go the files at its share's root. Its number stays, and so does the root's handle. */
-  async #removeUnusedRoot(targetId: string): Promise<void> {
-    const { registry, volumes } = this.#options;
-    const entry = registry.share(targetId);
-    if (entry === undefined || !(await volumes.hasKey(entry.volume))) return;
-    if (registry.exports().some(({ request }) => request.targetId === targetId)) return;
-    const share = await this.#openShare(targetId);
-    await this.#perShare.run(targetId, async () => {
-      const root = share.root;
-      if (root === undefined || registry.exports().some(({ request }) => request.targetId === targetId))
-        return;
-      share.setRoot(undefined);
-      this.shares.removeVolume(entry.volume);
-      await root.overlay.discard();
-      await registry.raiseFirstId(targetId, root.overlay.nextId);
-      await volumes.delete(entry.volume);
-    });
+    await this.#roots.removeUnused(targetId);
   }
 
   #published({ request, vmxName, disks }: ExportEntry): PublishedExport {
@@ -576,10 +459,6 @@ async function fillOverlay(overlay: Overlay, { files, flats }: PublishedVm, mode
   for (const { name, diskName, sizeBytes } of flats) {
     await names.createBaseFile(root, { name, diskName, sizeBytes, mode });
   }
-}
-
-function reservationOf(provisionedBytes: number, reserveFactor: number): number {
-  return Math.max(MIN_RESERVED_BYTES, Math.ceil(provisionedBytes * reserveFactor));
 }
 
 function withoutKey(request: PublishRequest): StoredRequest {

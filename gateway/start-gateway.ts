@@ -74,7 +74,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     fileSystem: new ExportFileSystem({
       shares: exports.shares,
       instance: registry.instance,
-      totals: (share) => exports.totals(share),
+      totals: (share) => exports.space.totals(share.targetId),
     }),
     host: options.host,
     ports: options.ports,
@@ -94,7 +94,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     advertise,
     ports: nfs.ports,
     exports: exports.count,
-    space: await exports.spaceOfState(),
+    space: await exports.space.status(),
   });
   const [locks, points] = [new Locks(), new Points(exports)];
   started.use(await serveControl(socketPath, { exports, leases, turns, locks, mounts, points, status }));

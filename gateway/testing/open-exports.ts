@@ -42,7 +42,7 @@ export async function openExports(
   const fileSystem = new ExportFileSystem({
     shares: exports.shares,
     instance: registry.instance,
-    totals: (share) => exports.totals(share),
+    totals: (share) => exports.space.totals(share.targetId),
   });
   return { exports, fileSystem, registry, [Symbol.asyncDispose]: () => exports.close() };
 }
