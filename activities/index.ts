@@ -27,6 +27,7 @@ import { proveArrival } from './finalize/prove-arrival.ts';
 import { awaitTurn, releaseTurn } from './finalize/turn.ts';
 import { inspectVm } from './inspect-vm.ts';
 import { keepSession } from './keep-session.ts';
+import { makeRoom } from './make-room.ts';
 import { mount } from './mount.ts';
 import { powerOffVm } from './power-off-vm.ts';
 import { powerOnVm } from './power-on-vm.ts';
@@ -72,6 +73,7 @@ export function createActivities(deps: ActivityDeps): SiteActivities {
     unregisterVm: (input) => runStep((step) => unregisterVm(deps, input, step)),
     powerOnVm: (input) => runStep((step) => powerOnVm(deps, input, step)),
     powerOffVm: (input) => runStep((step) => powerOffVm(deps, input, step)),
+    makeRoom: (input) => runStep((step) => makeRoom(deps, input, step)),
     limitReads: (input) => runStep((step) => limitReads(deps, input, step)),
     liftReadLimit: (input) => runStep((step) => liftReadLimit(deps, input, step)),
     inspectVm: (input) => runStep((step) => inspectVm(deps, input, step)),

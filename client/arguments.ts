@@ -19,7 +19,7 @@ import {
   type TargetAddress,
   vaultLocationSchema,
 } from '../contract/index.ts';
-import { parseDuration, parseRate } from './quantity.ts';
+import { parseDuration, parseRate, parseSize } from './quantity.ts';
 
 const DEFAULT_SITE = 'main';
 const HTTPS_PORT = 443;
@@ -79,6 +79,13 @@ function rate(text: string): number {
   const parsed = rateSchema.safeParse(bytesPerSecond);
   if (parsed.success) return parsed.data;
   throw new InvalidArgumentError(parsed.error.issues.map(({ message }) => message).join('; '));
+}
+
+/** In bytes. */
+export function size(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes === undefined) throw new InvalidArgumentError('a size is written like 20GiB (MiB, GiB or TiB)');
+  return bytes;
 }
 
 /** Null for `none`. */

@@ -9,6 +9,7 @@ import { addBrowse } from './commands/browse/browse.ts';
 import { addDrill } from './commands/drill/drill.ts';
 import { addFinalize } from './commands/finalize.ts';
 import { addKeep } from './commands/keep.ts';
+import { addMakeRoom } from './commands/make-room.ts';
 import { addProve } from './commands/prove.ts';
 import { addRestore } from './commands/restore/restore.ts';
 import { addSessions } from './commands/sessions.ts';
@@ -70,6 +71,7 @@ function buildProgram(act: Act): Command {
   addKeep(program, act);
   addFinalize(program, act);
   addAnswer(program, act);
+  addMakeRoom(program, act);
   addStop(program, act);
   addDrill(program, act);
   addRestore(program, act);

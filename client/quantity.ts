@@ -43,15 +43,21 @@ export function parseDuration(text: string): number | undefined {
   return Number.isSafeInteger(Math.round(total)) ? Math.round(total) : undefined;
 }
 
-const RATE = /^(\d+(?:\.\d+)?)(KiB|MiB|GiB)(?:\/s)?$/i;
-const BYTES_OF: Readonly<Record<string, number>> = { kib: 1024, mib: 1024 ** 2, gib: 1024 ** 3 };
+const SIZE = /^(\d+(?:\.\d+)?)(KiB|MiB|GiB|TiB)$/i;
+const BYTES_OF: Readonly<Record<string, number>> = {
+  ...{ kib: 1024, mib: 1024 ** 2 },
+  ...{ gib: 1024 ** 3, tib: 1024 ** 4 },
+};
 
-/** `50MiB/s` or `1.5GiB`, in bytes a second; undefined where it is none. */
-export function parseRate(text: string): number | undefined {
-  const [, value = '', unit = ''] = RATE.exec(text) ?? [];
+/** `20GiB` or `1.5TiB`, in bytes; undefined where it is none. */
+export function parseSize(text: string): number | undefined {
+  const [, value = '', unit = ''] = SIZE.exec(text) ?? [];
   const bytes = BYTES_OF[unit.toLowerCase()];
   return bytes === undefined ? undefined : Math.round(Number(value) * bytes);
 }
+
+/** `50MiB/s` or `1.5GiB`, in bytes a second; undefined where it is none. */
+export const parseRate = (text: string): number | undefined => parseSize(text.replace(/\/s$/, ''));
 
 /** A point in time in the reader's own time zone: `2026-11-23 02:51`. */
 export function formatTime(time: Date): string {

@@ -24,7 +24,7 @@ import type { ProveActivities } from './prove-steps.ts';
 import type { HostQuestion } from './question.ts';
 import type { RestoreDiskActivities } from './restore-disk-steps.ts';
 import type { RestoreActivities } from './restore-steps.ts';
-
+import type { RoomActivities } from './room.ts';
 import type {
   LogEntry,
   PreflightFinding,
@@ -176,6 +176,7 @@ export interface SiteActivities
     KeepActivities,
     RestoreActivities,
     RestoreDiskActivities,
+    RoomActivities,
     ThrottleActivities,
     TurnActivities {
   preflight(input: StartInput): Promise<PreflightResult>;

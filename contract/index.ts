@@ -22,6 +22,7 @@ export * from './question.ts';
 export * from './restore.ts';
 export * from './restore-disk-steps.ts';
 export * from './restore-steps.ts';
+export * from './room.ts';
 export * from './secret.ts';
 export * from './session.ts';
 export * from './target.ts';

@@ -183,4 +183,5 @@ export const SessionMessage = {
   keep: 'keep',
   cancelKeep: 'cancelKeep',
   throttle: 'throttle',
+  makeRoom: 'makeRoom',
 } as const;

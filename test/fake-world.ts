@@ -329,6 +329,8 @@ export class FakeWorld {
         const own = this.#own(moref, sessionId);
         if (own !== undefined) own[1].powerState = 'poweredOff';
       }),
+    makeRoom: async ({ sessionId, bytes }) =>
+      this.#step('makeRoom', () => ({ sessionId, reservedBytes: bytes, usedBytes: 0 })),
     limitReads: async ({ sessionId, bytesPerSecond }) =>
       this.#step('limitReads', () => void this.limits.set(sessionId, bytesPerSecond)),
     liftReadLimit: async ({ sessionId }) =>

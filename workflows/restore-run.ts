@@ -29,9 +29,10 @@ import { restoreThrottleRefusal } from './throttle-refusal.ts';
 import { undoBegun } from './undo-begun.ts';
 
 const statusQuery = defineQuery<SessionStatus>(SessionMessage.status);
-const otherUpdates = [SessionMessage.finalize, SessionMessage.cancelFinalize].map((name) =>
-  defineUpdate<never>(name),
-);
+const otherUpdates = [
+  ...[SessionMessage.finalize, SessionMessage.cancelFinalize, SessionMessage.keep, SessionMessage.cancelKeep],
+  ...[SessionMessage.answer, SessionMessage.makeRoom],
+].map((name) => defineUpdate<never>(name));
 const reportSignal = defineSignal<[SessionReport | RestoreReport]>(REPORT_SIGNAL);
 
 /** The copying, as people see it and hold it back. */

@@ -26,10 +26,12 @@ import {
 } from '../contract/index.ts';
 import { openAnswerDesk } from './answer-desk.ts';
 import { compensations } from './compensation.ts';
-import { failureFrom, reasonOf } from './failure.ts';
+import { reasonOf } from './failure.ts';
 import { openFinalizeDesk } from './finalize-desk.ts';
 import { openKeepDesk } from './keep-desk.ts';
 import { type OrderableStopDesk, withOrders } from './ordered-stop.ts';
+import { parseInput } from './parse-input.ts';
+import { openRoomDesk } from './room-desk.ts';
 import { type Desks, whileRunning } from './running.ts';
 import type { RunDirectInput, RunningSession, Session } from './session.ts';
 import { sessionRecord } from './session-record.ts';
@@ -43,11 +45,11 @@ const statusQuery = defineQuery<SessionStatus>(SessionMessage.status);
 const reportSignal = defineSignal<[SessionReport]>(REPORT_SIGNAL);
 
 /**
- * Ends when nothing of the session is left. Updates `stop`, `finalize`, `cancelFinalize`, `throttle`, `keep` and `cancelKeep`,
- * Query `status`; see contract/session.ts.
+ * Ends when nothing of the session is left. Updates `stop`, `finalize`, `cancelFinalize`, `throttle`, `keep`,
+ * `cancelKeep`, `answer` and `makeRoom`, Query `status`; see contract/session.ts.
  */
 export async function runDirect(argument: RunDirectInput): Promise<StopResult> {
-  const input = parse(argument);
+  const input = parseInput(startInputSchema, argument);
   const record = sessionRecord(input, argument.resumed?.status);
   const session: Session = { input, record };
   const starting = new CancellationScope({ cancellable: true });
@@ -68,6 +70,7 @@ export async function runDirect(argument: RunDirectInput): Promise<StopResult> {
   });
   const throttle = openThrottleDesk(session, () => sessionThrottleRefusal(session));
   const desks: Desks = { stop, finalize, keep, throttle, answers: openAnswerDesk(session) };
+  openRoomDesk(session);
   setHandler(statusQuery, () => record.status(), { description: 'How the session is, and its log' });
   setHandler(reportSignal, (report) => record.report(report), {
     description: 'A step tells how far it is',
@@ -116,13 +119,6 @@ async function live(
   const failure = { type: 'NotRunning', message, details: [] };
   desks.finalize.answer(finalized === undefined ? { failure } : { result: finalized });
   return result;
-}
-
-function parse(argument: RunDirectInput): RunDirectInput {
-  const parsed = startInputSchema.safeParse(argument);
-  if (parsed.success) return parsed.data;
-  const message = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
-  throw failureFrom({ type: 'InvalidInput', message, details: [] });
 }
 
 function enterRunning({ record }: Session, { vm }: RunningSession): void {

@@ -50,11 +50,12 @@ function wordsOf({ text, choices }: HostQuestion): string {
 }
 
 const examples = `
-The VM stands still meanwhile. A question about space is answered with Retry once there is room; Cancel powers the VM
-off, and keeps what it has written.
+The VM stands still meanwhile. A question about space is answered with Retry once there is room (see: rundirect make-room);
+Cancel powers the VM off, and keeps what it has written.
 
 Examples:
   $ rundirect answer web01-k3v9q2m4xa
+  $ rundirect make-room web01-k3v9q2m4xa 20GiB
   $ rundirect answer web01-k3v9q2m4xa Retry`;
 
 export function addAnswer(program: Command, act: Act): void {
