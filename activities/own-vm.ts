@@ -30,6 +30,21 @@ export async function removeOwnVm(vsphere: Vsphere, input: VmStepInput, step: St
 }
 
 /**
+ * A registration that was still under way when it was undone may have arrived by now: it is taken out of the inventory
+ * again. One that runs, or does not carry the session's mark, is left alone.
+ */
+export async function removeLateVm(
+  vsphere: Vsphere,
+  vmxPath: string,
+  sessionId: string,
+  { signal }: Pick<Step, 'signal'>,
+): Promise<void> {
+  const late = await vsphere.findVmByPath(vmxPath, { signal });
+  if (late === undefined || late.powerState === 'poweredOn' || !hasMark(late, sessionId)) return;
+  await vsphere.unregisterVm(late.moref, { signal });
+}
+
+/**
  * Registered by a start that did not get its answer: nobody had its moref, it was never powered on, and taking
  * it from the inventory touches no file, wherever its disks lie.
  */

@@ -1,7 +1,7 @@
 // A folder at the top of a production datastore that is one session's for a while. A file in it says whose it is, from
 // before the first other file is in it until it is handed over, or removed; two that want one folder at the same moment
 // both write theirs and then look, so that at least one gives up. A folder that is somebody else's is never written to,
-// and never removed.
+// and never removed; neither is one in which a VM has files, whosever it is.
 import path from 'node:path';
 import type { DatastoreFile, Vsphere } from '../vsphere/index.ts';
 import { failureFor } from './failures.ts';
@@ -13,7 +13,7 @@ export interface OwnedFolder {
   /** `[datastore] name` */
   readonly path: string;
   readonly sessionId: string;
-  readonly purpose: 'finalize' | 'changes';
+  readonly purpose: 'finalize' | 'restore' | 'changes';
   /** For people who find the file. */
   readonly words: string;
 }
@@ -45,7 +45,7 @@ export function releaseFolder(
   return vsphere.deleteDatastoreFile(ownerFile(folder), { signal });
 }
 
-/** With all that is in it. One that is not there, or somebody else's, is done. */
+/** With all that is in it. One that is not there, or somebody else's, is done. Throws NotOurs while a VM stands on it. */
 export async function removeFolder(
   vsphere: Vsphere,
   folder: OwnedFolder,
@@ -54,7 +54,32 @@ export async function removeFolder(
   const files = await vsphere.listFolder(folder.path, { signal });
   // An empty one was made by a claim that got no further, or by nobody who misses it.
   if (files === undefined || (files.length > 0 && !isOwn(files, folder))) return;
+  await assertUnused(vsphere, folder, { signal });
   await vsphere.deleteDatastoreFile(folder.path, { signal });
+}
+
+/** The files among these, by their paths, that say of which sessions a folder is, other than this one. */
+export function othersClaims(files: readonly string[], sessionId: string): readonly string[] {
+  const isOther = (name: string): boolean =>
+    OWNER_FILE.test(name) && name.replace(/\.[^.]+$/, '') !== `rundirect-${sessionId}`;
+  return files.filter((file) => isOther(path.posix.basename(file)));
+}
+
+async function assertUnused(
+  vsphere: Vsphere,
+  { path: folder }: OwnedFolder,
+  { signal }: Pick<Step, 'signal'>,
+): Promise<void> {
+  const names = [folder, await vsphere.lastingPath(folder, { signal })];
+  const isIn = (file: string): boolean => names.some((name) => file === name || file.startsWith(`${name}/`));
+  for await (const vm of vsphere.listVms({ templates: true, signal })) {
+    if (![vm.vmPathName, vm.workingFolder, ...vm.diskFiles].some(isIn)) continue;
+    throw failureFor(
+      'NotOurs',
+      `Folder ${folder} is not removed: ${vm.name} (${vm.moref}) has files there, or makes them there (workingDir). ` +
+        'Migrate it, or consolidate its disks, take workingDir out of its .vmx, and delete the folder then',
+    );
+  }
 }
 
 const nameOf = ({ path: file }: DatastoreFile): string => path.posix.basename(file);

@@ -74,6 +74,8 @@ export class FakeTarget {
   readonly vms = new Map<string, Vm>();
   /** Files that lie about: by their folder, `[datastore] name`. */
   readonly files = new Map<string, string[]>();
+  /** What folders of a vSAN are called by the VMs in them. */
+  readonly lastingPaths = new Map<string, string>();
   /** Disks that the next registered VM turns out to have; one in its own directory when empty. */
   disksOfNext: string[] = [];
   /** What its questions were answered. */
@@ -227,6 +229,7 @@ export class FakeTarget {
         ...{ path: `${folder}/${name}`, isFolder: false, sizeBytes: 1, modified: undefined },
       }));
     },
+    lastingPath: async (folder) => this.lastingPaths.get(folder) ?? folder,
     // Of a .vmx that says nothing.
     downloadFile: async () => Buffer.from('displayName = "web01"\n'),
     deleteDatastoreFile: async (path) => {

@@ -4,6 +4,7 @@ import { attachDisk, detachDisk, findDiskPlace } from './attached-disks.ts';
 import {
   copyDatastoreFile,
   deleteDatastoreFile,
+  lastingPath,
   listFolder,
   makeDirectory,
   moveDatastoreFile,
@@ -81,6 +82,7 @@ export async function connect(options: ConnectOptions): Promise<Vsphere> {
     copyVirtualDisk: (...rest) => copyVirtualDisk(session, ...rest),
     deleteVirtualDisk: (...rest) => deleteVirtualDisk(session, ...rest),
     makeDirectory: (...rest) => makeDirectory(session, ...rest),
+    lastingPath: (...rest) => lastingPath(session, ...rest),
     deleteDatastoreFile: (...rest) => deleteDatastoreFile(session, ...rest),
     copyDatastoreFile: (...rest) => copyDatastoreFile(session, ...rest),
     moveDatastoreFile: (...rest) => moveDatastoreFile(session, ...rest),

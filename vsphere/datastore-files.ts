@@ -29,6 +29,18 @@ export async function makeDirectory(
   return place.full;
 }
 
+export async function lastingPath(
+  session: Session,
+  path: string,
+  options: FileOptions = {},
+): Promise<string> {
+  const place = await locate(session, path, options);
+  if (!(await hasNamespaces(session, place, options))) return place.full;
+  const [name = '', ...below] = place.path.split('/');
+  const top = await namespaceUuid(session, place, name, options);
+  return top === undefined ? place.full : `[${place.datastoreName}] ${[top, ...below].join('/')}`;
+}
+
 async function makePlain(session: Session, { full, datacenter }: Place, options: CallOptions): Promise<void> {
   const parameters = { name: full, datacenter, createParentDirectories: true };
   try {

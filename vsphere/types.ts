@@ -462,6 +462,8 @@ export interface Vsphere extends AsyncDisposable {
    * on files finds it by the name it was asked for, too.
    */
   makeDirectory(path: string, options?: FileOptions): Promise<string>;
+  /** A folder's path as `makeDirectory` returns it, and as VMs name their files in it; where there is none, as it was asked for. */
+  lastingPath(path: string, options?: FileOptions): Promise<string>;
   /** A file, or a folder with all that is in it, on vSAN with its disks. Gone is done. */
   deleteDatastoreFile(path: string, options?: FileOptions): Promise<void>;
   copyDatastoreFile(spec: CopyFileSpec, options?: TaskOptions): Promise<void>;

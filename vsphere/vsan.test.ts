@@ -17,6 +17,9 @@ test.for(['esx', 'vcenter'] as const)('folders and disks of a vSAN: %s', async (
   expect(folder).toMatch(/^\[vsan1\] [0-9a-f]{8}-/);
   expect(await vsphere.makeDirectory('[vsan1] web')).toBe(folder);
   expect(await vsphere.makeDirectory(folder)).toBe(folder);
+  expect(await vsphere.lastingPath('[vsan1] web')).toBe(folder);
+  expect(await vsphere.lastingPath('[vsan1] none')).toBe('[vsan1] none');
+  expect(await vsphere.lastingPath('[datastore1] web')).toBe('[datastore1] web');
   expect(await vsphere.makeDirectory('[vsan1] web/inner')).toBe(`${folder}/inner`);
   await vsphere.uploadFile('[vsan1] web/inner/note.txt', new TextEncoder().encode('small'));
   expect(new TextDecoder().decode(await vsphere.downloadFile(`${folder}/inner/note.txt`))).toBe('small');

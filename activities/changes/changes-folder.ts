@@ -2,13 +2,13 @@
 // stands on it any more. It is called after the session, so that only this session's VM can have files there; should
 // another have some all the same, the folder stays.
 import { changesFolder, type TargetStepInput } from '../../contract/index.ts';
-import type { Vsphere } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { failureFor } from '../failures.ts';
+import { removeLateVm } from '../own-vm.ts';
 import { claimFolder, type OwnedFolder, removeFolder } from '../owned-folder.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
-import { changesPath } from '../vm-standing.ts';
+import { changesPath, vmxOf } from '../vm-standing.ts';
 
 type Deps = Pick<ActivityDeps, 'siteKey' | 'targets'>;
 
@@ -24,7 +24,7 @@ export async function removeChangesFolder(deps: Deps, input: TargetStepInput, st
   const folder = ownFolder(input);
   if (folder === undefined) return;
   await withTarget(deps, step, input.target, async (vsphere) => {
-    await assertUnused(vsphere, folder, step);
+    await removeLateVm(vsphere, vmxOf(input), input.sessionId, step);
     await removeFolder(vsphere, folder, step);
   });
 }
@@ -39,20 +39,4 @@ function ownFolder({ sessionId, placement }: TargetStepInput): OwnedFolder | und
   }
   const words = `Run Direct keeps the changes of a VM in this folder (session ${sessionId}).`;
   return { path, sessionId, purpose: 'changes', words };
-}
-
-async function assertUnused(
-  vsphere: Vsphere,
-  { path }: OwnedFolder,
-  { signal }: Pick<Step, 'signal'>,
-): Promise<void> {
-  const isIn = (file: string): boolean => file === path || file.startsWith(`${path}/`);
-  for await (const vm of vsphere.listVms({ templates: true, signal })) {
-    if (![vm.vmPathName, vm.workingFolder, ...vm.diskFiles].some(isIn)) continue;
-    throw failureFor(
-      'NotOurs',
-      `Folder ${path} is not removed: ${vm.name} (${vm.moref}) has files there, or makes them there (workingDir). ` +
-        'Migrate it, or consolidate its disks, take workingDir out of its .vmx, and delete the folder then',
-    );
-  }
 }

@@ -81,9 +81,16 @@ it("neither writes to nor removes a folder that is somebody else's", async () =>
 
 it('removes no folder that a VM stands on', async () => {
   await run('claimChangesFolder');
-  target.change('vm-7', { disks: children });
+  target.change('vm-7', { disks: children, powerState: 'poweredOn' });
   await expect(run('removeChangesFolder')).rejects.toMatchObject({ type: 'NotOurs', nonRetryable: true });
   expect(target.files.has(FOLDER)).toBe(true);
+});
+
+it('takes a VM out of the inventory whose registration came late, before the folder goes', async () => {
+  await run('claimChangesFolder');
+  target.change('vm-7', { disks: children });
+  await run('removeChangesFolder');
+  expect([target.vms.size, target.files.size]).toEqual([0, 0]);
 });
 
 it('redirects every disk by one snapshot, however often it is asked to', async () => {

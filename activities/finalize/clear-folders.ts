@@ -1,12 +1,13 @@
 // Removes files that lie in a VM's way and that nobody uses, as somebody asked for. Who uses what is looked at once
-// more, right before: a VM may have been registered from them meanwhile, or it is the one that has come.
+// more, right before: a VM may have been registered from them meanwhile, or be on its way there, or it is the one that
+// has come.
 import type { MigrateVmInput } from '../../contract/index.ts';
 import type { VmSummary } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { failureFor } from '../failures.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
-import { usersOf } from './leftover-files.ts';
+import { namesOf, usersOf, whyInUse } from './leftover-files.ts';
 
 export async function clearFolders(
   deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
@@ -23,7 +24,8 @@ export async function clearFolders(
     const vms: VmSummary[] = [];
     for await (const vm of vsphere.listVms({ templates: true, signal })) vms.push(vm);
     for (const folder of folders) {
-      const [user] = usersOf(folder, vms);
+      const datacenter = host?.datacenter.moref;
+      const [user] = usersOf(await namesOf(vsphere, folder, { signal, datacenter }), vms);
       if (user?.moref === input.moref) continue;
       if (user !== undefined) {
         throw failureFor(
@@ -32,7 +34,14 @@ export async function clearFolders(
             'name with --name',
         );
       }
-      await vsphere.deleteDatastoreFile(folder, { signal, datacenter: host?.datacenter.moref });
+      const files = (await vsphere.listFolder(folder, { signal, datacenter })) ?? [];
+      const inUse = whyInUse(
+        folder,
+        files.map(({ path }) => path),
+        input.sessionId,
+      );
+      if (inUse !== undefined) throw failureFor('NotOurs', `Nothing is removed: ${inUse}`);
+      await vsphere.deleteDatastoreFile(folder, { signal, datacenter });
     }
   });
 }

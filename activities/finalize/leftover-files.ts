@@ -2,7 +2,8 @@
 // (`web01_1`), so nothing is ever written over; but files that nobody uses are more likely a VM that somebody lost
 // sight of than nothing, and whoever wants them gone says so.
 import type { FinalizeRequest } from '../../contract/index.ts';
-import { type VmSummary, type Vsphere, VsphereError } from '../../vsphere/index.ts';
+import { type FileOptions, type VmSummary, type Vsphere, VsphereError } from '../../vsphere/index.ts';
+import { othersClaims } from '../owned-folder.ts';
 import type { Findings } from '../preflight/findings.ts';
 import type { Step } from '../step.ts';
 import type { Destination } from './destination.ts';
@@ -19,53 +20,72 @@ export interface Arrival {
   readonly destination: Pick<Destination, 'datastore' | 'disks' | 'place'>;
   readonly original: FoundOriginal | undefined;
   readonly request: FinalizeRequest;
+  /** The one that is finalized. */
+  readonly sessionId: string;
 }
 
 /** Folders that are to be removed, as was asked for: `[datastore] name`. */
 export async function lookAtFolders(
-  vsphere: Pick<Vsphere, 'listFolder'>,
-  { vms, name, destination, original, request }: Arrival,
-  step: Pick<Step, 'signal'>,
+  vsphere: Pick<Vsphere, 'listFolder' | 'lastingPath'>,
+  arrival: Arrival,
+  { signal }: Pick<Step, 'signal'>,
   found: Findings,
 ): Promise<readonly string[]> {
-  const { datastore, disks = [], place } = destination;
-  const datacenter = place.host.datacenter.moref;
+  const { datastore, disks = [], place } = arrival.destination;
+  const options = { signal, datacenter: place.host.datacenter.moref };
   const datastores = new Set([datastore.name, ...disks.map(({ datastore: { name: apart } }) => apart)]);
   const remove: string[] = [];
   for (const each of datastores) {
-    const folder = folderOf(each, name);
+    const folder = folderOf(each, arrival.name);
     if (folder === undefined) continue;
-    const users = usersOf(folder, vms).filter(({ moref }) => moref !== original?.plan.moref);
-    if (users.length > 0) {
-      const who = users.map((vm) => `${vm.name} (${vm.moref})`).join(', ');
+    try {
+      if (await lookAtFolder(vsphere, folder, arrival, options, found)) remove.push(folder);
+    } catch (error) {
+      if (!(error instanceof VsphereError) || error.code !== 'NoPermission') throw error;
+      // Nothing is written over either way.
       found.warning(
-        'FolderTaken',
-        `${folder} is the folder of ${who}: the target will choose another name for it`,
+        'FolderUnknown',
+        `The account may not look into ${folder}: whether files lie there is not known`,
       );
-      continue;
     }
-    if (original !== undefined && usersOf(folder, vms).length > 0) continue;
-    const files = await filesIn(vsphere, folder, { ...step, datacenter }, found);
-    if (lookAtFiles(folder, files, request, found)) remove.push(folder);
   }
   return remove;
 }
 
 /** Whether the folder is to be removed. */
+async function lookAtFolder(
+  vsphere: Pick<Vsphere, 'listFolder' | 'lastingPath'>,
+  folder: string,
+  arrival: Arrival,
+  options: FileOptions,
+  found: Findings,
+): Promise<boolean> {
+  const { vms, original } = arrival;
+  const all = usersOf(await namesOf(vsphere, folder, options), vms);
+  const users = all.filter(({ moref }) => moref !== original?.plan.moref);
+  if (users.length > 0) {
+    const who = users.map((vm) => `${vm.name} (${vm.moref})`).join(', ');
+    found.warning(
+      'FolderTaken',
+      `${folder} is the folder of ${who}: the target will choose another name for it`,
+    );
+  }
+  if (all.length > 0) return false;
+  const listed = (await vsphere.listFolder(folder, options)) ?? [];
+  const files = listed.filter(({ isFolder }) => !isFolder).map(({ path }) => path);
+  return lookAtFiles(folder, files, arrival, found);
+}
+
 function lookAtFiles(
   folder: string,
   files: readonly string[],
-  { overwrite }: FinalizeRequest,
+  { request: { overwrite }, sessionId }: Pick<Arrival, 'request' | 'sessionId'>,
   found: Findings,
 ): boolean {
   if (files.length === 0) return false;
-  const open = files.find((file) => IN_USE.test(file));
-  if (open !== undefined) {
-    found.error(
-      'FilesInUse',
-      `${open} shows that a host has the files in ${folder} open, for a VM that this target does not know. ` +
-        'Shut that VM down, or give another name with --name',
-    );
+  const inUse = whyInUse(folder, files, sessionId);
+  if (inUse !== undefined) {
+    found.error('FilesInUse', inUse);
     return false;
   }
   if (overwrite === true) return true;
@@ -78,29 +98,35 @@ function lookAtFiles(
   return false;
 }
 
-async function filesIn(
-  vsphere: Pick<Vsphere, 'listFolder'>,
-  folder: string,
-  { signal, datacenter }: Pick<Step, 'signal'> & { readonly datacenter: string },
-  found: Findings,
-): Promise<readonly string[]> {
-  try {
-    const listed = await vsphere.listFolder(folder, { signal, datacenter });
-    return (listed ?? []).filter(({ isFolder }) => !isFolder).map(({ path }) => path);
-  } catch (error) {
-    if (!(error instanceof VsphereError) || error.code !== 'NoPermission') throw error;
-    // Nothing is written over either way.
-    found.warning(
-      'FolderUnknown',
-      `The account may not look into ${folder}: whether files lie there is not known`,
+/** In words, why files that no VM of the target has are in use all the same; undefined where nothing shows that. */
+export function whyInUse(folder: string, files: readonly string[], sessionId: string): string | undefined {
+  const open = files.find((file) => IN_USE.test(file));
+  if (open !== undefined) {
+    return (
+      `${open} shows that a host has the files in ${folder} open, for a VM that this target does not know. ` +
+      'Shut that VM down, or give another name with --name'
     );
-    return [];
   }
+  const [claim] = othersClaims(files, sessionId);
+  if (claim === undefined) return undefined;
+  return (
+    `${claim} shows that another session is bringing its VM to ${folder}. Wait for its end (rundirect sessions), or give ` +
+    'another name with --name. Where that session is over, and only its file is left, delete that file'
+  );
 }
 
-/** VMs and templates with a file in the folder. */
-export function usersOf(folder: string, vms: readonly VmSummary[]): readonly VmSummary[] {
-  const isInside = (file: string): boolean => file.startsWith(`${folder}/`);
+/** What a folder is called: as it was asked for, and as VMs have it, which on a vSAN is by a UUID. */
+export async function namesOf(
+  vsphere: Pick<Vsphere, 'lastingPath'>,
+  folder: string,
+  options: FileOptions,
+): Promise<readonly string[]> {
+  return [folder, await vsphere.lastingPath(folder, options)];
+}
+
+/** VMs and templates with a file in the folder of these names. */
+export function usersOf(folders: readonly string[], vms: readonly VmSummary[]): readonly VmSummary[] {
+  const isInside = (file: string): boolean => folders.some((folder) => file.startsWith(`${folder}/`));
   return vms.filter(({ vmPathName, diskFiles }) => isInside(vmPathName) || diskFiles.some(isInside));
 }
 

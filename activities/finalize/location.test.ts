@@ -223,6 +223,29 @@ it('removes no files that a host has open', async () => {
   );
 });
 
+it('removes no folder of a vSAN that a VM has its files in, by the UUID that it is called by', async () => {
+  const target = vCenter();
+  target.files.set('[prod] web02', ['web02.vmx']);
+  const request = { datastore: 'prod', name: 'web02', overwrite: true };
+  const plan = await preflight(target, request);
+  target.lastingPaths.set('[prod] web02', '[prod] 5f00');
+  target.add({ moref: 'vm-9', name: 'web02', folder: 'folder-9', vmPathName: '[prod] 5f00/web02.vmx' });
+  expect((await preflight(target, request)).warnings).toMatchObject([{ code: 'FolderTaken' }]);
+  await expect(run(target, 'clearFolders', { plan })).rejects.toMatchObject({ type: 'NotOurs' });
+  expect(target.files.size).toBe(1);
+});
+
+it('removes no files of a VM that another session is bringing there', async () => {
+  const target = vCenter();
+  target.files.set('[prod] web02', ['web02.vmdk']);
+  const request = { datastore: 'prod', name: 'web02', overwrite: true };
+  const plan = await preflight(target, request);
+  target.files.get('[prod] web02')?.push('rundirect-other.restore');
+  await expect(preflight(target, request)).rejects.toThrow('another session is bringing its VM');
+  await expect(run(target, 'clearFolders', { plan })).rejects.toMatchObject({ type: 'NotOurs' });
+  expect(target.files.size).toBe(1);
+});
+
 it("takes the original's place: folder, pool, host, datastores, networks and name", async () => {
   const plan = await preflight(withOriginal(), inPlace);
   expect(plan).toMatchObject({

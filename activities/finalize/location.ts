@@ -32,6 +32,7 @@ export async function lookAtLocation(
 ): Promise<Location | undefined> {
   lookAtConsents(request, found);
   const vms = await allVms(vsphere, step);
+  const { sessionId } = mover.successor;
   const original = await originalOf(vsphere, vms, request, mover, step, found);
   if (original === 'unknown') return undefined;
   const asked = original === undefined ? request : inPlaceOf(original, request);
@@ -41,7 +42,12 @@ export async function lookAtLocation(
   const name = asked.name ?? mover.name;
   lookAtName(vms, { name, folder: place.folder }, mover, original, found);
   const cards = planCards(request, original, mover, place.host, found);
-  const overwrite = await lookAtFolders(vsphere, { vms, name, destination, original, request }, step, found);
+  const overwrite = await lookAtFolders(
+    vsphere,
+    { vms, name, destination, original, request, sessionId },
+    step,
+    found,
+  );
   return {
     ...where,
     ...(cards === undefined || cards.length === 0 ? {} : { cards }),

@@ -1,6 +1,5 @@
 // The file of a disk that is restored beside a VM's own, and its folder. The file's name holds the session's id, which
 // is given once: so whatever bears it is this session's, and nobody's file is written over or removed.
-import path from 'node:path';
 import type { RestoreDiskStepInput, RestoredDiskFile } from '../../contract/index.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { failureFor } from '../failures.ts';
@@ -10,6 +9,8 @@ import { assertOwnSession, withTarget } from '../target.ts';
 const DESCRIPTOR_END = /\.vmdk$/i;
 /** Together with a session's id it stays below what datastores take. */
 const MAX_STEM_CHARACTERS = 60;
+/** Of a disk that no snapshot stands on: its descriptor, its data, and what tracks its changes. */
+const PART_ENDS = ['.vmdk', '-flat.vmdk', '-ctk.vmdk'] as const;
 
 export const pathOf = ({ datastore, folder, name }: RestoredDiskFile): string =>
   `[${datastore}] ${folder}/${name}`;
@@ -19,11 +20,13 @@ export function fileNameFor(diskName: string, sessionId: string): string {
   return `${diskName.replace(DESCRIPTOR_END, '').slice(0, MAX_STEM_CHARACTERS)}-${sessionId}.vmdk`;
 }
 
-/** Whether a file belongs to that disk: its descriptor, its data, and what a host puts beside them. */
-export function isPartOf({ name }: RestoredDiskFile, filePath: string): boolean {
-  const base = path.posix.basename(filePath);
-  const stem = name.replace(DESCRIPTOR_END, '');
-  return base === name || base.startsWith(`${stem}-`);
+/**
+ * The paths of all files that the disk can have. By their whole names: what begins as they do may be another session's,
+ * whose id goes on where this one's ends.
+ */
+export function partsOf({ datastore, folder, name }: RestoredDiskFile): readonly string[] {
+  const stem = `[${datastore}] ${folder}/${name.replace(DESCRIPTOR_END, '')}`;
+  return PART_ENDS.map((end) => `${stem}${end}`);
 }
 
 /** Answers where the folder is for good: a vSAN calls it by a UUID, and so must what lies in it. */

@@ -1,14 +1,11 @@
 // Where the file of a restored disk goes: into the VM's own folder, or, on another datastore, into one that is made for
-// it and named after the VM. Nobody else's folder is entered.
+// it and named after the VM and the session, so that nobody else makes, enters or removes it.
 import type { RestoredDiskFile } from '../../contract/index.ts';
 import type { Vm, Vsphere } from '../../vsphere/index.ts';
 import type { Findings } from '../preflight/findings.ts';
 import { folderNameOf } from '../restore/production-look.ts';
 import type { Step } from '../step.ts';
-import { fileNameFor, isPartOf, pathOf } from './disk-file.ts';
-
-/** Folders that are tried: `web01`, `web01_1`, … */
-const MAX_FOLDERS = 10;
+import { fileNameFor, partsOf, pathOf } from './disk-file.ts';
 
 export interface WantedFile {
   /** Name of the datastore. */
@@ -34,10 +31,13 @@ export async function choosePlace(
     );
     return undefined;
   }
-  if (own === undefined) return newFolder(vsphere, vm, { datastore, name }, { signal }, found);
+  if (own === undefined) {
+    const folder = `${folderNameOf(vm.name)}-${sessionId}`;
+    return newFolder(vsphere, { datastore, folder, name, isNewFolder: true }, { signal }, found);
+  }
   const file = { datastore, folder: own, name, isNewFolder: false };
   const files = (await vsphere.listFolder(`[${datastore}] ${own}`, { signal })) ?? [];
-  const taken = files.find(({ path }) => isPartOf(file, path));
+  const taken = files.find(({ path }) => partsOf(file).includes(path));
   if (taken === undefined) return file;
   found.error(
     'NameTaken',
@@ -55,21 +55,12 @@ function ownFolder({ vmPathName, disks }: Vm, datastore: string): string | undef
 
 async function newFolder(
   vsphere: Vsphere,
-  vm: Vm,
-  { datastore, name }: Pick<RestoredDiskFile, 'datastore' | 'name'>,
+  file: RestoredDiskFile,
   { signal }: Pick<Step, 'signal'>,
   found: Findings,
 ): Promise<RestoredDiskFile | undefined> {
-  const plain = folderNameOf(vm.name);
-  for (let number = 0; number < MAX_FOLDERS; number += 1) {
-    const folder = number === 0 ? plain : `${plain}_${number}`;
-    if ((await vsphere.listFolder(`[${datastore}] ${folder}`, { signal })) !== undefined) continue;
-    return { datastore, folder, name, isNewFolder: true };
-  }
-  found.error(
-    'NameTaken',
-    `Datastore ${datastore} has folders ${plain} to ${plain}_${MAX_FOLDERS - 1} already, and none is VM ${vm.name}'s. ` +
-      'Name another datastore',
-  );
+  const folder = `[${file.datastore}] ${file.folder}`;
+  if ((await vsphere.listFolder(folder, { signal })) === undefined) return file;
+  found.error('NameTaken', `There is a folder ${folder} already. Give another --session`);
   return undefined;
 }

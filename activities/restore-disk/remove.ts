@@ -1,13 +1,13 @@
 // Undoes the restore of a disk: what may still come is ended first, a copy and an attachment whose answer nobody got;
 // then the VM loses the disk, and its files go. Never happened is done.
 import type { RemoveRestoredDiskInput } from '../../contract/index.ts';
-import type { Vsphere } from '../../vsphere/index.ts';
+import type { DatastoreFile, Vsphere } from '../../vsphere/index.ts';
 import { endCopy } from '../copy-disk.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { failureFor } from '../failures.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
-import { isPartOf, pathOf } from './disk-file.ts';
+import { partsOf, pathOf } from './disk-file.ts';
 
 export async function removeRestoredDisk(
   deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
@@ -48,14 +48,13 @@ async function removeFiles(
   { signal }: Step,
 ): Promise<void> {
   const folder = `[${file.datastore}] ${file.folder}`;
+  const isPart = ({ path }: DatastoreFile): boolean => partsOf(file).includes(path);
   const list = async () => await vsphere.listFolder(folder, { signal });
   const before = await list();
   if (before === undefined) return;
-  if (before.some((each) => isPartOf(file, each.path))) {
-    await vsphere.deleteVirtualDisk(pathOf(file), { signal });
-  }
+  if (before.some(isPart)) await vsphere.deleteVirtualDisk(pathOf(file), { signal });
   const left = (await list()) ?? [];
-  const ours = left.filter((each) => isPartOf(file, each.path));
+  const ours = left.filter(isPart);
   for (const { path } of ours) await vsphere.deleteDatastoreFile(path, { signal });
   if (file.isNewFolder && left.length === ours.length) await vsphere.deleteDatastoreFile(folder, { signal });
 }

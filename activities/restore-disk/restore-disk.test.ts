@@ -8,7 +8,7 @@ import { runActivity } from '../../test/run-activity.ts';
 import { SESSION_KEY } from '../../vm-folder/index.ts';
 import { type Vm, type VmSummary, type Vsphere, VsphereError } from '../../vsphere/index.ts';
 import { type Findings, findings } from '../preflight/findings.ts';
-import { fileNameFor, isPartOf } from './disk-file.ts';
+import { fileNameFor, partsOf } from './disk-file.ts';
 import { choosePlace } from './file-place.ts';
 import { lookAtVm } from './growing-vm.ts';
 import { chooseDisk } from './preflight.ts';
@@ -129,6 +129,15 @@ it('removes the folder that was made for it, and only when nothing else is in it
   }
 });
 
+it("deletes nothing of another session's, whose id goes on where its own ends", async () => {
+  const at = new Target();
+  at.addDisk();
+  const others = ['.vmdk', '-flat.vmdk'].map((end) => `[prod] db01/web01_1-${SESSION}-2${end}`);
+  for (const other of others) at.files.add(other);
+  await at.remove({ ...STEP, task: undefined });
+  expect([...at.files]).toEqual(['[prod] db01/db01.vmx', ...others]);
+});
+
 it('deletes no disk that somebody gave to another VM', async () => {
   const at = new Target();
   at.addDisk();
@@ -240,18 +249,18 @@ it('makes a folder of its own on another datastore, and enters nobody else’s',
   const at = new Target();
   const there = { ...wanted, datastore: 'other' };
   const place = () => choosePlace(at.vsphere, vmOf(), there, { signal }, findings(false));
-  expect(await place()).toMatchObject({ datastore: 'other', folder: 'db01', isNewFolder: true });
+  const folder = `db01-${SESSION}`;
+  expect(await place()).toMatchObject({ datastore: 'other', folder, isNewFolder: true });
   at.folders.add('[other] db01');
-  expect(await place()).toMatchObject({ folder: 'db01_1', isNewFolder: true });
+  expect(await place()).toMatchObject({ folder });
+  at.folders.add(`[other] ${folder}`);
+  const found = findings(false);
+  expect(await choosePlace(at.vsphere, vmOf(), there, { signal }, found)).toBeUndefined();
+  expect(codesOf(found)).toEqual(['NameTaken']);
 });
 
 it('names the file after disk and session, and knows by that what is its own', () => {
   expect(fileNameFor('web01_1.vmdk', SESSION)).toBe(FILE.name);
-  const stem = FILE.name.replace('.vmdk', '');
-  for (const name of [FILE.name, `${stem}-flat.vmdk`, `${stem}-ctk.vmdk`]) {
-    expect(isPartOf(FILE, `[prod] db01/${name}`)).toBe(true);
-  }
-  for (const name of ['web01_1.vmdk', 'db01.vmdk', `${stem}x.vmdk`]) {
-    expect(isPartOf(FILE, `[prod] db01/${name}`)).toBe(false);
-  }
+  const stem = `[prod] db01/${FILE.name.replace('.vmdk', '')}`;
+  expect(partsOf(FILE)).toEqual([`${stem}.vmdk`, `${stem}-flat.vmdk`, `${stem}-ctk.vmdk`]);
 });

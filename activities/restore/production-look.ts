@@ -56,7 +56,7 @@ async function lookAtFolder(
 }
 
 /** Of a file in a folder at the top of a datastore, which a vSAN calls by its UUID. */
-export const nameInFolder = ({ path }: DatastoreFile): string => path.slice(path.indexOf('/') + 1);
+const nameInFolder = ({ path }: DatastoreFile): string => path.slice(path.indexOf('/') + 1);
 
 /** The folder's name for a VM's: what a path can't hold is an underscore, and none leads anywhere else. */
 export function folderNameOf(vmName: string): string {

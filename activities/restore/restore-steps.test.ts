@@ -6,7 +6,8 @@ import { activityDeps } from '../../test/activity-deps.ts';
 import { fakeDatastore, fakeHost } from '../../test/fake-target.ts';
 import { fakePlacement } from '../../test/fake-world.ts';
 import { runActivity } from '../../test/run-activity.ts';
-import type { Datastore, Inventory, Vsphere } from '../../vsphere/index.ts';
+import { SESSION_KEY } from '../../vm-folder/index.ts';
+import type { Datastore, Inventory, VmSummary, Vsphere } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../index.ts';
 import { findings } from '../preflight/findings.ts';
 import { folderNameOf, lookAtProduction } from './production-look.ts';
@@ -27,6 +28,8 @@ const FOLDER = '[prod] web01';
 class Disk {
   readonly folders = new Set<string>();
   readonly files = new Set<string>();
+  /** VMs by their morefs: the .vmx of each, and whose mark it has. */
+  readonly vms = new Map<string, { vmx: string; mark?: string }>();
   /** Called when a file is written. */
   onWrite: (() => Promise<void>) | undefined;
 
@@ -52,8 +55,32 @@ class Disk {
         if (file === path || file.startsWith(`${path}/`)) this.files.delete(file);
       }
     },
-    findVmByPath: async () => undefined,
+    lastingPath: async (path: string) => path,
+    findVmByPath: async (path: string) => this.#vms().find(({ vmPathName }) => vmPathName === path),
+    unregisterVm: async (moref: string) => void this.vms.delete(moref),
+    listVms: () => this.#list(),
   } as Partial<Vsphere> as Vsphere;
+
+  #vms(): VmSummary[] {
+    return [...this.vms].map(
+      ([moref, { vmx, mark }]): VmSummary => ({
+        ...{
+          moref,
+          name: moref,
+          powerState: 'poweredOff',
+          host: 'host-1',
+          folder: undefined,
+          vmPathName: vmx,
+        },
+        ...{ uuid: '', instanceUuid: '', macs: [], diskFiles: [], workingFolder: '' },
+        ...{ extraConfig: mark === undefined ? {} : { [SESSION_KEY]: mark } },
+      }),
+    );
+  }
+
+  async *#list(): AsyncGenerator<VmSummary> {
+    yield* this.#vms();
+  }
 
   run<N extends keyof SiteActivities>(name: N, input: RestoreStepInput | RemoveRestoreInput) {
     const targets: ActivityDeps['targets'] = {
@@ -114,6 +141,27 @@ it('gives up where somebody writes his name beside ours, and takes back only its
   await expect(disk.run('claimRestoreFolder', ONE)).rejects.toMatchObject({ type: 'NameTaken' });
   await remove(disk, ONE);
   expect([...disk.files]).toEqual([`${FOLDER}/rundirect-other.restore`]);
+});
+
+it('gives up where a finalize has claimed the folder in the same moment, and leaves it alone', async () => {
+  const disk = new Disk();
+  disk.onWrite = async () => disk.add('rundirect-other.finalize', 'web01.vmdk');
+  await expect(disk.run('claimRestoreFolder', ONE)).rejects.toMatchObject({ type: 'NameTaken' });
+  await remove(disk, ONE);
+  expect([...disk.files]).toEqual([`${FOLDER}/rundirect-other.finalize`, `${FOLDER}/web01.vmdk`]);
+});
+
+it('takes its own VM out of the inventory before the folder goes, and keeps a folder that another VM is in', async () => {
+  const disk = new Disk();
+  await disk.run('claimRestoreFolder', ONE);
+  disk.vms.set('vm-7', { vmx: `${FOLDER}/web01.vmx`, mark: 'one' });
+  disk.vms.set('vm-8', { vmx: `${FOLDER}/other.vmx` });
+  await expect(remove(disk, ONE)).rejects.toMatchObject({ type: 'NotOurs' });
+  expect([...disk.vms.keys()]).toEqual(['vm-8']);
+  expect(disk.files.size).toBe(1);
+  disk.vms.clear();
+  await remove(disk, ONE);
+  expect(disk.files.size).toBe(0);
 });
 
 it('hands the folder over without a trace, and can remove it no more', async () => {

@@ -6,10 +6,11 @@ import type {
 } from '../../../contract/index.ts';
 import { endCopy } from '../../copy-disk.ts';
 import type { ActivityDeps } from '../../deps.ts';
+import { removeLateVm } from '../../own-vm.ts';
 import { claimFolder, type OwnedFolder, releaseFolder, removeFolder } from '../../owned-folder.ts';
 import type { Step } from '../../step.ts';
 import { assertOwnSession, withTarget } from '../../target.ts';
-import { productionFolder } from './place.ts';
+import { productionFolder, vmxInProduction } from './place.ts';
 
 type Deps = Pick<ActivityDeps, 'siteKey' | 'targets'>;
 
@@ -44,6 +45,7 @@ export async function removeProductionFolder(
   assertOwnSession(step, input.sessionId);
   await withTarget(deps, step, input.target, async (vsphere) => {
     for (const task of input.tasks) await endCopy(vsphere, task, step);
+    await removeLateVm(vsphere, vmxInProduction(input), input.sessionId, step);
     await removeFolder(vsphere, ownFolder(input), step);
   });
 }

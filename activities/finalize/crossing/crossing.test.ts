@@ -231,6 +231,18 @@ it('makes a folder its own once, and neither writes to nor removes another’s',
   expect(files.has(`${THERE}/rundirect-other.finalize`)).toBe(true);
 });
 
+it('withdraws a VM whose registration came late, and keeps the folder of one that runs', async () => {
+  files.delete(disk.copy);
+  await run('claimProductionFolder');
+  const late = { moref: 'vm-9', name: 'web01', vmPathName: `${THERE}/web01.vmx`, disks: [] };
+  target.add({ ...late, extraConfig: { [SESSION_KEY]: SESSION }, powerState: 'poweredOn' });
+  await expect(run('removeProductionFolder', { tasks: [] })).rejects.toMatchObject({ type: 'NotOurs' });
+  target.change('vm-9', { powerState: 'suspended' });
+  await run('removeProductionFolder', { tasks: [] });
+  expect(target.vms.has('vm-9')).toBe(false);
+  expect([...files.keys()].filter((path) => path.startsWith(THERE))).toEqual([]);
+});
+
 it('takes the path that a folder has for good', async () => {
   files.delete(disk.copy);
   target.vsphere.makeDirectory = async (path) => path.replace('web01', '5f0c-01');
