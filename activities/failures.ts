@@ -54,6 +54,7 @@ const gateway: Record<GatewayErrorCode, FailureType> = {
   FormatUnsupported: 'FormatUnsupported',
   DestinationUnavailable: 'DestinationUnavailable',
   GatewayUnavailable: 'GatewayUnavailable',
+  UnknownCall: 'GatewayOutdated',
   Unexpected: 'Unexpected',
 };
 

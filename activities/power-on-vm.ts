@@ -21,15 +21,23 @@ export async function powerOnVm(
     if (vm === undefined) throw failureFor('NotFound', `${input.moref} is not in the inventory any more`);
     await assertIsolated(vsphere, input, vm, step);
     await deps.gateway.liftReadLimit(input.sessionId);
-    await powerOnAsMoved(vsphere, vm.moref, step);
+    // Nobody watches the VM yet, so the session has no question to be answered.
+    await powerOnAsMoved(vsphere, vm.moref, 'in the vSphere Client', step);
     return { poweredOnAtMs: Date.now() };
   });
 }
 
-/** Returns when the VM runs; a question that is not about its place is told in the session, and waited for. */
+/** How somebody answers the host while a session's VM is watched. */
+export const bySession = (sessionId: string): string => `with rundirect answer ${sessionId}`;
+
+/**
+ * Returns when the VM runs; a question that is not about its place is told in the session, and waited for.
+ * @param answered is how, in words: `in the vSphere Client`.
+ */
 export async function powerOnAsMoved(
   vsphere: Vsphere,
   moref: string,
+  answered: string,
   step: Pick<Step, 'signal' | 'report'>,
 ): Promise<void> {
   await vsphere.powerOnVm(moref, {
@@ -37,7 +45,7 @@ export async function powerOnAsMoved(
     signal: step.signal,
     onQuestion: ({ text, choices }) => {
       const answers = choices.map(({ label }) => label).join(' / ');
-      const message = `The host asks, answer it in the vSphere Client: ${text} (${answers})`;
+      const message = `The host asks, answer it ${answered}: ${text} (${answers})`;
       const report: SessionReport = { kind: 'note', level: 'warning', message };
       step.report(report).catch(() => undefined);
     },

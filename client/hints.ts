@@ -58,6 +58,8 @@ export const hints = {
   TaskInProgress: 'The target is still busy with an earlier task. Give the command again later.',
   ResourceInUse: 'Something still uses it on the host. Give the command again later.',
   GatewayUnavailable: "Start the site's gateway: rundirect gateway",
+  GatewayOutdated:
+    "Upgrade the site's gateway before its worker, and start it again: VMs that run from it wait for it.",
   SiteUnavailable: 'Start the worker of the site: rundirect worker --site NAME',
   Unexpected: "See the session's history in Temporal's web page, and the worker's log.",
 } as const satisfies Record<FailureType, string>;

@@ -34,6 +34,8 @@ export const failurePolicies = {
   NameTaken: { retryable: false },
   DatastoreConflict: { retryable: false },
   ExportDropped: { retryable: false },
+  /** The gateway does not know what the worker asks of it. */
+  GatewayOutdated: { retryable: false },
   NotOurs: { retryable: false },
   VmMoved: { retryable: false },
   PowerOnFailed: { retryable: false },

@@ -26,7 +26,8 @@
 //   POST   /changes                        ChangesRequest → PointChanges
 //   POST   /reads                          ReadRequest → the bytes, as they are
 //
-// An error is answered with its status and { code, message }, code being a GatewayErrorCode.
+// An error is answered with its status and { code, message }, code being a GatewayErrorCode. What is not in this list is
+// answered with UnknownCall: a worker may ask for more than an older gateway knows.
 import { z } from 'zod';
 
 const plainName = z
@@ -229,4 +230,6 @@ export type GatewayErrorCode =
   | 'FormatUnsupported'
   | 'DestinationUnavailable'
   | 'GatewayUnavailable'
+  /** It does not know what is asked: it is of another version than who asks. */
+  | 'UnknownCall'
   | 'Unexpected';

@@ -107,6 +107,7 @@ const httpStatus: Record<GatewayErrorCode, number> = {
   FormatUnsupported: 422,
   DestinationUnavailable: 503,
   GatewayUnavailable: 503,
+  UnknownCall: 501,
   Unexpected: 500,
 };
 
@@ -139,7 +140,11 @@ async function answer(deps: ControlDeps, request: IncomingMessage, body: unknown
   const [, path = '', argument] = /^(\/[a-z]+)(?:\/([^/]+))?$/.exec(request.url ?? '') ?? [];
   const route = routes[`${request.method ?? ''} ${path}${argument === undefined ? '' : '/'}`];
   if (route === undefined) {
-    throw new GatewayError('NotFound', `The gateway knows no ${request.method ?? ''} ${request.url ?? ''}.`);
+    throw new GatewayError(
+      'UnknownCall',
+      `The site's gateway does not know ${request.method ?? ''} ${request.url ?? ''}: it is older than who asks. ` +
+        'Upgrade it, and start it again; VMs that run from it wait for it.',
+    );
   }
   return route(deps, { body, argument: decodeURIComponent(argument ?? '') });
 }

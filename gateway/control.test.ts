@@ -28,6 +28,16 @@ describe('the control socket', () => {
     expect(space.fits).toBe(false);
   });
 
+  it('says to whom asks for what it does not know that the gateway is to be upgraded', async () => {
+    await using site = await testSite();
+    await using gateway = await testGateway(site);
+    const client = new GatewayClient(gateway.controlSocketPath);
+    // No call of this client: it names nobody.
+    const unknown = client.releaseTurn('');
+    await expect(unknown).rejects.toMatchObject({ code: 'UnknownCall' });
+    await expect(unknown).rejects.toThrow('does not know DELETE /turns/: it is older');
+  });
+
   it('tells what lies in a directory, and how stable a host asked its writes to be', async () => {
     await using site = await testSite();
     await using gateway = await testGateway(site);

@@ -162,15 +162,19 @@ describe('the gateway process', () => {
     await start();
     await client().publish(publishRequest(site, 's1'));
     await client().takeLease({ host: 'esx', datastore: 'rundirect-main', sessionId: 's1' });
+    await client().takeTurn({ sessionId: 's1', places: ['esx1/ds-1', 'esx1/ds-2'], atATime: 2 });
     const args = ['status', '--state', site.stateDirectory];
     const { stdout } = await run(process.execPath, [MAIN, ...args]);
     expect(stdout).toContain('/rundirect/esx1/s1');
+    expect(stdout).toContain('  s1 to esx1/ds-1, esx1/ds-2');
     const json = JSON.parse((await run(process.execPath, [MAIN, ...args, '--json'])).stdout) as {
       exports: { sessionId: string }[];
       leases: unknown[];
+      turns: unknown[];
     };
     expect(json.exports[0]?.sessionId).toBe('s1');
     expect(json.leases).toHaveLength(1);
+    expect(json.turns).toHaveLength(1);
     expect(await readFile(join(site.stateDirectory, 'registry.json'), 'utf8')).not.toContain(site.setKey);
   });
 });

@@ -23,7 +23,7 @@ Examples:
   $ rundirect gateway --advertise 10.1.0.5                     site "main", on ports 2049, 20048 and 111
   $ rundirect gateway --site paris --state /srv/rundirect --advertise gw.paris.example
   $ rundirect gateway --advertise 127.0.0.1 --host 127.0.0.1 --nfs-port 0 --mount-port 0 --no-portmap
-  $ rundirect gateway status                                   exports, space, leases and mounts of the running one
+  $ rundirect gateway status                                   exports, space, leases, turns and mounts of it
 
 Hosts mount the advertised name or address: it must be the same string on every host of a cluster, and reach this
 machine. ESXi asks for NFS on 2049 and the portmapper on 111; where rpcbind runs, the gateway registers with it. SIGTERM
@@ -62,7 +62,7 @@ const program = withSite(new Command('rundirect gateway'))
   .action(serve);
 
 withSite(program.command('status'))
-  .description('show exports, space, leases and mounts of the running gateway')
+  .description('show exports, space, leases, turns and mounts of the running gateway')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
   .action(status);
 
@@ -143,6 +143,7 @@ async function status(flags: SiteFlags): Promise<void> {
     exports: await client.exports(),
     leases: await client.leases(),
     mounts: await client.mounts(),
+    turns: await client.turns(),
   };
   print(flags.json ? JSON.stringify(shown) : statusText(shown));
 }

@@ -1,16 +1,24 @@
 // The gateway's state in words, for `rundirect gateway status`.
-import { type ExportStatus, type GatewayStatus, type Lease, type MountObservation } from './control-api.ts';
+import {
+  type ExportStatus,
+  type GatewayStatus,
+  type Lease,
+  type MountObservation,
+  type Turn,
+} from './control-api.ts';
 
 export interface ShownStatus {
   readonly gateway: GatewayStatus;
   readonly exports: readonly ExportStatus[];
   readonly leases: readonly Lease[];
   readonly mounts: readonly MountObservation[];
+  /** In the order of the queue. */
+  readonly turns: readonly Turn[];
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 
-export function statusText({ gateway, exports, leases, mounts }: ShownStatus): string {
+export function statusText({ gateway, exports, leases, mounts, turns }: ShownStatus): string {
   const { pid, startedAt, version, advertise, ports, space } = gateway;
   return [
     `Gateway ${version}, process ${pid}, since ${startedAt}`,
@@ -20,6 +28,10 @@ export function statusText({ gateway, exports, leases, mounts }: ShownStatus): s
     ...section(
       'Leases',
       leases.map(({ host, datastore, sessionId }) => `${datastore} on ${host}: ${sessionId}`),
+    ),
+    ...section(
+      'Turns to migrate, the first first',
+      turns.map(({ sessionId, places }) => `${sessionId} to ${places.join(', ')}`),
     ),
     ...section(
       'Mounts',

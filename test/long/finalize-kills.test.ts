@@ -36,7 +36,7 @@ const END_LIMIT_MS = 300_000;
 const FINALIZE_TAKES_MS = 15_000;
 const COPY_BYTES_PER_SECOND = 16 << 20;
 /** A step may be over before it is seen, and a finalize that went back leaves those after it to the next one. */
-const MAX_FINALIZES = 4;
+const MAX_FINALIZES = 8;
 const FORWARD: readonly StepName[] = [
   'finalizePreflight',
   'claimProductionFolder',

@@ -1,9 +1,10 @@
 // Takes the guest away from the old place, and brings it back there. Suspended, it goes on later as if nothing had
 // been; shut down by its own system, it boots. What is asked for already being so is done.
-import type { RunningVmInput, SessionReport, TakeGuestAwayInput } from '../../../contract/index.ts';
+import type { RunningVmInput, TakeGuestAwayInput } from '../../../contract/index.ts';
 import type { Vsphere } from '../../../vsphere/index.ts';
 import type { ActivityDeps } from '../../deps.ts';
 import { failureFor, failureTypeOf, nonRetryable } from '../../failures.ts';
+import { bySession, powerOnAsMoved } from '../../power-on-vm.ts';
 import type { Step } from '../../step.ts';
 import { assertOwnSession, withTarget } from '../../target.ts';
 import { readVm } from './freeze-disks.ts';
@@ -38,17 +39,9 @@ export async function bringGuestBack(
   assertOwnSession(step, input.sessionId);
   // It reads what a copy may have been held back from.
   await deps.gateway.liftReadLimit(input.sessionId);
-  await withTarget(deps, step, input.target, async (vsphere) => {
-    await vsphere.powerOnVm(input.moref, {
-      movedOrCopied: 'moved',
-      signal: step.signal,
-      onQuestion: ({ text }) => {
-        const message = `The host asks, answer it in the vSphere Client: ${text}`;
-        const report: SessionReport = { kind: 'note', level: 'warning', message };
-        step.report(report).catch(() => undefined);
-      },
-    });
-  });
+  await withTarget(deps, step, input.target, (vsphere) =>
+    powerOnAsMoved(vsphere, input.moref, bySession(input.sessionId), step),
+  );
 }
 
 /** Throws NotSupported where there is no room for the guest's memory. */

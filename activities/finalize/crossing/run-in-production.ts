@@ -2,7 +2,7 @@
 // A VM that was off is not powered on; it has arrived with its registration.
 import type { InProductionInput } from '../../../contract/index.ts';
 import type { ActivityDeps } from '../../deps.ts';
-import { powerOnAsMoved } from '../../power-on-vm.ts';
+import { bySession, powerOnAsMoved } from '../../power-on-vm.ts';
 import type { Step } from '../../step.ts';
 import { assertOwnSession, withTarget } from '../../target.ts';
 
@@ -13,7 +13,7 @@ export async function runInProduction(
 ): Promise<{ readonly runsAtMs: number }> {
   assertOwnSession(step, input.sessionId);
   return withTarget(deps, step, input.target, async (vsphere) => {
-    if (input.powerOn) await powerOnAsMoved(vsphere, input.there, step);
+    if (input.powerOn) await powerOnAsMoved(vsphere, input.there, bySession(input.sessionId), step);
     const runsAtMs = Date.now();
     await deps.gateway.sealFence(input.sessionId);
     return { runsAtMs };
