@@ -11,7 +11,7 @@ export const vmotionOptions = (): Option[] => [
   new Option(
     '--vmotion <mode>',
     'live: the guest never stops; short-outage: for seconds; cold: for as long as the disks are copied; ' +
-      'auto: the first of these that the VM and the target allow',
+      'auto: the first that the VM and the target allow, cold only for a VM that is off',
   )
     .choices(vmotionSchema.options)
     .default('auto'),

@@ -8,7 +8,7 @@ import { rateSchema } from './throttle.ts';
 /**
  * How the VM may be migrated. `live`: the target does it while the guest runs. `short-outage`: its disks are copied
  * while it runs, and it is away for as long as it takes to suspend and resume. `cold`: it is off meanwhile. `auto`: the
- * first of these that the VM and the target allow; the others: that way and no other.
+ * first of these that the VM and the target allow, cold only for a VM that is off; the others: that way and no other.
  */
 export const vmotionSchema = z.enum(['auto', 'live', 'short-outage', 'cold']);
 export type Vmotion = z.infer<typeof vmotionSchema>;

@@ -6,6 +6,7 @@ import {
   type FinalizeRequest,
   type FinalizeStepInput,
   finalizeRequestSchema,
+  formatBytes,
   placeWords,
 } from '../../contract/index.ts';
 import type { Host, Inventory, Vm, Vsphere } from '../../vsphere/index.ts';
@@ -68,10 +69,17 @@ async function look(
     return undefined;
   }
   const ways = waysFor(input.request.vmotion, vm.powerState, vsphere.isVirtualCenter);
-  const passable = await firstPassable(ways, found, openFindings, ({ mode }, own) =>
-    lookAtWay(deps, vsphere, { inventory, host, vm, mode }, input, step, own),
-  );
-  if (passable === undefined) return undefined;
+  const lookAt = ({ mode }: Pick<Way, 'mode'>, own: Findings): Promise<Chosen | undefined> =>
+    lookAtWay(deps, vsphere, { inventory, host, vm, mode }, input, step, own);
+  const passable = await firstPassable(ways, found, openFindings, lookAt);
+  if (passable === undefined) {
+    if (input.request.vmotion === 'auto' && vm.powerState === 'poweredOn') {
+      const own = openFindings();
+      const cold = await lookAt({ mode: 'cold' }, own);
+      if (cold !== undefined && failureForFindings(own.all) === undefined) offerCold(vm, cold, found);
+    }
+    return undefined;
+  }
   lookAtThrottle(vm, input.request, passable.way, found);
   const fallbacks = passable.rest.map(({ vmotion }) => vmotion);
   return { ...passable.answer, ...(fallbacks.length === 0 ? {} : { fallbacks }) };
@@ -153,6 +161,15 @@ function lookAtPower({ name, powerState }: Vm, { vmotion }: FinalizeRequest, fou
       `${name} is powered off, and --vmotion ${vmotion} was asked for. Power it on, or leave --vmotion out`,
     );
   }
+}
+
+/** The way that is left, which nobody goes unasked. */
+function offerCold({ name }: Vm, { totalBytes }: Chosen, found: Findings): void {
+  found.error(
+    'OnlyCold',
+    `What is left is --vmotion cold, and is done only when it is asked for: the guest of ${name} is shut down, and off ` +
+      `while its disks, ${formatBytes(totalBytes)}, are copied`,
+  );
 }
 
 /** A guest that runs reads the disks that are copied: holding them back would slow it. */

@@ -66,7 +66,7 @@ const preflight = (target: FakeTarget, request: Partial<FinalizeRequest> = {}) =
   run(target, 'finalizePreflight', { request: { datastore: 'prod', vmotion: 'auto', ...request } }, 3);
 
 it('finds the way: live for a VM that runs, cold for one that is off', async () => {
-  expect(await preflight(vCenter())).toEqual({ ...plan, fallbacks: ['short-outage', 'cold'] });
+  expect(await preflight(vCenter())).toEqual({ ...plan, fallbacks: ['short-outage'] });
   expect(await preflight(vCenter(), { vmotion: 'live' })).toEqual(plan);
   expect(await preflight(vCenter({ powerState: 'poweredOff' }))).toMatchObject({ mode: 'cold' });
 });

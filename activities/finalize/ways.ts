@@ -14,7 +14,10 @@ const LIVE: Way = { mode: 'live', vmotion: 'live' };
 const SHORT_OUTAGE: Way = { mode: 'shortOutage', vmotion: 'short-outage' };
 const COLD: Way = { mode: 'cold', vmotion: 'cold' };
 
-/** The least outage first. A host alone migrates nothing live, which goes without saying. */
+/**
+ * The least outage first. A guest that runs is off while its disks are copied only where somebody said so. A host alone
+ * migrates nothing live, which goes without saying.
+ */
 export function waysFor(
   vmotion: Vmotion,
   powerState: PowerState,
@@ -23,7 +26,7 @@ export function waysFor(
   if (powerState !== 'poweredOn') return [COLD];
   switch (vmotion) {
     case 'auto':
-      return isVirtualCenter ? [LIVE, SHORT_OUTAGE, COLD] : [SHORT_OUTAGE, COLD];
+      return isVirtualCenter ? [LIVE, SHORT_OUTAGE] : [SHORT_OUTAGE];
     case 'live':
       return [LIVE];
     case 'short-outage':

@@ -133,21 +133,25 @@ function onVsan(): void {
   target.production = [fakeDatastore('prod', { type: 'vsan' })];
 }
 
-it('goes cold to a vSAN, and says why not with a short outage', async () => {
+it('goes cold to a vSAN, where a guest that runs is shut down only when that is asked for', async () => {
   running();
   onVsan();
-  const plan = await preflight();
-  expect(plan).toMatchObject({ mode: 'cold', guestAway: 'shutDown', crossing: { whileRunning: false } });
-  expect(plan.warnings.map(({ message }) => message).join()).toMatch(
-    /^Not with a short outage: .*of type vsan/,
-  );
-  expect(await preflight({ vmotion: 'cold' })).toMatchObject({ mode: 'cold', warnings: [] });
+  await expect(preflight()).rejects.toMatchObject({
+    type: 'PreflightFailed',
+    message: expect.stringMatching(/\(1\) .*of type vsan.* \(2\) What is left is --vmotion cold/) as string,
+  });
+  expect(await preflight({ vmotion: 'cold' })).toMatchObject({
+    ...{ mode: 'cold', guestAway: 'shutDown', warnings: [] },
+    crossing: { whileRunning: false },
+  });
+  addVm({ powerState: 'poweredOff', disks: [plainDisk] });
+  expect(await preflight()).toMatchObject({ mode: 'cold', crossing: { whileRunning: false } });
 });
 
 it('finds a short outage on a host alone, and cold for a VM that is off', async () => {
   running();
   expect(await preflight()).toMatchObject({
-    ...{ mode: 'shortOutage', guestAway: 'suspend', fallbacks: ['cold'], warnings: [] },
+    ...{ mode: 'shortOutage', guestAway: 'suspend', warnings: [] },
     crossing: { folder: { datastore: 'prod', folder: 'web01' }, whileRunning: true },
   });
   expect(await preflight({ guestAway: 'shutDown' })).toMatchObject({ guestAway: 'shutDown' });
@@ -167,7 +171,7 @@ it('says why a vCenter does not do it live, and does it with a short outage', as
   expect(plan.warnings.map(({ message }) => message).join()).toMatch(/^Not live: .*no Storage vMotion/);
 });
 
-it('says what the guest may change while it is copied, and takes it cold where that is nothing', async () => {
+it('says what the guest may change while it is copied, and leaves it where that is nothing', async () => {
   const GIB = 2 ** 30;
   running({ disks: [{ ...plainDisk, capacityBytes: 10 * GIB }] });
   gateway.reservedBytes = 15 * GIB;
@@ -178,8 +182,7 @@ it('says what the guest may change while it is copied, and takes it cold where t
   expect([mode, warnings.map(({ code }) => code)]).toEqual(['shortOutage', ['LittleRoom']]);
   expect(warnings[0]?.message).toContain('The gateway has 9 GiB left of the 15 GiB');
   gateway.overlayBytes = 15 * GIB - 1;
-  const cold = await preflight();
-  expect([cold.mode, cold.warnings.map(({ code }) => code)]).toEqual(['cold', ['StorageFull']]);
+  await expect(preflight()).rejects.toThrow(/left is --vmotion cold/);
   await expect(preflight({ vmotion: 'short-outage' })).rejects.toMatchObject({ type: 'StorageFull' });
 });
 
@@ -366,7 +369,7 @@ function redirected(change: Partial<Vm> = {}) {
 it('takes changes that lie apart for the snapshot of a short outage, and over no vCenter live', async () => {
   const { own, asked } = redirected();
   expect(await asked()).toMatchObject({
-    ...{ mode: 'shortOutage', warnings: [], fallbacks: ['cold'] },
+    ...{ mode: 'shortOutage', warnings: [] },
     crossing: { whileRunning: true, isFrozen: true },
   });
   target.isVirtualCenter = true;

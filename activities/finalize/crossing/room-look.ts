@@ -22,7 +22,7 @@ export async function lookAtRoom(
 ): Promise<void> {
   const { reservedBytes, overlayBytes } = await gateway.exportStatus(sessionId);
   const leftBytes = Math.max(0, reservedBytes - overlayBytes);
-  if (placement.changes === undefined) lookAtChanges(vm, leftBytes, reservedBytes, found);
+  if (placement.changes === undefined) lookAtChanges(sessionId, vm, leftBytes, reservedBytes, found);
   if (stateBytes === undefined) return;
   const { space } = await gateway.status();
   const availableBytes = leftBytes + Math.max(0, space.freeBytes - space.reservedBytes);
@@ -35,6 +35,7 @@ export async function lookAtRoom(
 }
 
 function lookAtChanges(
+  sessionId: string,
   { name, disks }: Subject,
   leftBytes: number,
   reservedBytes: number,
@@ -46,7 +47,8 @@ function lookAtChanges(
   if (leftBytes < LEAST_ROOM_BYTES) {
     found.error(
       'StorageFull',
-      `${left}, so that it would soon stand still while its disks are copied. Take it over cold, or live through a vCenter`,
+      `${left}, so that it would soon stand still while its disks are copied. Make room first (rundirect make-room ${sessionId} ` +
+        'SIZE), or take it over cold, or live through a vCenter',
     );
     return;
   }
@@ -55,6 +57,6 @@ function lookAtChanges(
   found.warning(
     'LittleRoom',
     `${left}. Should it change more while its disks are copied, it stands still and asks. Cold, it changes nothing ` +
-      'meanwhile; a session that is started with a larger --reserve-factor has more',
+      `meanwhile; rundirect make-room ${sessionId} SIZE has the gateway keep more`,
   );
 }
