@@ -449,6 +449,19 @@ describe('a session from the command line', () => {
     expect(world.leftovers).toEqual([]);
   });
 
+  it('says what is refused of what nobody waits for', async () => {
+    await pin();
+    world.faults.set('mount', 'hang');
+    await rundirect(startArguments('--session', 'web01-early', '--detach'));
+    const finalize = await rundirect(['finalize', 'web01-early', '--datastore', 'prod', '--detach', '--json']);
+    expect(finalize.code).toBe(1);
+    expect(finalize.documents()).toMatchObject([{ event: 'error', error: { type: 'NotRunning' } }]);
+    const keep = await rundirect(['keep', 'web01-early', '--detach']);
+    expect(keep).toMatchObject({ code: 1, stdout: '' });
+    expect(keep.stderr).toContain('does not run yet');
+    await stopQuietly('web01-early');
+  });
+
   it('tells what keeps it waiting, once, and goes on', async () => {
     await pin();
     let attempts = 0;

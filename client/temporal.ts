@@ -7,6 +7,7 @@ import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/e
 import proto from '@temporalio/proto';
 import { siteTaskQueue, WORKFLOW_TASK_QUEUE } from '../contract/index.ts';
 import { ClientError } from './client-error.ts';
+import { refusedUpdates } from './refused-updates.ts';
 
 const DEFAULT_ADDRESS = 'localhost:7233';
 const DEFAULT_NAMESPACE = 'default';
@@ -60,7 +61,7 @@ export async function connectTemporal(profile: string | undefined): Promise<Temp
     });
   }
   return {
-    client: new Client({ connection, namespace }),
+    client: new Client({ connection, namespace, interceptors: { workflow: [refusedUpdates] } }),
     namespace,
     name: `${address}/${namespace}`,
     [Symbol.asyncDispose]: () => connection.close(),
