@@ -453,7 +453,14 @@ describe('a session from the command line', () => {
     await pin();
     world.faults.set('mount', 'hang');
     await rundirect(startArguments('--session', 'web01-early', '--detach'));
-    const finalize = await rundirect(['finalize', 'web01-early', '--datastore', 'prod', '--detach', '--json']);
+    const finalize = await rundirect([
+      'finalize',
+      'web01-early',
+      '--datastore',
+      'prod',
+      '--detach',
+      '--json',
+    ]);
     expect(finalize.code).toBe(1);
     expect(finalize.documents()).toMatchObject([{ event: 'error', error: { type: 'NotRunning' } }]);
     const keep = await rundirect(['keep', 'web01-early', '--detach']);
@@ -824,6 +831,12 @@ describe('what goes wrong before anything starts', () => {
     ['a bad duration', startUsage('--guest-timeout', 'soon'), '90s, 5m or 1h30m'],
     ['flags that do not go together', startUsage('--auto-migrate'), '--datastore'],
     ['a name that no VM may have', startUsage('--name', 'x'.repeat(81)), '--name'],
+    ['a name of two lines', startUsage('--name', 'a\nb'), 'no line breaks'],
+    [
+      'disks that nobody may mount',
+      ['browse', 'open', '--vault', '/v', '--set', 's', '--vm', 'w'],
+      "option '--allow <address>' not specified",
+    ],
     ['a bad target', ['target', 'show', 'esx:99999'], 'HOST or HOST:PORT'],
     [
       'two sources of one secret',

@@ -52,7 +52,7 @@ A first session:
   $ rundirect vault init --vault /backups/vault
   $ rundirect backup --vault /backups/vault --set nightly /vms/web01
   $ rundirect start --vault /backups/vault --set nightly --vm web01 --target esx1.example --user root
-  $ rundirect finalize web01-k3v9q2m4xa --datastore vmfs01     (through a vCenter; or: rundirect stop …)`;
+  $ rundirect finalize web01-k3v9q2m4xa --datastore vmfs01     (or: rundirect stop web01-k3v9q2m4xa)`;
 
 /** All commands; `act` runs what they do. */
 function buildProgram(act: Act): Command {

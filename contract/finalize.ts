@@ -2,7 +2,7 @@
 // goes, what is answered. JSON-safe throughout.
 import { z } from 'zod';
 import { cardPlacesSchema, diskPlacesSchema } from './location.ts';
-import { MAX_VM_NAME_CHARACTERS } from './names.ts';
+import { vmNameSchema } from './names.ts';
 import { rateSchema } from './throttle.ts';
 
 /**
@@ -28,14 +28,14 @@ export const finalizeRequestSchema = z.object({
   folder: z.string().min(1).max(1_000).optional(),
   resourcePool: z.string().min(1).max(1_000).optional(),
   /** The VM's name from then on. */
-  name: z.string().min(1).max(MAX_VM_NAME_CHARACTERS).optional(),
+  name: vmNameSchema.optional(),
   disks: diskPlacesSchema.optional(),
   /** As they are unless named. */
   cards: cardPlacesSchema.optional(),
   /** `original`: it takes the place of the VM that the backup was made of; what is named beside it holds instead. */
   location: z.enum(['original']).optional(),
   /** The VM whose place it is, by its name or reference, where the backup's UUIDs do not tell it. */
-  original: z.string().min(1).max(MAX_VM_NAME_CHARACTERS).optional(),
+  original: vmNameSchema.optional(),
   /** Consent to power the original off, where it runs. */
   powerOffOriginal: z.boolean().optional(),
   /** Delete the original once the new VM is proven; it is kept under another name otherwise. */

@@ -39,6 +39,12 @@ export const SearchAttribute = {
 
 /** vSphere's limit. */
 export const MAX_VM_NAME_CHARACTERS = 80;
+/** Whatever vSphere takes as a VM's name; a line break in it would be one in every log and list. */
+export const vmNameSchema = z
+  .string()
+  .min(1)
+  .max(MAX_VM_NAME_CHARACTERS)
+  .regex(/^\P{Cc}*$/u, 'a name has no line breaks and no other control characters');
 /** Space for changes, as a multiple of the provisioned size. */
 export const MIN_RESERVE_FACTOR = 0.01;
 export const MAX_RESERVE_FACTOR = 10;

@@ -7,10 +7,10 @@ import { cardPlacesSchema, identitySchema, type ProductionFolder } from './locat
 import {
   backupSetNameSchema,
   MAX_RESERVE_FACTOR,
-  MAX_VM_NAME_CHARACTERS,
   MIN_RESERVE_FACTOR,
   sessionIdSchema,
   siteNameSchema,
+  vmNameSchema,
 } from './names.ts';
 import type { HostQuestion } from './question.ts';
 import type { RestoreStatus } from './restore.ts';
@@ -38,7 +38,7 @@ export const startInputSchema = z.object({
   target: targetSchema,
   placement: z.object({
     /** The VM's name on the target; the name in the backup when absent. */
-    name: z.string().min(1).max(MAX_VM_NAME_CHARACTERS).optional(),
+    name: vmNameSchema.optional(),
     host: z.string().min(1).optional(),
     folder: z.string().min(1).optional(),
     resourcePool: z.string().min(1).optional(),

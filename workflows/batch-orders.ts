@@ -34,10 +34,12 @@ export function openBatchOrders(batch: Batch): BatchOrders {
   const { input, record } = batch;
   const chosen = (only: readonly string[] | undefined): BatchVm[] =>
     record.status().vms.filter((vm) => (only?.includes(vm.sessionId) ?? true) && !vmIsOver(vm));
-  const answer = (asked: readonly BatchVm[]): BatchAnswer => ({
-    batchId: input.batchId,
-    vms: asked.map(({ sessionId }) => record.vm(sessionId)),
-  });
+  /** Those that were asked, and those that were named: one that had ended before is told as it is, too. */
+  const answer = (asked: readonly BatchVm[], only: readonly string[] = []): BatchAnswer => {
+    const told = new Set([...asked.map(({ sessionId }) => sessionId), ...only]);
+    const vms = record.status().vms.filter(({ sessionId }) => told.has(sessionId));
+    return { batchId: input.batchId, vms };
+  };
 
   const migrate: BatchOrders['migrate'] = async (sessionId, request) => {
     record.updateVm(sessionId, { migration: 'underWay', failure: undefined });
@@ -57,7 +59,7 @@ export function openBatchOrders(batch: Batch): BatchOrders {
           else await ask(batch, sessionId, { kind: 'stop', request });
         }),
       );
-      return answer(asked);
+      return answer(asked, only);
     },
     finalize: async ({ request, only }) => {
       const asked = chosen(only);
@@ -68,7 +70,7 @@ export function openBatchOrders(batch: Batch): BatchOrders {
           else await migrate(vm.sessionId, request);
         }),
       );
-      return answer(asked);
+      return answer(asked, only);
     },
     cancelFinalize: async () => {
       const asked = chosen(undefined).filter((vm) => vm.migration !== undefined || vm.state === 'finalizing');

@@ -130,6 +130,9 @@ describe.concurrent('a short outage', () => {
         (await session.status()).guest === 'ready' ? true : undefined,
       );
       expect(await session.finalize({ guestAway: 'shutDown' })).toMatchObject({ mode: 'shortOutage' });
+      const words = (await session.status()).log.map(({ message }) => message).join('\n');
+      expect(words).toContain('runs in production; its guest boots');
+      expect(words.match(/it was away for/g)).toHaveLength(1);
       expectInProduction(world);
     });
     expect(world.calls.filter((step) => step === 'awaitGuest')).toHaveLength(2);

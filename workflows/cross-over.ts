@@ -185,7 +185,8 @@ async function run(crossing: Crossing, there: RunningVm): Promise<void> {
   });
   if (!isAway) return;
   const seconds = (outage.over(runsAtMs) / 1000).toFixed(1);
-  record.say(`${there.name} runs in production; its guest was away for ${seconds} s`);
+  const guest = bootIsAwaited(crossing) ? 'its guest boots' : `its guest was away for ${seconds} s`;
+  record.say(`${there.name} runs in production; ${guest}`);
 }
 
 /** Behind the point of no return: the guest's boot, where it had one, and the end of the session's part in its disks. */
@@ -205,17 +206,22 @@ async function settleIn(crossing: Crossing, there: RunningVm): Promise<CrossingO
 }
 
 /** A guest that was restarted is away until it is up again, as far as it has shown a heartbeat before. */
+const bootIsAwaited = ({ outage, guestWasUp }: Crossing): boolean =>
+  outage.since()?.how === 'shutDown' && guestWasUp;
+
 async function awaitBoot(crossing: Crossing, there: RunningVm): Promise<void> {
-  const { session, running, outage, guestWasUp } = crossing;
+  const { session, running, outage } = crossing;
   const { input, record } = session;
-  if (outage.since()?.how !== 'shutDown' || !guestWasUp) return;
+  if (!bootIsAwaited(crossing)) return;
   const step = runningVmStep(session, { ...running, vm: there });
   try {
     const { readyAtMs } = await longSteps(input.site).awaitGuest({
       ...step,
       timeoutMs: input.guestTimeoutMs,
     });
-    if (readyAtMs !== undefined) outage.over(readyAtMs);
+    if (readyAtMs === undefined) return;
+    const seconds = (outage.over(readyAtMs) / 1000).toFixed(1);
+    record.say(`The guest is up again: it was away for ${seconds} s`);
   } catch (error) {
     record.say(`Its heartbeat was not seen: ${reasonOf(error, 'waiting for the guest').message}`, 'warning');
   }

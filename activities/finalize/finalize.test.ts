@@ -88,7 +88,7 @@ it.each<[string, string, (target: FakeTarget) => void, Partial<FinalizeRequest>]
   ['NotSupported', 'no Storage vMotion', (target) => (target.hosts = [unable]), { vmotion: 'live' }],
   ['NotFound', 'no datastore nowhere; host esx01 has', () => undefined, { datastore: 'nowhere' }],
   ['NotFound', 'no host elsewhere', () => undefined, { host: 'elsewhere' }],
-  ['DatastoreConflict', "the gateway's own", () => undefined, { datastore: 'rundirect-main' }],
+  ['InvalidInput', "the gateway's own", () => undefined, { datastore: 'rundirect-main' }],
   ['NotSupported', 'its guest reads the disks', () => undefined, { throttle: 2 ** 20 }],
   ['NotSupported', '--vmotion cold', () => undefined, { throttle: 2 ** 20, vmotion: 'live' }],
   ['VmMoved', 'somebody moved', (target) => target.change('vm-7', { extraConfig: {} }), {}],

@@ -54,7 +54,7 @@ export function lookAtDatastore(
 ): boolean {
   const isServed = gateway.remoteHost !== undefined && nas?.remoteHost === gateway.remoteHost;
   if (name === gateway.datastore || isServed) {
-    found.error('DatastoreConflict', `Datastore ${name} is the gateway's own: name one of production`);
+    found.error('InvalidInput', `Datastore ${name} is the gateway's own: name one of production`);
     return false;
   }
   if (!accessible || inMaintenanceMode) {

@@ -194,7 +194,7 @@ it('finds the place in production', async () => {
 it.each<[string, string, Partial<Datastore>, string?]>([
   ['NotFound', 'has no datastore nowhere; host esx01 has prod', {}, 'nowhere'],
   ['NotFound', 'does not have datastore prod mounted', { hosts: ['host-9'] }],
-  ['DatastoreConflict', "the gateway's own", { nas: { remoteHost: 'gw', remotePath: '/x' } }],
+  ['InvalidInput', "the gateway's own", { nas: { remoteHost: 'gw', remotePath: '/x' } }],
   ['DatastoreUnusable', 'in maintenance mode', { inMaintenanceMode: true }],
   ['DatastoreUnusable', 'not accessible', { accessible: false }],
   ['StorageFull', 'Make room', { freeBytes: 1024 }],

@@ -145,7 +145,7 @@ export function addBackup(program: Command, act: Act): void {
     .command('backup')
     .summary('back up powered-off VMs')
     .description(
-      'Backs up the folders of powered-off VMs (.vmx and disks) as one job of a backup set: a full the first\n' +
+      'Backs up the folders of powered-off VMs (.vmx and disks) as one job of a backup set: a full the first ' +
         'time, a delta of the changed blocks afterwards. The first backup makes the set, with this passphrase.',
     )
     .argument('<folder...>', "the VMs' folders: absolute, as the site sees them")

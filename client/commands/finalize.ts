@@ -128,8 +128,9 @@ async function cancel(context: Context, sessionId: string): Promise<undefined> {
 
 const examples = `
 What the target can't do, a full datastore and the like are said at once, before anything is touched, and so is the way
-that --vmotion auto has found. Until the VM has arrived, a failure or --cancel leaves it running from its backup with every change, to be finalized again. A verify
-that still runs is waited for; what it found damaged is not taken to production.
+that --vmotion auto has found. Until the VM has arrived, a failure or --cancel leaves it running from its backup with
+every change, to be finalized again. A verify that still runs is waited for; what it found damaged is not taken to
+production. Where nothing else is possible, auto goes cold, and the guest is shut down; to rule that out, name the mode.
 
 Examples:
   $ rundirect finalize web01-k3v9q2m4xa --datastore vmfs01
@@ -149,15 +150,16 @@ wait. Of a batch, one that fails leaves the others alone.
 With --location original, the VM on the target that has the UUID of the one that was backed up is renamed to
 NAME.replaced-by-SESSION, and the session's VM takes its place; what is named beside it (--datastore, --host, --folder,
 --name, …) holds instead. Where the backup knows no UUID, that VM is named with --original, and must have the disks that
-the backup has, called as they are there. After a failure, or --cancel, it is called as before, and powered on again if it ran.`;
+the backup has, called as they are there. After a failure, or --cancel, it is called as before, and powered on again if
+it ran.`;
 
 export function addFinalize(program: Command, act: Act): void {
   const command = program
     .command('finalize')
     .summary('migrate a running session to production')
     .description(
-      "Migrates a session's VM to production storage while it runs, and removes all else of the session.\n" +
-        'A vCenter with Storage vMotion migrates it live. Elsewhere, and on a host alone, its disks are copied while it\n' +
+      "Migrates a session's VM to production storage while it runs, and removes all else of the session. " +
+        'A vCenter with Storage vMotion migrates it live. Elsewhere, and on a host alone, its disks are copied while it ' +
         'runs, and it is suspended for seconds to go on from the copies.',
     )
     .argument('<session>', 'the id of a session, or of a batch: all of it that runs', sessionIdArgument)

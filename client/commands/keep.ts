@@ -91,7 +91,7 @@ export function addKeep(program: Command, act: Act): void {
     .command('keep')
     .summary("make a running session's changes a job")
     .description(
-      'Makes the changes of a running session a new job of its backup set, while the VM runs on. It can be run from,\n' +
+      'Makes the changes of a running session a new job of its backup set, while the VM runs on. It can be run from, ' +
         'restored and built upon as any other.',
     )
     .argument('<session>', "the session's id", sessionIdArgument)

@@ -128,8 +128,8 @@ export function addStart(program: Command, act: Act): void {
     .summary('run VMs straight from their backup')
     .description(
       'Runs a VM straight from its backup, and follows until it is powered on and its guest is up.\n' +
-        `Several VMs are a batch: a session for each, ${MAX_PARALLEL_STARTS} started at a time. One that fails\n` +
-        'leaves the others alone. Migrations take turns with all others of the site: unless its worker says otherwise,\n' +
+        `Several VMs are a batch: a session for each, ${MAX_PARALLEL_STARTS} started at a time. One that fails ` +
+        'leaves the others alone. Migrations take turns with all others of the site: unless its worker says otherwise, ' +
         `${DEFAULT_PARALLEL_MIGRATIONS} at a time to one datastore.`,
     );
   addSource(command.optionsGroup('What to run:'))

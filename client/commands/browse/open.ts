@@ -102,7 +102,7 @@ async function open(context: Context, options: Options): Promise<undefined> {
   return undefined;
 }
 
-const collect = (address: string, before: readonly string[]): string[] => [...before, address];
+const collect = (address: string, before: readonly string[] = []): string[] => [...before, address];
 
 export function addBrowseOpen(browse: Command, act: Act): void {
   const command = browse
@@ -113,12 +113,7 @@ export function addBrowseOpen(browse: Command, act: Act): void {
     );
   addSource(command)
     .requiredOption('--vm <name>', "the VM's name in the backup")
-    .requiredOption(
-      '--allow <address>',
-      'who may mount it: an address or CIDR range; repeatable',
-      collect,
-      [],
-    );
+    .requiredOption('--allow <address>', 'who may mount it: an address or CIDR range (repeatable)', collect);
   for (const option of passphraseOptions()) command.addOption(option);
   command
     .addOption(siteOption())

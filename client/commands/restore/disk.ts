@@ -88,7 +88,7 @@ controller looks for new disks only when it is told to.
 Examples:
   $ rundirect restore disk --vault /backups/vault --set nightly --vm web01 --disk scsi0:1 --to-vm web01 \\
       --target esx1.example --user root
-  $ rundirect restore disk --vault /backups/vault --set nightly --vm web01 --job 20261123T030000Z-1 --disk web01_1.vmdk \\
+  $ rundirect restore disk --vault /backups/vault --set nightly --vm web01 --job 000007-20261123T030000Z --disk web01_1.vmdk \\
       --to-vm rescue --datastore vmfs02 --target vcenter.example --user backup@vsphere.local
 
 With --json the last line is the result; each line before it is an event.`;

@@ -99,7 +99,7 @@ Every block that is copied is authenticated; --verify before tells damage before
 
 Examples:
   $ rundirect restore --vault /backups/vault --set nightly --vm web01 --target esx1.example --user root --datastore vmfs01
-  $ rundirect restore --vault /backups/vault --set nightly --vm web01 --job 20261123T030000Z-1 --name web01-old \\
+  $ rundirect restore --vault /backups/vault --set nightly --vm web01 --job 000007-20261123T030000Z --name web01-old \\
       --target vcenter.example --user backup@vsphere.local --host esx2.example --datastore vmfs01 --power-on
   $ rundirect restore … --throttle 50MiB/s --detach; rundirect pause web01-k3v9q2m4xa
 
