@@ -24,8 +24,9 @@ export interface AnswerDesk {
   open(running: RunningSession): void;
 }
 
-export function openAnswerDesk(session: Session): AnswerDesk {
-  let running: RunningSession | undefined;
+/** @param resumed is what an earlier run of the Workflow left to be asked about. */
+export function openAnswerDesk(session: Session, resumed: RunningSession | undefined): AnswerDesk {
+  let running = resumed;
   setHandler(
     answerUpdate,
     (request: AnswerRequest) =>

@@ -53,7 +53,6 @@ export async function finalizeSession(
   const before = begin(session, { mode: undefined, datastore: request.datastore });
   const to = request.datastore === undefined ? 'the place of its original' : `datastore ${request.datastore}`;
   record.say(`Finalize: ${running.vm.name} goes to ${to}`);
-  desk.throttle.expect(request.throttle);
   const turn = migrationTurn(session);
   const { from, plan, outcome } = await findWay(session, running, request, desk, turn);
   desk.throttle.forget();
@@ -84,6 +83,7 @@ async function findWay(
   let ways: readonly Vmotion[] | undefined;
   for (let asked = request; ; ) {
     const [standing, wanted] = [from, asked];
+    desk.throttle.expect(request.throttle);
     const prepared = await attempt('preparing the finalize', () =>
       desk.cancellable(() => prepareInTurn(session, standing, wanted, turn)),
     );

@@ -35,8 +35,9 @@ interface Asked {
   readonly finalize: () => boolean;
 }
 
-export function openKeepDesk(session: Session, asked: Asked): KeepDesk {
-  let running: RunningSession | undefined;
+/** @param resumed is what an earlier run of the Workflow left to be kept. */
+export function openKeepDesk(session: Session, asked: Asked, resumed: RunningSession | undefined): KeepDesk {
+  let running = resumed;
   let scope: CancellationScope | undefined;
   const check = (): RunningSession => {
     const refused = refusal(session, asked, scope !== undefined);

@@ -28,7 +28,7 @@ import { openAnswerDesk } from './answer-desk.ts';
 import { compensations } from './compensation.ts';
 import { reasonOf } from './failure.ts';
 import { openFinalizeDesk } from './finalize-desk.ts';
-import { openKeepDesk } from './keep-desk.ts';
+import { type KeepDesk, openKeepDesk } from './keep-desk.ts';
 import { type OrderableStopDesk, withOrders } from './ordered-stop.ts';
 import { parseInput } from './parse-input.ts';
 import { openRoomDesk } from './room-desk.ts';
@@ -55,11 +55,9 @@ export async function runDirect(argument: RunDirectInput): Promise<StopResult> {
   const starting = new CancellationScope({ cancellable: true });
   const state = () => record.status().state;
   const { sessionId } = input;
-  const keep = openKeepDesk(session, {
-    stop: () => stop.pending() !== undefined,
-    finalize: () => finalize.pending() !== undefined,
-  });
-  const keeping = () => keep.underWay();
+  // An Update that came before this line is answered while its desk is opened: so each knows only those before it.
+  let keep: KeepDesk | undefined;
+  const keeping = () => keep?.underWay() ?? false;
   const stop = withOrders(openStopDesk({ sessionId, state, keeping }, () => starting.cancel()));
   const finalize = openFinalizeDesk({
     sessionId,
@@ -68,8 +66,14 @@ export async function runDirect(argument: RunDirectInput): Promise<StopResult> {
     stopAsked: () => stop.pending() !== undefined,
     isDrill: input.placement.network === 'isolated',
   });
+  const running = argument.resumed?.running;
+  const others = {
+    stop: () => stop.pending() !== undefined,
+    finalize: () => finalize.pending() !== undefined,
+  };
+  keep = openKeepDesk(session, others, running);
   const throttle = openThrottleDesk(session, () => sessionThrottleRefusal(session));
-  const desks: Desks = { stop, finalize, keep, throttle, answers: openAnswerDesk(session) };
+  const desks: Desks = { stop, finalize, keep, throttle, answers: openAnswerDesk(session, running) };
   openRoomDesk(session);
   setHandler(statusQuery, () => record.status(), { description: 'How the session is, and its log' });
   setHandler(reportSignal, (report) => record.report(report), {
@@ -77,7 +81,7 @@ export async function runDirect(argument: RunDirectInput): Promise<StopResult> {
   });
   heedCancel(session, stop);
   try {
-    return await live(session, argument.resumed?.running, starting, desks);
+    return await live(session, running, starting, desks);
   } catch (error) {
     if (!(error instanceof ContinueAsNew)) {
       const failure = reasonOf(error, 'the session');

@@ -56,14 +56,21 @@ export function openThrottleDesk(
   /** Each in its turn, so that the gateway has the last one's word. */
   const alone = openTurns(1);
 
+  const isOn = (): boolean => record.status().powerState === 'poweredOn';
+
   const check = (request: ThrottleRequest): void => {
     const parsed = throttleRequestSchema.safeParse(request);
     if (!parsed.success)
       throw rejection('InvalidInput', parsed.error.issues.map(({ message }) => message).join('; '));
     const refused = refusal();
     if (refused !== undefined) throw refused;
-    if (phase === 'expected' || phase === 'copying') return;
-    throw rejection('NotRunning', `there is nothing left of the copying of ${sessionId} to be held back`);
+    if (phase === 'over') {
+      throw rejection('NotRunning', `there is nothing left of the copying of ${sessionId} to be held back`);
+    }
+    if (phase === 'copying' && isOn()) {
+      const why = 'somebody powered its VM on, whose guest reads what would be held back';
+      throw rejection('NotSupported', `the copying of ${sessionId} can't be held back any more: ${why}`);
+    }
   };
 
   const tell = (next: Throttle): void => {
@@ -79,6 +86,25 @@ export function openThrottleDesk(
     touched = true;
     if (limit === undefined) await steps.liftReadLimit({ sessionId });
     else await steps.limitReads({ sessionId, bytesPerSecond: limit });
+  };
+
+  /** One that failed may have been done all the same: what stands is asked for once more. */
+  const hold = async (next: Throttle): Promise<void> => {
+    const steps = shortSteps(input.site);
+    try {
+      await apply(next, steps);
+    } catch (error) {
+      if (cancelled(error)) throw error;
+      await apply(wanted, steps).catch(() => {
+        record.say(`${throttleWords(wanted)}, and the gateway may hold it otherwise: ask again`, 'warning');
+      });
+      throw failureFrom(reasonOf(error, 'holding the copying back'));
+    }
+  };
+
+  const letGuestRun = async (): Promise<void> => {
+    record.say('Somebody powered the VM on: its disks are not held back any more', 'warning');
+    await lift();
   };
 
   const forget = (): void => {
@@ -114,7 +140,7 @@ export function openThrottleDesk(
           // Another one may have been let in at once, or the copy have ended.
           check(request);
           const next = merged(wanted, request);
-          if (phase === 'copying') await attempt(() => apply(next, shortSteps(input.site)));
+          if (phase === 'copying') await hold(next);
           tell(next);
           return { sessionId, throttle: next };
         }),
@@ -131,7 +157,7 @@ export function openThrottleDesk(
       const steps = startSteps(input.site, input.stepTimeoutMs ?? DEFAULT_STEP_TIMEOUT_MS);
       phase = 'copying';
       try {
-        if (!isFree(wanted)) await alone(() => apply(wanted, steps));
+        if (!isFree(wanted)) await (isOn() ? letGuestRun() : alone(() => apply(wanted, steps)));
         return await body();
       } finally {
         await end();
@@ -139,9 +165,7 @@ export function openThrottleDesk(
     },
     forget,
     guestRuns: () => {
-      if (phase !== 'copying' || isFree(wanted)) return;
-      record.say('Somebody powered the VM on: its disks are not held back any more', 'warning');
-      void lift();
+      if (phase === 'copying' && !isFree(wanted)) void letGuestRun();
     },
   };
 }
@@ -163,14 +187,4 @@ async function insistOnLifting({ input, record }: Session): Promise<void> {
   const run = () => undoSteps(input.site).liftReadLimit({ sessionId });
   const left = await insist({ name, run }, { onWaiting: sayWaiting(record) });
   if (left !== undefined) record.say(`Could not ${name}: ${left.message}`, 'error');
-}
-
-/** What the gateway says goes to whoever asked. */
-async function attempt(act: () => Promise<void>): Promise<void> {
-  try {
-    await act();
-  } catch (error) {
-    if (cancelled(error)) throw error;
-    throw failureFrom(reasonOf(error, 'holding the copying back'));
-  }
 }

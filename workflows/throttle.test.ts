@@ -126,8 +126,21 @@ describe.concurrent('a restore', () => {
         ...{ type: 'NotSupported', message: 'limitReads was told to fail' },
       });
       expect((await restore.status()).throttle).toBeUndefined();
-      world.faults.set('liftReadLimit', 'passing');
-      world.limits.set(sessionId, MIB);
+      expect(world.limits.has(sessionId)).toBe(false);
+      expect(await restore.handle.result()).toMatchObject({ state: 'restored' });
+    });
+  });
+
+  it('says where it is not known what the gateway does, and lets go at the end all the same', async () => {
+    await withRestore({}, async (restore, world, sessionId) => {
+      await untilStep(restore, 'copyRestoreDisk');
+      world.faults.set('limitReads', 'after').set('liftReadLimit', 'passing');
+      expect(await failureOf(restore.throttle({ paused: true }))).toMatchObject({ type: 'NotSupported' });
+      expect(world.limits.get(sessionId)).toBe(0);
+      const { log } = await restore.status();
+      expect(log.at(-1)?.message).toContain('the gateway may hold it otherwise: ask again');
+      world.faults.clear();
+      await restore.throttle({ paused: false });
       expect(await restore.handle.result()).toMatchObject({ state: 'restored' });
       expect(world.limits.has(sessionId)).toBe(false);
     });
@@ -218,6 +231,38 @@ describe.concurrent('a cold finalize', () => {
       expect(other.limits.size).toBe(0);
       const { log } = await session.status();
       expect(log.map(({ message }) => message).join()).toContain('powered the VM on');
+    });
+  });
+});
+
+describe.concurrent('a cold finalize whose VM somebody powers on', () => {
+  it('before its copying begins is not held back', async () => {
+    const world = hostAlone();
+    const { freezeDisks } = world.activities;
+    const begun = Promise.withResolvers<undefined>();
+    const seen = Promise.withResolvers<undefined>();
+    Object.assign(world.activities, {
+      freezeDisks: async (input: Parameters<typeof freezeDisks>[0]) => {
+        const disks = await freezeDisks(input);
+        begun.resolve(undefined);
+        await seen.promise;
+        return disks;
+      },
+    });
+    await withRunning(world, {}, async (session, sessionId) => {
+      const finalized = failureOf(session.finalize({ vmotion: 'cold', throttle: MIB }));
+      await begun.promise;
+      await eventually('that it is off', async () =>
+        (await session.status()).powerState === 'poweredOff' ? true : undefined,
+      );
+      world.change(`vm-${sessionId}`, { powerState: 'poweredOn' });
+      await eventually('that it is on', async () =>
+        (await session.status()).powerState === 'poweredOn' ? true : undefined,
+      );
+      seen.resolve(undefined);
+      await finalized;
+      expect(world.calls).toContain('copyFrozenDisk');
+      expect(world.calls).not.toContain('limitReads');
     });
   });
 });
