@@ -3,8 +3,8 @@
 import type { PublishInput, SessionExport } from '../contract/index.ts';
 import type { ActivityDeps } from './deps.ts';
 import { publishedNetwork } from './drill/isolation.ts';
-import { absolute } from './finalize/crossing/place.ts';
 import { gatewayFactor } from './preflight/gateway-look.ts';
+import { absolute } from './production-place.ts';
 import { unlockSource } from './source.ts';
 import type { Step } from './step.ts';
 import { assertOwnSession } from './target.ts';

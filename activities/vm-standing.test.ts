@@ -146,6 +146,29 @@ it.each(apart)('takes a VM whose changes lie apart, %s (%j), for %s', async (_, 
   expect(await run(target, 'inspectVm', 'vm-7', { placement })).toMatchObject({ standing });
 });
 
+it.each<[string, string, VmStanding]>([
+  ['there', '[fast] web01/data.vmdk', 'ours'],
+  ['in another folder there', '[fast] web01_1/data.vmdk', 'partlyMoved'],
+  ['on another datastore', '[slow] web01/data.vmdk', 'partlyMoved'],
+])(
+  'takes a restored VM that has a folder on another datastore, with a disk %s, for %s',
+  async (_, file, standing) => {
+    const target = new FakeTarget();
+    const home = {
+      vmPathName: '[prod] web01/web01.vmx',
+      disks: [disk('[prod] web01/web01.vmdk'), disk(file)],
+    };
+    target.add({ ...ours, ...home });
+    const placement = {
+      ...fakePlacement,
+      datastore: 'prod',
+      apart: [{ datastore: 'fast', folder: 'web01' }],
+    };
+    const exported = { ...input.exported, vmxPath: 'web01/web01.vmx' };
+    expect(await run(target, 'inspectVm', 'vm-7', { placement, exported })).toMatchObject({ standing });
+  },
+);
+
 it('says that a VM is gone, and what is gone is undone', async () => {
   const target = new FakeTarget();
   expect(await run(target, 'inspectVm')).toMatchObject({ standing: 'gone' });

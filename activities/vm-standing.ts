@@ -27,15 +27,20 @@ const isInChanges = (file: string, place: Pick<Place, 'placement'>): boolean => 
   return folder !== undefined && file.startsWith(`${folder}/`);
 };
 
+/** In a folder of the session's, or of a restored VM's, on another datastore than its own directory. */
+const isApart = (file: string, place: Pick<Place, 'placement'>): boolean =>
+  isInChanges(file, place) ||
+  (place.placement.apart ?? []).some(({ datastore, folder }) => file.startsWith(`[${datastore}] ${folder}/`));
+
 /** The disk goes on in the folder of the session's changes, on the backup as the gateway shows it. */
 export function isRedirected({ fileName, parents }: Vm['disks'][number], place: Place): boolean {
   const [base, ...more] = parents;
   return isInChanges(fileName, place) && base?.startsWith(directoryOf(place)) === true && more.length === 0;
 }
 
-/** In the session's directory, or among its changes. */
+/** In the session's directory, or in a folder of its on another datastore: that of its changes. */
 export const isOfSession = (file: string, place: Place): boolean =>
-  file.startsWith(directoryOf(place)) || isInChanges(file, place);
+  file.startsWith(directoryOf(place)) || isApart(file, place);
 
 /** Files of the VM that lie elsewhere than where the session has put them. */
 function foreignFiles(vm: Pick<Vm, 'vmPathName' | 'disks'>, place: Place): readonly string[] {
@@ -44,9 +49,9 @@ function foreignFiles(vm: Pick<Vm, 'vmPathName' | 'disks'>, place: Place): reado
   return filesOf(vm).filter((file) => !isRight(file));
 }
 
-/** On the gateway's datastore, or among the session's changes. */
+/** On the gateway's datastore, or in a folder of the session's on another one. */
 const isHere = (file: string, place: Place): boolean =>
-  file.startsWith(`[${place.placement.datastore}] `) || isInChanges(file, place);
+  file.startsWith(`[${place.placement.datastore}] `) || isApart(file, place);
 
 export function standingOf(vm: Vm, place: Place): Pick<VmSighting, 'standing' | 'detail'> {
   const foreign = foreignFiles(vm, place);

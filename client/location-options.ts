@@ -1,4 +1,4 @@
-// Where a VM goes, device by device, as it is said on the command line; shared by `start` and `finalize`.
+// Where a VM goes, device by device, as it is said on the command line; shared by `start`, `finalize` and `restore`.
 import { InvalidArgumentError, Option } from 'commander';
 import {
   type CardPlace,
@@ -50,11 +50,14 @@ export const nicOption = (): Option =>
     `put one network card elsewhere; =${UNPLUGGED} unplugs it (repeatable)`,
   ).argParser(card);
 
-/** Beside `--datastore`, whose words differ. */
-export const locationOptions = (): Option[] => [
+export const diskOption = (): Option =>
   new Option('--disk <node=datastore>', 'put one disk elsewhere: scsi0:1=fast01 (repeatable)').argParser(
     disk,
-  ),
+  );
+
+/** Beside `--datastore`, whose words differ. */
+export const locationOptions = (): Option[] => [
+  diskOption(),
   new Option(
     '--location <place>',
     'original: take folder, pool, host, datastores, networks and name of the VM that was backed up',

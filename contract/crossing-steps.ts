@@ -6,13 +6,13 @@
 //
 // Up to `run` each step has one that undoes it; the VM that has run in production stays there.
 import type { GuestAway } from './finalize.ts';
-import type { CardPlan, ProductionFolder } from './location.ts';
+import type { CardPlan, ProductionPlace } from './location.ts';
 import type { RunningVmInput } from './placement.ts';
 import type { RunningVm, SessionStatus } from './session.ts';
 
 /** What of a crossing is known before it begins. */
 export interface CrossingPlan {
-  readonly folder: ProductionFolder;
+  readonly folder: ProductionPlace;
   /** The disks are frozen under a snapshot and copied while the guest runs; else they are copied when it is off. */
   readonly whileRunning: boolean;
   /** The guest's changes lie apart already: without a snapshot, what they stand on is copied, and they stay apart. */
@@ -79,10 +79,10 @@ export interface RemoveProductionFolderInput extends CrossingStepInput {
 
 export interface CrossingActivities {
   /**
-   * Makes the VM's folder in production this session's, and says where it is for good, as all later steps take it.
-   * NameTaken where it is somebody else's.
+   * Makes the VM's folder in production this session's, and those of its disks on other datastores, and says where they
+   * are for good, as all later steps take them. NameTaken where one is somebody else's.
    */
-  claimProductionFolder(input: CrossingStepInput): Promise<ProductionFolder>;
+  claimProductionFolder(input: CrossingStepInput): Promise<ProductionPlace>;
   /** Says what is to be copied; takes the snapshot that freezes it where the guest runs meanwhile. */
   freezeDisks(input: CrossingStepInput): Promise<readonly CrossingDisk[]>;
   /** Returns when the copy is whole; goes on with one that runs already. */
@@ -103,7 +103,7 @@ export interface CrossingActivities {
   ): Promise<{ readonly runsAtMs: number }>;
   /** Puts the cards where the plan says, and returns when every disk lies in production alone. */
   settleInProduction(input: SettleInProductionInput): Promise<void>;
-  /** The folder is production's from here on. */
+  /** The folders are production's from here on. */
   releaseProductionFolder(input: CrossingStepInput): Promise<void>;
 
   /** Takes the VM in production out of the inventory, and the changes off the copies. VmMoved where it runs. */
@@ -114,6 +114,6 @@ export interface CrossingActivities {
   bringGuestBack(input: RunningVmInput): Promise<void>;
   /** Merges what was written since the snapshot into the frozen disks. */
   thawDisks(input: RunningVmInput): Promise<void>;
-  /** Ends copies that run, and deletes the folder with all that is in it where it is this session's. */
+  /** Ends copies that run, and deletes the folders with all that is in them where they are this session's. */
   removeProductionFolder(input: RemoveProductionFolderInput): Promise<void>;
 }

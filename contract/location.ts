@@ -49,6 +49,17 @@ export interface ProductionFolder {
   readonly folder: string;
 }
 
+/** Where a VM's files lie in production: its folder, with the .vmx, and one on each other datastore with disks of it. */
+export interface ProductionPlace extends ProductionFolder {
+  /** Absent where every disk lies beside the .vmx. */
+  readonly apart?: readonly FolderApart[] | undefined;
+}
+
+export interface FolderApart extends ProductionFolder {
+  /** Plain names of the disks there: `web01_1.vmdk`. */
+  readonly disks: readonly string[];
+}
+
 export interface DiskPlan {
   readonly node: string;
   /** The device's key at the target. */
@@ -82,4 +93,12 @@ export function placeWords({
 }): string {
   const apart = disks.map(({ node, datastore: { name } }) => `${node} to ${name}`);
   return [`datastore ${datastore.name}`, ...apart].join(', ');
+}
+
+/** `[vmfs01] web01`, or `[vmfs01] web01, web01_1.vmdk in [fast01] web01`. */
+export function folderWords({ apart = [], ...home }: ProductionPlace): string {
+  const wordsOf = ({ datastore, folder }: ProductionFolder): string => `[${datastore}] ${folder}`;
+  return [wordsOf(home), ...apart.map((each) => `${each.disks.join(' and ')} in ${wordsOf(each)}`)].join(
+    ', ',
+  );
 }

@@ -23,6 +23,8 @@ export interface Placement {
   readonly origin?: OriginMark | undefined;
   /** Where the VM's disks of changes lie; absent where its changes go to the gateway. */
   readonly changes?: ProductionFolder | undefined;
+  /** Folders on other datastores where disks of it lie; only of a VM as it is seen in production. */
+  readonly apart?: readonly ProductionFolder[] | undefined;
 }
 
 export type SessionSource = StartInput['source'];

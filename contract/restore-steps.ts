@@ -1,7 +1,7 @@
 // What a restore is asked, and what a site does for it beside the steps that it shares with a session's start.
 // Idempotent as all steps are.
 import { z } from 'zod';
-import type { ProductionFolder } from './location.ts';
+import { diskPlacesSchema, type ProductionPlace } from './location.ts';
 import type { Placement, SessionSource, TargetStepInput } from './placement.ts';
 import { type PreflightFinding, type RunningVm, startInputSchema } from './session.ts';
 import { rateSchema } from './throttle.ts';
@@ -16,8 +16,9 @@ export const restoreInputSchema = startInputSchema
         /** `disconnected`: every NIC is there, and starts unplugged. */
         network: z.enum(['original', 'disconnected']),
       }),
-    /** Where every disk and the configuration go; its name as the target shows it. */
+    /** Where the configuration and every disk that `disks` does not name go; its name as the target shows it. */
     datastore: z.string().min(1).max(80),
+    disks: diskPlacesSchema.optional(),
     /** What the copying reads at the most, bytes a second. */
     throttle: rateSchema.optional(),
   });
@@ -34,19 +35,19 @@ export interface RestorePlan {
   /** The job that `latest` stood for. */
   readonly jobId: string;
   readonly placement: Placement;
-  readonly production: ProductionFolder;
+  readonly production: ProductionPlace;
   readonly disks: readonly RestoreDisk[];
   readonly warnings: readonly PreflightFinding[];
 }
 
-/** A step that touches the restored VM's folder. */
+/** A step that touches the restored VM's folders. */
 export interface RestoreStepInput extends TargetStepInput {
-  readonly production: ProductionFolder;
+  readonly production: ProductionPlace;
 }
 
 /**
- * The restored VM as the steps of sessions know VMs: by the directory that holds every file of it, which is in
- * production here, and by the session's mark, which it carries until it is handed over.
+ * The restored VM as the steps of sessions know VMs: by the directory that holds its files, which is in production
+ * here, by its folders on other datastores, and by the session's mark, which it carries until it is handed over.
  */
 export function inProduction(input: RestoreStepInput): TargetStepInput {
   const { sessionId, target, placement, exported, production } = input;
@@ -54,7 +55,7 @@ export function inProduction(input: RestoreStepInput): TargetStepInput {
   return {
     sessionId,
     target,
-    placement: { ...placement, datastore: production.datastore },
+    placement: { ...placement, datastore: production.datastore, apart: production.apart },
     exported: { ...exported, vmxPath: `${production.folder}/${vmxName}` },
   };
 }
@@ -76,17 +77,17 @@ export interface RemoveRestoreInput extends RestoreStepInput {
 export interface RestoreActivities {
   /** Everything that stands in the way of a restore, in one failure; touches nothing. */
   restorePreflight(input: RestoreInput): Promise<RestorePlan>;
-  /** Makes the VM's folder this restore's own; answers where it is for good. NameTaken where it is somebody else's. */
-  claimRestoreFolder(input: RestoreStepInput): Promise<ProductionFolder>;
+  /** Makes the VM's folders this restore's own; answers where they are for good. NameTaken where one is somebody else's. */
+  claimRestoreFolder(input: RestoreStepInput): Promise<ProductionPlace>;
   /** Returns when the disk is whole in production; goes on with a copy that runs already. */
   copyRestoreDisk(input: CopyRestoreDiskInput): Promise<void>;
   /** Writes the .vmx, .nvram and other small files, with the session's mark. */
   writeVmFiles(input: WriteVmFilesInput): Promise<void>;
-  /** Registers the VM in production and reads it back: every file must lie in its folder. */
+  /** Registers the VM in production and reads it back: every file must lie in its folders. */
   registerRestoredVm(input: RestoreStepInput): Promise<RunningVm>;
-  /** Ends a copy that runs, and deletes the folder with all that is in it, if it is this restore's. */
+  /** Ends a copy that runs, and deletes the folders with all that is in them, as far as they are this restore's. */
   removeRestore(input: RemoveRestoreInput): Promise<void>;
-  /** From here on the folder is production's: takes away what said that it is this restore's. */
+  /** From here on the folders are production's: takes away what said that they are this restore's. */
   releaseRestoreFolder(input: RestoreStepInput): Promise<void>;
 }
 

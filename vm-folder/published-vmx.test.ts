@@ -109,6 +109,19 @@ describe('the published .vmx', () => {
     ]);
   });
 
+  it('names a disk by its path where that is said to lie elsewhere', () => {
+    const options = { sessionId: 's', displayName: 'd', network: 'original' } as const;
+    const plain = disksOf(vmx);
+    const [moved] = plain;
+    const there = `/vmfs/volumes/fast/d/${moved?.diskName ?? ''}`;
+    const disksElsewhere = { [moved?.diskName ?? '']: there };
+    const result = disksOf(parseVmx(Buffer.from(publishedVmx(vmx, { ...options, disksElsewhere }))));
+    expect(result.map(({ fileName }) => fileName)).toEqual([
+      there,
+      ...plain.slice(1).map(({ diskName }) => diskName),
+    ]);
+  });
+
   it('empties drives, and unplugs cards only when asked to', () => {
     const result = published('disconnected');
     expect(result.get('sata0:0.startConnected')).toBe('FALSE');

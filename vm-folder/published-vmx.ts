@@ -1,6 +1,7 @@
-// The .vmx that a gateway publishes: the backed-up one with only what must differ changed. Every path is a plain
-// name inside its own directory, so that nothing it does can reach the original's files; it carries the
-// session's mark; it answers "moved" when the host asks whether it was moved or copied.
+// The .vmx that a gateway publishes, or a restore writes: the backed-up one with only what must differ changed. Every
+// path is a plain name inside its own directory, unless whoever asks for it says where a disk lies, so that nothing it
+// does can reach the original's files; it carries the session's mark; it answers "moved" when the host asks whether it was
+// moved or copied.
 import { publishedAddresses } from './mac-addresses.ts';
 import type { PublishOptions } from './types.ts';
 import type { Vmx } from './vmx.ts';
@@ -36,7 +37,7 @@ export function publishedVmx(vmx: Vmx, options: PublishOptions): string {
     ...withoutAbsolutePaths(vmx),
     ...Object.fromEntries(REMOVED_KEYS.map((key) => [key, undefined])),
     ...disconnectedMedia(vmx),
-    ...diskNames(vmx),
+    ...diskFiles(vmx, options),
     ...networkOf(vmx, options.network),
     ...publishedAddresses(vmx, options),
     ...identity(vmx, options),
@@ -79,8 +80,11 @@ export function withoutMark(annotation: string, sessionId: string): string {
   return annotation.replace(`\n${mark}`, '').replace(mark, '');
 }
 
-function diskNames(vmx: Vmx): Record<string, string> {
-  return Object.fromEntries(disksOf(vmx).map(({ device, diskName }) => [`${device}.fileName`, diskName]));
+function diskFiles(vmx: Vmx, { disksElsewhere = {} }: PublishOptions): Record<string, string> {
+  const fileOf = (diskName: string): string => disksElsewhere[diskName] ?? diskName;
+  return Object.fromEntries(
+    disksOf(vmx).map(({ device, diskName }) => [`${device}.fileName`, fileOf(diskName)]),
+  );
 }
 
 /** The drives stay, without a medium: what they had lies outside the backup. */

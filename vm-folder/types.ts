@@ -83,6 +83,8 @@ export interface PublishOptions {
   readonly network: 'original' | 'disconnected' | { readonly portGroup: string };
   /** Where disks of changes go, as hosts take it (`/vmfs/volumes/…`); beside the disks unless said. */
   readonly changesDirectory?: string | undefined;
+  /** Disks that do not lie beside the .vmx, by their `diskName`: as hosts take their paths (`/vmfs/volumes/…`). */
+  readonly disksElsewhere?: Readonly<Record<string, string>> | undefined;
   /** MAC addresses; kept unless said. */
   readonly mac?: 'keep' | 'renew' | undefined;
   /** UUIDs of BIOS and instance; kept unless said. The host makes the new ones at the first power-on. */

@@ -13,8 +13,9 @@ import {
   type CrossingPlan,
   DEFAULT_STEP_TIMEOUT_MS,
   type FinalizePlan,
+  folderWords,
   type GuestAway,
-  type ProductionFolder,
+  type ProductionPlace,
   type ProductionSighting,
   type RunningVm,
 } from '../contract/index.ts';
@@ -46,8 +47,8 @@ interface Crossing {
   readonly undo: Compensations;
   /** As it is registered in the old place: it may have another moref after a return. */
   old: RunningVm;
-  /** As it was planned, and from its claim on where it is for good. */
-  folder: ProductionFolder;
+  /** As it was planned, and from its claim on where it is for good; those of disks on other datastores, too. */
+  folder: ProductionPlace;
   disks: readonly CrossingDisk[];
   /** It had shown a heartbeat before it was asked to go. */
   guestWasUp: boolean;
@@ -119,9 +120,7 @@ async function copyDisks(crossing: Crossing, { throttle }: FinalizeMeans): Promi
   record.update({ step: 'freezeDisks' });
   crossing.disks = await long.freezeDisks(stepOf(crossing));
   const guest = whileRunning ? 'the guest runs on' : 'the VM is off';
-  record.say(
-    `Copies ${diskWords(crossing.disks)} to folder [${crossing.folder.datastore}] ${crossing.folder.folder}; ${guest}`,
-  );
+  record.say(`Copies ${diskWords(crossing.disks)} to folder ${folderWords(crossing.folder)}; ${guest}`);
   record.update({ step: 'copyFrozenDisk' });
   const totalBytes = crossing.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   await throttle.copying(async () => {
@@ -201,7 +200,7 @@ async function settleIn(crossing: Crossing, there: RunningVm): Promise<CrossingO
   if (reason !== undefined) return { kind: 'stuck', vm: there, reason };
   session.record.say(`Every disk of ${there.name} lies in production, with every change`);
   const release = () => undoSteps(input.site).releaseProductionFolder(stepOf(crossing));
-  const kept = await take(session, "take the session's file out of the folder", release);
+  const kept = await take(session, "take the session's file out of each folder", release);
   return kept === undefined ? { kind: 'arrived', vm: there } : { kind: 'stuck', vm: there, reason: kept };
 }
 

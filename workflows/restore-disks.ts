@@ -2,6 +2,8 @@
 // back. Every step's undoing is on the stack before the step runs.
 import {
   DEFAULT_STEP_TIMEOUT_MS,
+  folderWords,
+  type RestoreDisk,
   type RestoreInput,
   type RestorePlan,
   type RestoreStepInput,
@@ -54,12 +56,11 @@ async function preflight(session: Session, input: RestoreInput): Promise<Restore
   const plan = await stepsFor(session).restorePreflight(input);
   for (const warning of plan.warnings) record.say(warning.message, 'warning');
   record.update({ jobId: plan.jobId, state: 'restoring' });
-  const { datastore, folder } = plan.production;
-  record.say(`Preflight passed: job ${plan.jobId} goes to [${datastore}] ${folder}`);
+  record.say(`Preflight passed: job ${plan.jobId} goes to ${folderWords(plan.production)}`);
   return plan;
 }
 
-/** The export is on the host, and the folder in production is this restore's. */
+/** The export is on the host, and the folders in production are this restore's. */
 async function prepare(
   session: Session,
   plan: RestorePlan,
@@ -92,7 +93,7 @@ async function copyDisks(
     for (const disk of disks) {
       assertWhole(session);
       progress.begin(disk);
-      record.say(`The target copies disk ${disk.name} to datastore ${step.production.datastore}`);
+      record.say(`The target copies disk ${disk.name} to datastore ${datastoreFor(step, disk)}`);
       await migrationSteps(input.site).copyRestoreDisk({ ...step, disk });
       progress.done(disk);
     }
@@ -102,6 +103,10 @@ async function copyDisks(
   record.say(
     `${disks.length === 1 ? 'The disk is' : `All ${disks.length} disks are`} copied, in ${(copyMs / 1000).toFixed(1)} s`,
   );
+}
+
+function datastoreFor({ production }: RestoreStepInput, { name }: RestoreDisk): string {
+  return (production.apart?.find(({ disks }) => disks.includes(name)) ?? production).datastore;
 }
 
 async function writeFiles(session: Session, { jobId }: RestorePlan, step: RestoreStepInput): Promise<void> {
@@ -124,6 +129,7 @@ async function register(session: Session, step: RestoreStepInput): Promise<Runni
   const { restore } = record.status();
   const location = `[${datastore}] ${folder}`;
   record.update({ vm, powerState: 'poweredOff', restore: restore && { ...restore, location } });
-  record.say(`Registered ${vm.name} on host ${vm.hostName}; every file of it lies in ${location}`);
+  const where = folderWords(step.production);
+  record.say(`Registered ${vm.name} on host ${vm.hostName}; every file of it lies in ${where}`);
   return vm;
 }

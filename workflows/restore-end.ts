@@ -66,7 +66,7 @@ async function handOver(session: Session, { jobId, step, vm }: RestoredVm): Prom
     steps.handOverVm({ ...step, moref: vm.moref }),
   );
   if (marked !== undefined) return marked;
-  const claimed = await take(session, 'hand the folder over', () => steps.releaseRestoreFolder(step));
+  const claimed = await take(session, 'hand its folders over', () => steps.releaseRestoreFolder(step));
   if (claimed !== undefined) return claimed;
   return removeTraces(session, { jobId, placement, exported, vm });
 }

@@ -8,8 +8,9 @@ export function filesElsewhere(
   plan: Pick<FinalizePlan, 'datastore' | 'disks'>,
 ): readonly string[] {
   const isOn = (file: string, { name }: FinalizePlan['datastore']): boolean => file.startsWith(`[${name}] `);
-  const ofDisks = disks.flatMap(({ key, fileName, parents }) => {
-    const to = plan.disks?.find((each) => each.key === key)?.datastore ?? plan.datastore;
+  // By its node: one that was registered anew may call its devices by other keys.
+  const ofDisks = disks.flatMap(({ node, fileName, parents }) => {
+    const to = plan.disks?.find((each) => each.node === node)?.datastore ?? plan.datastore;
     return [fileName, ...parents].filter((file) => !isOn(file, to));
   });
   return isOn(vmPathName, plan.datastore) ? ofDisks : [vmPathName, ...ofDisks];

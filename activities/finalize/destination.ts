@@ -1,33 +1,18 @@
 // Can a VM go there? Everything that stands against a migration to a production datastore, as far as the target's
 // inventory tells it; pure. `start` asks it before anything is touched, `finalize` again when it comes to it.
-import type { DiskPlan, FinalizePlan, FinalizeRequest } from '../../contract/index.ts';
-import type { Datastore, Host, Inventory } from '../../vsphere/index.ts';
+import type { FinalizePlan, FinalizeRequest } from '../../contract/index.ts';
+import type { Host, Inventory } from '../../vsphere/index.ts';
+import { chooseForDisks, disksApart, lookAtSpace, type MovedDisks } from '../preflight/disk-datastores.ts';
 import type { Findings } from '../preflight/findings.ts';
 import { choosePlace, isIn } from '../preflight/placement.ts';
-import {
-  chooseDatastore,
-  type GatewayDatastore,
-  lookAtDatastore,
-} from '../preflight/production-datastore.ts';
+import { chooseDatastore } from '../preflight/production-datastore.ts';
 
-export interface Migrant {
+export interface Migrant extends MovedDisks {
   /** Where it runs now, or will. */
   readonly host: Host;
-  /** Of its disks. */
-  readonly provisionedBytes: number;
-  readonly disks: readonly MigrantDisk[];
   readonly mode: FinalizePlan['mode'];
   /** Moref of the folder that it is in; undefined where the account can't see it. */
   readonly folder: string | undefined;
-  readonly gateway: GatewayDatastore;
-}
-
-export interface MigrantDisk {
-  /** `scsi0:0` */
-  readonly node: string | undefined;
-  /** The device's at the target; of no meaning before the VM is registered. */
-  readonly key: number;
-  readonly capacityBytes: number;
 }
 
 export interface Destination
@@ -67,12 +52,12 @@ export function lookAtDestination(
   const host = place?.host ?? from;
   lookAtCapability(from, host, migrant, found);
   const datastore = chooseDatastore(inventory, request.datastore, host, found);
-  const disks = chooseForDisks(inventory, request, migrant, host, found);
-  if (datastore !== undefined) lookAtSpace(datastore, disks ?? [], migrant, inventory, found);
+  const disks = chooseForDisks(inventory, request.disks ?? [], migrant, host, found);
+  const apart = datastore === undefined ? [] : disksApart(disks ?? [], datastore);
+  if (datastore !== undefined) lookAtSpace(datastore, apart, migrant, inventory, found);
   if (place === undefined || datastore === undefined || disks === undefined) return undefined;
   const leavesDatacenter = host.datacenter.moref !== from.datacenter.moref;
   const leavesCompute = host.computeResource.moref !== from.computeResource.moref;
-  const apart = disks.filter((disk) => disk.datastore.moref !== datastore.moref);
   return {
     datastore: { moref: datastore.moref, name: datastore.name },
     disks: apart.length === 0 ? undefined : apart,
@@ -118,53 +103,5 @@ function lookAtCapability(from: Host, to: Host, { mode }: Migrant, found: Findin
       'NotSupported',
       `Host ${name} can't migrate a running VM (no vMotion). Leave the VM on its host`,
     );
-  }
-}
-
-/** Undefined when there is an error among the findings. */
-function chooseForDisks(
-  inventory: Inventory,
-  { disks: wanted = [] }: FinalizeRequest,
-  { disks }: Migrant,
-  host: Host,
-  found: Findings,
-): readonly DiskPlan[] | undefined {
-  const nodes = disks.flatMap(({ node }) => node ?? []);
-  const chosen = wanted.map(({ node, datastore: name }): DiskPlan | undefined => {
-    const disk = disks.find((each) => each.node === node);
-    if (disk === undefined) {
-      found.error('NotFound', `The VM has no disk ${node}; it has ${nodes.join(', ') || 'none'}`);
-    }
-    const datastore = chooseDatastore(inventory, name, host, found);
-    if (disk === undefined || datastore === undefined) return undefined;
-    return { node, key: disk.key, datastore: { moref: datastore.moref, name: datastore.name } };
-  });
-  const named = wanted.map(({ node }) => node);
-  const twice = [...new Set(named.filter((node, index) => named.indexOf(node) !== index))];
-  if (twice.length > 0) found.error('InvalidInput', `--disk names ${twice.join(', ')} twice: once is enough`);
-  const plans = chosen.filter((each) => each !== undefined);
-  return plans.length === chosen.length && twice.length === 0 ? plans : undefined;
-}
-
-/** Each datastore with what is to come there. */
-function lookAtSpace(
-  home: Datastore,
-  plans: readonly DiskPlan[],
-  migrant: Migrant,
-  { datastores }: Inventory,
-  found: Findings,
-): void {
-  const bytesOf = ({ node }: DiskPlan): number =>
-    migrant.disks.find((disk) => disk.node === node)?.capacityBytes ?? 0;
-  const apart = new Map<string, number>();
-  for (const plan of plans) {
-    const { moref } = plan.datastore;
-    if (moref !== home.moref) apart.set(moref, (apart.get(moref) ?? 0) + bytesOf(plan));
-  }
-  const apartBytes = [...apart.values()].reduce((sum, bytes) => sum + bytes, 0);
-  lookAtDatastore(home, migrant.provisionedBytes - apartBytes, migrant.gateway, found);
-  for (const datastore of datastores) {
-    const bytes = apart.get(datastore.moref);
-    if (bytes !== undefined) lookAtDatastore(datastore, bytes, migrant.gateway, found);
   }
 }

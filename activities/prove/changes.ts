@@ -4,7 +4,7 @@ import { type ProveProductionInput, type ProveRow, primitivesOf, proveVmName } f
 import { parseVmx } from '../../vm-folder/index.ts';
 import type { Vsphere } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
-import { absolute } from '../finalize/crossing/place.ts';
+import { absolute } from '../production-place.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
 import { vmxOf } from '../vm-standing.ts';

@@ -12,7 +12,8 @@ import {
 } from '../../vm-folder/index.ts';
 import { type VirtualDisk, type Vsphere, VsphereError } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
-import { absolute, sessionFolder } from '../finalize/crossing/place.ts';
+import { sessionFolder } from '../finalize/crossing/place.ts';
+import { absolute } from '../production-place.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
 import { bootedOnce, homeOf, noFolders } from './production.ts';

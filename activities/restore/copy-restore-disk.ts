@@ -11,6 +11,7 @@ import type {
 import { copyDisk, type DiskCopy } from '../copy-disk.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { migrationProgress } from '../finalize/migration-progress.ts';
+import { diskPath } from '../production-place.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
 import { throttledReport } from '../throttled-report.ts';
@@ -24,7 +25,7 @@ export async function copyRestoreDisk(
   step: Step,
 ): Promise<void> {
   const { disk, production } = input;
-  const destination = `[${production.datastore}] ${production.folder}/${disk.name}`;
+  const destination = diskPath(production, disk.name);
   await copyFromExport(deps, input, { disk, destination }, step);
 }
 

@@ -1,31 +1,31 @@
-// The folder of a VM that is being restored, from its claim until it is production's, or gone again (owned-folder.ts).
+// The folders of a VM that is being restored, from their claim until they are production's, or gone again
+// (production-place.ts).
 import {
   inProduction,
-  type ProductionFolder,
+  type ProductionPlace,
   type RemoveRestoreInput,
   type RestoreStepInput,
 } from '../../contract/index.ts';
 import { endCopy } from '../copy-disk.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { removeLateVm } from '../own-vm.ts';
-import { claimFolder, type OwnedFolder, releaseFolder, removeFolder } from '../owned-folder.ts';
+import { claimPlace, type PlaceOwner, releasePlace, removePlace } from '../production-place.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
 import { vmxOf } from '../vm-standing.ts';
 
 type Deps = Pick<ActivityDeps, 'siteKey' | 'targets'>;
 
-/** Answers where the folder is for good: a vSAN calls it by a UUID, and so must what lies in it. */
+/** Answers where the folders are for good: a vSAN calls each by a UUID, and so must what lies in it. */
 export async function claimRestoreFolder(
   deps: Deps,
   input: RestoreStepInput,
   step: Step,
-): Promise<ProductionFolder> {
+): Promise<ProductionPlace> {
   assertOwnSession(step, input.sessionId);
-  return withTarget(deps, step, input.target, async (vsphere) => {
-    const made = await claimFolder(vsphere, ownFolder(input), step);
-    return { ...input.production, folder: made.slice(made.indexOf('] ') + 2) };
-  });
+  return withTarget(deps, step, input.target, (vsphere) =>
+    claimPlace(vsphere, input.production, ownerOf(input), step),
+  );
 }
 
 /** What may still come is ended first: a copy, and a registration whose answer nobody got. */
@@ -34,16 +34,18 @@ export async function removeRestore(deps: Deps, input: RemoveRestoreInput, step:
   await withTarget(deps, step, input.target, async (vsphere) => {
     if (input.task !== undefined) await endCopy(vsphere, input.task, step);
     await removeLateVm(vsphere, vmxOf(inProduction(input)), input.sessionId, step);
-    await removeFolder(vsphere, ownFolder(input), step);
+    await removePlace(vsphere, input.production, ownerOf(input), step);
   });
 }
 
 export async function releaseRestoreFolder(deps: Deps, input: RestoreStepInput, step: Step): Promise<void> {
   assertOwnSession(step, input.sessionId);
-  await withTarget(deps, step, input.target, (vsphere) => releaseFolder(vsphere, ownFolder(input), step));
+  await withTarget(deps, step, input.target, (vsphere) =>
+    releasePlace(vsphere, input.production, ownerOf(input), step),
+  );
 }
 
-function ownFolder({ sessionId, production: { datastore, folder } }: RestoreStepInput): OwnedFolder {
-  const words = `Run Direct restores a VM into this folder (session ${sessionId}).`;
-  return { path: `[${datastore}] ${folder}`, sessionId, purpose: 'restore', words };
-}
+const ownerOf = ({ sessionId }: RestoreStepInput): PlaceOwner => ({
+  ...{ sessionId, purpose: 'restore' },
+  words: `Run Direct restores a VM into this folder (session ${sessionId}).`,
+});

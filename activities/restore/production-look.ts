@@ -1,13 +1,12 @@
-// The place in production, as a restore's preflight sees it: a datastore that the host has, that can take the VM,
-// and a free folder at its top. What lies there already is named and never overwritten.
-import type { ProductionFolder } from '../../contract/index.ts';
+// The place in production, as a restore's preflight sees it: datastores that the host has, that can take the VM and its
+// disks, and a free folder at the top of each. What lies there already is named and never overwritten.
+import type { DiskPlace, ProductionFolder, ProductionPlace } from '../../contract/index.ts';
 import type { DatastoreFile, Host, Inventory, Vsphere } from '../../vsphere/index.ts';
+import type { BackupLook } from '../preflight/backup-look.ts';
+import { chooseForDisks, disksApart, foldersApart, lookAtSpace } from '../preflight/disk-datastores.ts';
 import type { Findings } from '../preflight/findings.ts';
-import {
-  chooseDatastore,
-  type GatewayDatastore,
-  lookAtDatastore,
-} from '../preflight/production-datastore.ts';
+import { chooseDatastore, type GatewayDatastore } from '../preflight/production-datastore.ts';
+import { folderPath } from '../production-place.ts';
 import type { Step } from '../step.ts';
 
 const MAX_FILES_NAMED = 5;
@@ -15,7 +14,9 @@ const MAX_FILES_NAMED = 5;
 export interface Wanted {
   /** Name or moref. */
   readonly datastore: string;
-  readonly neededFor: { readonly vmName: string; readonly provisionedBytes: number };
+  /** Those that go to another one. */
+  readonly disks?: readonly DiskPlace[] | undefined;
+  readonly neededFor: { readonly vmName: string } & Pick<BackupLook, 'provisionedBytes' | 'nodes'>;
   readonly gateway: GatewayDatastore;
 }
 
@@ -27,23 +28,35 @@ export async function lookAtProduction(
   wanted: Wanted,
   step: Step,
   found: Findings,
-): Promise<ProductionFolder | undefined> {
+): Promise<ProductionPlace | undefined> {
+  const { vmName, provisionedBytes, nodes } = wanted.neededFor;
+  const disks = nodes.map(({ node, sizeBytes }) => ({ node, key: 0, capacityBytes: sizeBytes }));
   const datastore = chooseDatastore(inventory, wanted.datastore, host, found);
-  const { vmName, provisionedBytes } = wanted.neededFor;
+  const plans = chooseForDisks(inventory, wanted.disks ?? [], { disks }, host, found);
   if (datastore === undefined) return undefined;
-  if (!lookAtDatastore(datastore, provisionedBytes, wanted.gateway, found)) return undefined;
-  const place = { datastore: datastore.name, folder: folderNameOf(vmName) };
-  await lookAtFolder(vsphere, place, step, found);
-  return place;
+  const apart = disksApart(plans ?? [], datastore);
+  const moved = { disks, provisionedBytes, gateway: wanted.gateway };
+  if (!lookAtSpace(datastore, apart, moved, inventory, found)) return undefined;
+  const folderOn = async (on: string): Promise<string> => {
+    const folder = folderNameOf(vmName);
+    await lookAtFolder(vsphere, { datastore: on, folder }, step, found);
+    return folder;
+  };
+  const home = { datastore: datastore.name, folder: await folderOn(datastore.name) };
+  const fileOf = (at: string): string => nodes.find(({ node }) => node === at)?.file ?? '';
+  const folders = await foldersApart(apart, fileOf, folderOn);
+  return plans === undefined || folders === undefined || folders.length === 0
+    ? home
+    : { ...home, apart: folders };
 }
 
 async function lookAtFolder(
   vsphere: Vsphere,
-  { datastore, folder }: ProductionFolder,
+  place: ProductionFolder,
   { signal }: Step,
   found: Findings,
 ): Promise<void> {
-  const path = `[${datastore}] ${folder}`;
+  const path = folderPath(place);
   const files = (await vsphere.listFolder(path, { signal })) ?? [];
   if (files.length === 0) return;
   const named = files.slice(0, MAX_FILES_NAMED).map(nameInFolder);

@@ -1,4 +1,4 @@
-// Registers the restored VM in production and reads it back: unless every file of it lies in its own folder, and it
+// Registers the restored VM in production and reads it back: unless every file of it lies in its own folders, and it
 // carries the session's mark, it is taken out of the inventory again and not handed over.
 import { inProduction, type RestoreStepInput, type RunningVm } from '../../contract/index.ts';
 import type { ActivityDeps } from '../deps.ts';

@@ -80,9 +80,11 @@ async function lookAtTarget(
   lookAtGatewayDatastore(inventory, place, datastore, gateway, found);
   lookAtNetworks(place, input, backup, found);
   const vmName = input.placement.name ?? backup?.vmName ?? input.source.vmName;
+  const { datastore: home, disks } = input;
+  // Without the backup nobody can say which disks there are.
   const wanted = {
-    datastore: input.datastore,
-    neededFor: { vmName, provisionedBytes: backup?.provisionedBytes ?? 0 },
+    ...{ datastore: home, disks: backup === undefined ? undefined : disks },
+    neededFor: { vmName, provisionedBytes: backup?.provisionedBytes ?? 0, nodes: backup?.nodes ?? [] },
     gateway: { datastore, remoteHost: gateway?.advertise },
   };
   const production = await lookAtProduction(vsphere, inventory, host, wanted, step, found);

@@ -10,7 +10,7 @@ import { SESSION_KEY } from '../../vm-folder/index.ts';
 import type { Datastore, Inventory, VmSummary, Vsphere } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../index.ts';
 import { findings } from '../preflight/findings.ts';
-import { folderNameOf, lookAtProduction } from './production-look.ts';
+import { folderNameOf, lookAtProduction, type Wanted } from './production-look.ts';
 
 const sealed = { version: 1 as const, sealedTo: '', ephemeralKey: '', ciphertext: '' };
 const stepOf = (sessionId: string): RestoreStepInput => ({
@@ -23,6 +23,7 @@ const stepOf = (sessionId: string): RestoreStepInput => ({
 const ONE = stepOf('one');
 const OTHER = stepOf('other');
 const FOLDER = '[prod] web01';
+const FAST = '[fast] web01';
 
 /** A datastore: folders, with the files in them. */
 class Disk {
@@ -32,6 +33,17 @@ class Disk {
   readonly vms = new Map<string, { vmx: string; mark?: string }>();
   /** Called when a file is written. */
   onWrite: (() => Promise<void>) | undefined;
+  #callsLeft = Number.POSITIVE_INFINITY;
+
+  /** From that call on the worker is dead: the call is performed, and nobody hears of it. */
+  failAt(call: number | undefined): void {
+    this.#callsLeft = call ?? Number.POSITIVE_INFINITY;
+  }
+
+  #performed(): void {
+    this.#callsLeft -= 1;
+    if (this.#callsLeft <= 0) throw new Error('the worker is dead');
+  }
 
   readonly vsphere = {
     listFolder: async (path: string) => {
@@ -41,6 +53,7 @@ class Disk {
     },
     makeDirectory: async (path: string) => {
       this.folders.add(path);
+      this.#performed();
       return path;
     },
     uploadFile: async (path: string) => {
@@ -48,12 +61,14 @@ class Disk {
       this.onWrite = undefined;
       this.files.add(path);
       await onWrite?.();
+      this.#performed();
     },
     deleteDatastoreFile: async (path: string) => {
       this.folders.delete(path);
       for (const file of [...this.files]) {
         if (file === path || file.startsWith(`${path}/`)) this.files.delete(file);
       }
+      this.#performed();
     },
     lastingPath: async (path: string) => path,
     findVmByPath: async (path: string) => this.#vms().find(({ vmPathName }) => vmPathName === path),
@@ -174,14 +189,70 @@ it('hands the folder over without a trace, and can remove it no more', async () 
   expect([...disk.files]).toEqual([`${FOLDER}/web01.vmx`]);
 });
 
-const look = async (datastore: Partial<Datastore>, disk = new Disk(), wanted = 'prod') => {
+const SPLIT: RestoreStepInput = {
+  ...ONE,
+  production: { ...ONE.production, apart: [{ datastore: 'fast', folder: 'web01', disks: ['data.vmdk'] }] },
+};
+
+it('claims a folder on each datastore that takes disks, and removes or releases all', async () => {
+  const disk = new Disk();
+  expect(await disk.run('claimRestoreFolder', SPLIT)).toEqual(SPLIT.production);
+  expect([...disk.files]).toEqual([`${FOLDER}/rundirect-one.restore`, `${FAST}/rundirect-one.restore`]);
+  disk.files.add(`${FAST}/data.vmdk`);
+  await remove(disk, SPLIT);
+  expect([...disk.folders, ...disk.files]).toEqual([]);
+  await disk.run('claimRestoreFolder', SPLIT);
+  await disk.run('releaseRestoreFolder', SPLIT);
+  await remove(disk, { ...SPLIT });
+  expect([...disk.files]).toEqual([]);
+});
+
+it('leaves none of its folders where one is somebody else’s, and that one as it was', async () => {
+  const disk = new Disk();
+  disk.folders.add(FAST);
+  disk.files.add(`${FAST}/rundirect-other.restore`);
+  await expect(disk.run('claimRestoreFolder', SPLIT)).rejects.toMatchObject({ type: 'NameTaken' });
+  await remove(disk, SPLIT);
+  expect([...disk.folders, ...disk.files]).toEqual([FAST, `${FAST}/rundirect-other.restore`]);
+});
+
+it('leaves nothing, or all, wherever its worker dies', async () => {
+  const steps = ['claimRestoreFolder', 'removeRestore', 'releaseRestoreFolder'] as const;
+  for (const dies of steps) {
+    for (let call = 1; ; call += 1) {
+      const disk = new Disk();
+      if (dies !== 'claimRestoreFolder') await disk.run('claimRestoreFolder', SPLIT);
+      disk.failAt(call);
+      const isOver = await disk.run(dies, SPLIT).then(
+        () => true,
+        () => false,
+      );
+      disk.failAt(undefined);
+      await disk.run(dies, SPLIT);
+      const owners = dies === 'claimRestoreFolder' ? 2 : 0;
+      expect([dies, call, disk.files.size]).toEqual([dies, call, owners]);
+      expect(disk.folders.size).toBe(dies === 'removeRestore' ? 0 : 2);
+      await remove(disk, SPLIT);
+      expect([...disk.files]).toEqual([]);
+      if (isOver) break;
+    }
+  }
+});
+
+const NODES = [
+  { node: 'scsi0:0', file: 'web01.vmdk', sizeBytes: 1000 },
+  { node: 'scsi0:1', file: 'data.vmdk', sizeBytes: 24 },
+];
+
+const look = async (datastore: Partial<Datastore>, disk = new Disk(), wanted: Partial<Wanted> = {}) => {
   const found = findings(false);
   const inventory: Inventory = {
     ...{ hosts: [fakeHost], folders: [], resourcePools: [] },
-    datastores: [fakeDatastore('prod', datastore)],
+    datastores: [fakeDatastore('prod', datastore), fakeDatastore('fast', { freeBytes: 100 })],
   };
-  const neededFor = { vmName: 'web01', provisionedBytes: 1024 };
-  const asked = { datastore: wanted, neededFor, gateway: { datastore: 'rundirect-main', remoteHost: 'gw' } };
+  const neededFor = { vmName: 'web01', provisionedBytes: 1024, nodes: NODES };
+  const gateway = { datastore: 'rundirect-main', remoteHost: 'gw' };
+  const asked = { datastore: 'prod', neededFor, gateway, ...wanted };
   const step = { signal: new AbortController().signal } as Parameters<typeof lookAtProduction>[4];
   const place = await lookAtProduction(disk.vsphere, inventory, fakeHost, asked, step, found);
   return { place, found: found.all };
@@ -192,14 +263,41 @@ it('finds the place in production', async () => {
 });
 
 it.each<[string, string, Partial<Datastore>, string?]>([
-  ['NotFound', 'has no datastore nowhere; host esx01 has prod', {}, 'nowhere'],
+  ['NotFound', 'has no datastore nowhere; host esx01 has prod, fast', {}, 'nowhere'],
   ['NotFound', 'does not have datastore prod mounted', { hosts: ['host-9'] }],
   ['InvalidInput', "the gateway's own", { nas: { remoteHost: 'gw', remotePath: '/x' } }],
   ['DatastoreUnusable', 'in maintenance mode', { inMaintenanceMode: true }],
   ['DatastoreUnusable', 'not accessible', { accessible: false }],
   ['StorageFull', 'Make room', { freeBytes: 1024 }],
 ])('refuses with %s: %s', async (code, words, datastore, wanted) => {
-  const { found } = await look(datastore, new Disk(), wanted);
+  const { found } = await look(datastore, new Disk(), wanted === undefined ? {} : { datastore: wanted });
+  expect(found).toMatchObject([{ severity: 'error', code }]);
+  expect(found[0]?.message).toContain(words);
+});
+
+it('finds a place for each disk, and looks for room and a free folder on each datastore', async () => {
+  const apart = [{ node: 'scsi0:1', datastore: 'fast' }];
+  const disks = [...apart, { node: 'scsi0:0', datastore: 'prod' }];
+  expect(await look({ freeBytes: 1100 }, new Disk(), { disks })).toEqual({
+    place: {
+      ...{ datastore: 'prod', folder: 'web01' },
+      apart: [{ datastore: 'fast', folder: 'web01', disks: ['data.vmdk'] }],
+    },
+    found: [],
+  });
+  const disk = new Disk();
+  disk.folders.add(FAST);
+  disk.files.add(`${FAST}/x`);
+  const { found } = await look({}, disk, { disks: apart });
+  expect(found.map(({ message }) => message).join()).toMatch(/^Folder \[fast\] web01 is there already/);
+});
+
+it.each<[string, string, Wanted['disks']]>([
+  ['NotFound', 'no disk scsi1:0; it has scsi0:0, scsi0:1', [{ node: 'scsi1:0', datastore: 'fast' }]],
+  ['NotFound', 'no datastore nowhere', [{ node: 'scsi0:0', datastore: 'nowhere' }]],
+  ['StorageFull', 'Datastore fast has 100 B free', [{ node: 'scsi0:0', datastore: 'fast' }]],
+])('refuses a disk with %s: %s', async (code, words, disks) => {
+  const { found } = await look({}, new Disk(), { disks });
   expect(found).toMatchObject([{ severity: 'error', code }]);
   expect(found[0]?.message).toContain(words);
 });

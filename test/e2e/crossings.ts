@@ -38,7 +38,14 @@ export interface Crossing {
   readonly vm: LabVm;
   readonly guest: Guest;
   /** The datastore that it goes to, and its directory of this machine. */
-  readonly production: { readonly name: string; readonly path: string };
+  readonly production: Production;
+  /** The one that its second disk goes to, where that is another. */
+  readonly second?: Production;
+}
+
+interface Production {
+  readonly name: string;
+  readonly path: string;
 }
 
 /** A session whose guest writes, and has begun to. */
@@ -55,20 +62,33 @@ export async function startWriting(house: House, name: string, ...flags: string[
   return { session, vm, guest, production };
 }
 
+/** As before, and the second disk goes to the lab's second datastore. */
+export function toTwoDatastores(house: House, crossing: Crossing): Crossing {
+  const [, second] = house.stack.lab.ready.datastores;
+  if (second === undefined) throw new Error('the lab has no second production datastore');
+  return { ...crossing, second };
+}
+
+/** Where it goes, as a finalize is told. */
+export function placeFlags({ production, second }: Crossing): string[] {
+  const disk = second === undefined ? [] : ['--disk', `scsi0:1=${second.name}`];
+  return ['--datastore', production.name, ...disk];
+}
+
 export async function finalize(
   house: House,
   crossing: Crossing,
   ...flags: string[]
 ): Promise<FinalizeResult> {
-  const args = ['finalize', crossing.session.sessionId, '--datastore', crossing.production.name, ...flags];
+  const args = ['finalize', crossing.session.sessionId, ...placeFlags(crossing), ...flags];
   return (await house.succeed(args)) as unknown as FinalizeResult;
 }
 
 /** Begins to finalize, and returns in the middle of the copying, after a write that it can't see. */
 export async function beginSlowly(house: House, crossing: Crossing, ...flags: string[]): Promise<void> {
-  const { session, production, guest } = crossing;
+  const { session, guest } = crossing;
   await house.stack.lab.ready.setStorageRate(SLOW_BYTES_PER_SECOND);
-  await house.succeed(['finalize', session.sessionId, '--datastore', production.name, '--detach', ...flags]);
+  await house.succeed(['finalize', session.sessionId, ...placeFlags(crossing), '--detach', ...flags]);
   await until(
     'the copying to be under way',
     STEP_LIMIT_MS,
@@ -98,7 +118,7 @@ export async function expectArrived(
   crossing: Crossing,
   { boots, wroteMeanwhile, isLarge = false }: Arrived,
 ): Promise<void> {
-  const { session, production } = crossing;
+  const { session, production, second = production } = crossing;
   const { stack } = house;
   expect(await leftovers(stack, session.sessionId)).toEqual([]);
   const vm = await vmNow(house, crossing);
@@ -108,15 +128,17 @@ export async function expectArrived(
     seen?.vmPathName ?? '',
     ...(seen?.disks ?? []).flatMap((disk) => [disk.fileName, ...disk.parents]),
   ];
-  expect(files).toHaveLength(3);
-  expect(files.filter((file) => !file.startsWith(`[${production.name}] `))).toEqual([]);
+  const datastores = files.map((file) => /^\[(.+?)\] /.exec(file)?.[1]);
+  expect(datastores).toEqual([production.name, production.name, second.name]);
   expect(seen?.snapshots).toEqual([]);
   expect(seen?.powerState).toBe('poweredOn');
   expect(seen?.extraConfig).not.toHaveProperty('uuid.action');
   expect(seen?.annotation).not.toContain('Run Direct');
-  expect((await readdir(vm.folder)).filter((name) => /rundirect|0000|vmss/.test(name))).toEqual([]);
+  const folderOfSecond = path.join(second.path, path.basename(vm.folder));
+  for (const folder of [vm.folder, folderOfSecond])
+    expect((await readdir(folder)).filter((name) => /rundirect|0000|vmss/.test(name))).toEqual([]);
   await expectEveryLine(house, vm, boots);
-  if (!isLarge) await expectEveryByte(vm, wroteMeanwhile);
+  if (!isLarge) await expectEveryByte(vm, folderOfSecond, wroteMeanwhile);
   await vm.destroy();
 }
 
@@ -146,16 +168,16 @@ async function expectNoQuestion({ stack }: House, powerOn: () => Promise<void>):
 }
 
 /** Nobody writes to the second disk any more: its file must be what the guest reads. */
-async function expectEveryByte(vm: LabVm, wroteMeanwhile: boolean): Promise<void> {
+async function expectEveryByte(vm: LabVm, folder: string, wroteMeanwhile: boolean): Promise<void> {
   const guest = await vm.guest();
   const read = async (offset: number, text: string): Promise<void> =>
     expect(await guest.readDisk('sdb', offset, text.length)).toBe(text);
   await read(BEFORE_OFFSET, 'before the copy');
   if (wroteMeanwhile) await read(MEANWHILE_OFFSET, 'while it is copied');
   const hash = createHash('sha256');
-  const flats = (await readdir(vm.folder)).filter((name) => name.endsWith('-flat.vmdk'));
+  const flats = (await readdir(folder)).filter((name) => name.endsWith('-flat.vmdk'));
   const second = flats.find((name) => name.includes('_1')) ?? flats.toSorted().at(-1) ?? '';
-  await pipeline(createReadStream(path.join(vm.folder, second)), hash);
+  await pipeline(createReadStream(path.join(folder, second)), hash);
   expect(hash.digest('hex')).toBe(await guest.sum('sdb'));
 }
 
@@ -171,6 +193,6 @@ export async function expectRunsOn(house: House, crossing: Crossing): Promise<vo
   const seen = await vsphere.readVm(vm.moref);
   expect(seen?.snapshots).toEqual([]);
   expect(seen?.disks.flatMap(({ parents }) => parents)).toEqual([]);
-  const folder = await vsphere.listFolder(`[${crossing.production.name}] ${vm.name}`);
-  expect(folder).toBeUndefined();
+  for (const { name } of house.stack.lab.ready.datastores)
+    expect(await vsphere.listFolder(`[${name}] ${vm.name}`)).toBeUndefined();
 }

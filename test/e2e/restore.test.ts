@@ -10,9 +10,12 @@ import { leftovers } from '../../demo/leftovers.ts';
 import { until } from '../../demo/until.ts';
 import {
   destroy,
+  digestsOf,
+  expectHandedOver,
   expectNothing,
   expectRestored,
   type Original,
+  otherProduction,
   prepareOriginal,
   production,
   restore,
@@ -39,16 +42,19 @@ afterEach(async () => {
   await suite.house.stack.lab.ready.clearFaults();
 });
 
-async function begin(name: string, bytesPerSecond: number): Promise<string> {
+/** The second disk goes to another datastore than the rest. */
+const apart = (): string[] => ['--disk', `scsi0:1=${otherProduction(suite.house).name}`];
+
+async function begin(name: string, bytesPerSecond: number, ...flags: readonly string[]): Promise<string> {
   const { house } = suite;
   await house.stack.lab.ready.setStorageRate(bytesPerSecond);
-  const begun = await house.succeed(restoreFlags(house, '--name', name, '--detach'));
+  const begun = await house.succeed(restoreFlags(house, '--name', name, '--detach', ...flags));
   return begun['sessionId'] as string;
 }
 
 /** Begins one, and returns in the middle of a copy. */
-async function beginSlowly(name: string): Promise<string> {
-  const sessionId = await begin(name, SLOW_BYTES_PER_SECOND);
+async function beginSlowly(name: string, ...flags: readonly string[]): Promise<string> {
+  const sessionId = await begin(name, SLOW_BYTES_PER_SECOND, ...flags);
   await until('a disk to be copied in part', STEP_LIMIT_MS, async () =>
     ((await suite.house.show(sessionId)).restore?.copiedBytes ?? 0) > 0 ? true : undefined,
   );
@@ -69,9 +75,10 @@ async function untilTaskIsLeft(sessionId: string): Promise<void> {
   });
 }
 
-test('a VM comes back byte for byte, boots, and nothing of the session is left', async () => {
+test('a VM comes back to two datastores, boots, and nothing of the session is left', async () => {
   const { house } = suite;
-  const status = await restore(house, '--name', 'back', '--power-on', '--network', 'disconnected');
+  const flags = ['--name', 'back', '--power-on', '--network', 'disconnected', ...apart()];
+  const status = await restore(house, ...flags);
   expect(status).toMatchObject({
     ...{ state: 'restored', status: 'OK', guest: 'ready', powerState: 'poweredOn' },
     restore: { location: `[${production(house).name}] back` },
@@ -81,6 +88,11 @@ test('a VM comes back byte for byte, boots, and nothing of the session is left',
   expect(await guest.boots()).toBe(1);
   await guest.shutDown();
   await vm.waitForPower('poweredOff');
+  const { name, path } = otherProduction(house);
+  await expectHandedOver(house, original, status, { [`${VM}_1.vmdk`]: name });
+  // The guest has not written to it.
+  const second = `${VM}_1-flat.vmdk`;
+  expect((await digestsOf(`${path}/back`))[second]).toBe(original.disks[second]);
   await destroy(house, status);
 });
 
@@ -164,7 +176,7 @@ test('a job’s disks are browsed read-only, and nothing of that is left', async
 describe('nothing is left', () => {
   test('of one that is stopped in the middle of a copy', async () => {
     const { house } = suite;
-    const sessionId = await beginSlowly('stopped');
+    const sessionId = await beginSlowly('stopped', ...apart());
     expect(await house.succeed(['stop', sessionId])).toMatchObject({ state: 'cancelled' });
     await expectNothing(house, original, 'stopped', sessionId);
   });
@@ -173,7 +185,8 @@ describe('nothing is left', () => {
     const { house } = suite;
     const fault = { method: 'RegisterVM_Task', action: 'failTask', fault: 'FileFault', times: 1 } as const;
     await house.stack.lab.ready.addFault(fault);
-    const failed = await house.run(restoreFlags(house, '--name', 'failed', '--session', 'failed-1'));
+    const flags = ['--name', 'failed', '--session', 'failed-1', ...apart()];
+    const failed = await house.run(restoreFlags(house, ...flags));
     expect(failed.code).toBe(1);
     await expectNothing(house, original, 'failed', 'failed-1');
   });

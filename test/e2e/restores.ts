@@ -53,11 +53,21 @@ export async function digestsOf(folder: string): Promise<Record<string, string>>
   return Object.fromEntries(names.map((name, index) => [name, digests[index] ?? '']));
 }
 
-export const production = (house: House): { readonly name: string; readonly path: string } => {
-  const [first] = house.stack.lab.ready.datastores;
-  if (first === undefined) throw new Error('the lab has no production datastore');
-  return first;
-};
+interface Production {
+  readonly name: string;
+  /** Its directory of this machine. */
+  readonly path: string;
+}
+
+function productionAt(house: House, index: number): Production {
+  const datastore = house.stack.lab.ready.datastores[index];
+  if (datastore === undefined) throw new Error(`the lab has no production datastore ${index + 1}`);
+  return datastore;
+}
+
+export const production = (house: House): Production => productionAt(house, 0);
+/** For disks that go elsewhere. */
+export const otherProduction = (house: House): Production => productionAt(house, 1);
 
 export const restoreFlags = (house: House, ...more: readonly string[]): string[] => [
   ...['restore', '--vault', house.vault, '--set', SET, '--vm', VM],
@@ -73,20 +83,37 @@ export async function restore(house: House, ...flags: readonly string[]): Promis
 
 /** The VM stands in its folder with the disks of the backup, and carries nothing of the session. */
 export async function expectRestored(house: House, original: Original, status: SessionStatus): Promise<void> {
-  const { name, path: datastorePath } = production(house);
   const folder = status.vm?.name ?? '';
-  const restored = await digestsOf(path.join(datastorePath, folder));
-  for (const [file, digest] of Object.entries(original.disks)) expect(restored[file]).toBe(digest);
+  const restored = await digestsOf(path.join(production(house).path, folder));
+  expect(restored).toMatchObject(original.disks);
+  await expectHandedOver(house, original, status, {});
+}
+
+/**
+ * Every file of the VM lies in its folder, or where `apart` says by the name of a disk, and nothing of the session is
+ * left.
+ */
+export async function expectHandedOver(
+  house: House,
+  original: Original,
+  status: SessionStatus,
+  apart: Readonly<Record<string, string>>,
+): Promise<void> {
+  const folder = status.vm?.name ?? '';
   const vm = await vmNamed(house, folder);
   const files = [
     vm?.vmPathName ?? '',
     ...(vm?.disks ?? []).flatMap((disk) => [disk.fileName, ...disk.parents]),
   ];
-  expect(files).toHaveLength(3);
-  expect(files.filter((file) => !file.startsWith(`[${name}] ${folder}/`))).toEqual([]);
+  const names = [`${VM}.vmx`, `${VM}.vmdk`, `${VM}_1.vmdk`];
+  const places = names.map((name) => `[${apart[name] ?? production(house).name}] ${folder}/${name}`);
+  expect(files).toEqual(places);
   expect(vm?.extraConfig).not.toHaveProperty('uuid.action');
   expect(vm?.annotation).not.toContain('Run Direct');
-  expect(Object.keys(restored).filter((file) => file.includes('rundirect'))).toEqual([]);
+  for (const { path: root } of [production(house), otherProduction(house)]) {
+    const left = await readdir(path.join(root, folder)).catch(() => []);
+    expect(left.filter((file) => file.includes('rundirect'))).toEqual([]);
+  }
   expect(await leftovers(house.stack, status.sessionId)).toEqual([]);
   expect(await digestsOf(original.vm.folder)).toEqual(original.files);
 }
@@ -98,7 +125,8 @@ export async function expectNothing(
   name: string,
   sessionId: string,
 ): Promise<void> {
-  expect(await readdir(production(house).path)).not.toContain(name);
+  for (const { path: root } of [production(house), otherProduction(house)])
+    expect(await readdir(root)).not.toContain(name);
   expect(await vmNamed(house, name)).toBeUndefined();
   expect(await leftovers(house.stack, sessionId)).toEqual([]);
   expect(await digestsOf(original.vm.folder)).toEqual(original.files);

@@ -1,6 +1,7 @@
 // From the backup to production on a host alone, which migrates nothing itself, with a guest that writes all the way:
 // it is away for the time of a suspend and a resume, every line that it has acknowledged is there, it never restarts,
-// and nothing of the session is left. What is called off, or dies on the way, changes nothing of that.
+// and nothing of the session is left. What is called off, or dies on the way, changes nothing of that, whether its disks
+// go to one datastore or to two.
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { COMMAND_EVERY_MS, until } from '../../demo/until.ts';
 import {
@@ -11,6 +12,7 @@ import {
   prepareVm,
   STEP_LIMIT_MS,
   startWriting,
+  toTwoDatastores,
 } from './crossings.ts';
 import { withHouse } from './with-house.ts';
 
@@ -22,9 +24,9 @@ beforeAll(() => prepareVm(suite.house));
 afterEach(() => suite.house.stack.lab.ready.setStorageRate(0));
 
 describe('a short outage', () => {
-  test('is called off in the middle, and then takes the guest over with every line', async () => {
+  test('to two datastores is called off in the middle, and then takes the guest over with every line', async () => {
     const { house } = suite;
-    const crossing = await startWriting(house, 'over');
+    const crossing = toTwoDatastores(house, await startWriting(house, 'over'));
     const { sessionId } = crossing.session;
     await beginSlowly(house, crossing);
     expect(await house.succeed(['finalize', sessionId, '--cancel'])).toMatchObject({ state: 'running' });

@@ -1,7 +1,7 @@
-// A short outage in whose middle something is lost, at every step of the way and of the way back, and at random
-// moments: worker, gateway, Temporal, the line to the target, answers that never arrive. And one that is called off at
-// random moments. It completes, or the guest still runs from the gateway; with every line that it acknowledged either
-// way; never neither, never both.
+// A short outage to two datastores in whose middle something is lost, at every step of the way and of the way back, and
+// at random moments: worker, gateway, Temporal, the line to the target, answers that never arrive. And one that is called
+// off at random moments. It completes, or the guest still runs from the gateway; with every line that it acknowledged
+// either way; never neither, never both.
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
@@ -13,8 +13,10 @@ import {
   type Crossing,
   expectArrived,
   expectRunsOn,
+  placeFlags,
   prepareVm,
   startWriting,
+  toTwoDatastores,
   vmNow,
 } from '../e2e/crossings.ts';
 import { withHouse } from '../e2e/with-house.ts';
@@ -99,11 +101,11 @@ afterEach(async () => {
 /** @param prepare is done when the guest writes, and before the finalize. */
 async function begin(name: string, prepare: Prepare = nothing): Promise<Crossing> {
   const { house } = suite;
-  const crossing = await startWriting(house, name, ...mishaps.flags);
+  const crossing = toTwoDatastores(house, await startWriting(house, name, ...mishaps.flags));
   await prepare();
   await house.stack.lab.ready.setStorageRate(COPY_BYTES_PER_SECOND);
   const { sessionId } = crossing.session;
-  const way = ['--datastore', crossing.production.name, '--vmotion', 'short-outage'];
+  const way = [...placeFlags(crossing), '--vmotion', 'short-outage'];
   await house.succeed(['finalize', sessionId, ...way, '--detach']);
   return crossing;
 }

@@ -1,5 +1,5 @@
-// On a host alone, too, a VM takes its original's place: its disks are copied beside the original's, which gets its name
-// back when that fails.
+// On a host alone, too, a VM takes its original's place: its disks are copied beside the original's, on each of its two
+// datastores, and the original gets its name back when that fails.
 import { expect, test } from 'vitest';
 import { labVmByMoref } from '../../demo/lab-vm.ts';
 import { leftovers } from '../../demo/leftovers.ts';
@@ -15,7 +15,7 @@ test('the original stands as it stood after a failure, and goes when the new one
     await using vsphere = await connect(lab);
     return await vsphere.readVm(moref);
   };
-  const original = await house.createVm('web01');
+  const original = await house.createVm('web01', { disks: [{ datastore: 'datastore2', sizeMiB: 8 }] });
   const uuid = (await read(original.moref))?.uuid;
   await house.backup('nightly', original.folder);
   const session = await house.start('nightly', 'web01', '--name', 'web01-new', '--no-power-on');
@@ -37,6 +37,10 @@ test('the original stands as it stood after a failure, and goes when the new one
   expect(others).toEqual([]);
   expect(vm).toMatchObject({ name: 'web01', powerState: 'poweredOff' });
   expect(vm?.path).toMatch(/^\[datastore1\] web01/);
+  const there = await read(vm?.moref ?? '');
+  expect(there?.disks.map(({ fileName }) => fileName.replace(/\/.*/, ''))).toEqual([
+    ...['[datastore1] web01_1', '[datastore2] web01_1'],
+  ]);
   const arrived = await labVmByMoref(lab, vm?.moref ?? '');
   // It boots here for the first time, and the host does not ask whose UUID it is.
   await arrived.powerOn();

@@ -6,13 +6,15 @@ import type { CommandResult } from '../../demo/command-line.ts';
 import type { House } from '../../demo/house.ts';
 import { labVmByMoref } from '../../demo/lab-vm.ts';
 import { leftovers } from '../../demo/leftovers.ts';
+import type { Lab } from '../../lab/lab.ts';
 import { untilItWrote, type Watched, watchLines } from '../numbered-lines.ts';
-import { proveArrival } from './proof.ts';
+import { type Places, proveArrival } from './proof.ts';
 
 export interface Cell {
   readonly model: 'esx' | 'vcenter';
   readonly mode: 'live' | 'short-outage' | 'cold';
-  readonly storage: 'vmfs' | 'vsan';
+  /** `split`: the second disk goes to another VMFS than the rest; `mixed`: to a vSAN, the rest to a VMFS. */
+  readonly storage: 'vmfs' | 'vsan' | 'split' | 'mixed';
   /** Where the guest's changes go while it runs from the backup. */
   readonly changes: 'gateway' | 'datastore';
 }
@@ -78,14 +80,24 @@ async function tryCell(house: House, cell: Cell): Promise<Outcome> {
   await guest.writeDisk('sdb', 0, PATTERN);
   await guest.beginLog(LINE_EVERY_MS);
   await untilItWrote(guest, 3);
-  const [target] = cell.storage === 'vmfs' ? lab.ready.datastores : lab.ready.vsans;
-  if (target === undefined) throw new Error(`the lab has no ${cell.storage} datastore`);
-  const command = ['finalize', sessionId, '--datastore', target.name, '--vmotion', cell.mode];
+  const places = placesOf(lab.ready, cell.storage);
+  const where = ['--datastore', places.home, '--disk', `scsi0:1=${places.second}`];
+  const command = ['finalize', sessionId, ...where, '--vmotion', cell.mode];
   const finalizing = house.run(command, { limitMs: FINALIZE_LIMIT_MS });
   const watched = await watchLines(lab.ready, name, finalizing);
   const finalized = await finalizing;
   if (finalized.code !== 0) return await refusal(house, sessionId, finalized);
-  return await arrival(house, sessionId, finalized, watched, target.name);
+  return await arrival(house, sessionId, finalized, watched, places);
+}
+
+/** Names of the datastores that the VM goes to. */
+function placesOf({ datastores, vsans }: Lab, storage: Cell['storage']): Places {
+  const [vmfs, otherVmfs] = datastores;
+  const [vsan] = vsans;
+  const home = storage === 'vsan' ? vsan : vmfs;
+  const second = { vmfs, vsan, split: otherVmfs, mixed: vsan }[storage];
+  if (home === undefined || second === undefined) throw new Error(`the lab has no datastores for ${storage}`);
+  return { home: home.name, second: second.name };
 }
 
 async function arrival(
@@ -93,7 +105,7 @@ async function arrival(
   sessionId: string,
   finalized: CommandResult,
   watched: Watched,
-  datastore: string,
+  places: Places,
 ): Promise<Outcome> {
   const { mode, guestAwayMs, movedBytes, durationMs } = finalized.documents.at(
     -1,
@@ -101,7 +113,7 @@ async function arrival(
   const status = await house.show(sessionId);
   await expectNothingLeft(house, sessionId);
   const proofs = await proveArrival(house.stack.lab.ready, status.vm?.moref ?? '', {
-    ...{ datastore, acknowledged: watched.lastLine },
+    ...{ places, acknowledged: watched.lastLine },
     pattern: PATTERN,
   });
   const { longestPauseMs } = watched;

@@ -7,8 +7,11 @@ import { allCells, runMatrix } from './matrix.ts';
 
 const usage = `npm run test:migration [-- WORD…]
 
-Tries every cell of target (vcenter, esx) × mode (live, short-outage, cold) × storage (vmfs, vsan) × changes (gateway,
-datastore); with words, the cells that have all of them: npm run test:migration -- esx vsan
+Tries every cell of target (vcenter, esx) × mode (live, short-outage, cold) × storage (vmfs, vsan, split, mixed) × changes
+(gateway, datastore); with words, the cells that have all of them: npm run test:migration -- esx vsan
+
+  split    the second disk goes to another VMFS than the rest
+  mixed    the second disk goes to a vSAN, the rest to a VMFS
 
   --json   a JSON document a line, one for each cell`;
 

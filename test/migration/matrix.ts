@@ -6,7 +6,7 @@ import { type Cell, type Outcome, prepareHouse, runCell } from './cell.ts';
 
 const MODELS = ['vcenter', 'esx'] as const;
 const MODES = ['live', 'short-outage', 'cold'] as const;
-const STORAGE = ['vmfs', 'vsan'] as const;
+const STORAGE = ['vmfs', 'vsan', 'split', 'mixed'] as const;
 const CHANGES = ['gateway', 'datastore'] as const;
 
 export const allCells: readonly Cell[] = MODELS.flatMap((model) =>

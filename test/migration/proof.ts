@@ -10,8 +10,14 @@ import type { Lab } from '../../lab/lab.ts';
 import { connect, type Vm } from '../../vsphere/index.ts';
 import { linesOn } from '../numbered-lines.ts';
 
+/** Names of datastores: of the .vmx and the first disk, and of the second one. */
+export interface Places {
+  readonly home: string;
+  readonly second: string;
+}
+
 export interface Expected {
-  readonly datastore: string;
+  readonly places: Places;
   /** The last line that the guest is known to have acknowledged. */
   readonly acknowledged: number;
   /** At the beginning of the second disk. */
@@ -23,7 +29,7 @@ export async function proveArrival(lab: Lab, moref: string, expected: Expected):
   await using vsphere = await connect(lab);
   const seen = await vsphere.readVm(moref);
   if (seen === undefined) throw new Error(`VM ${moref} is not there`);
-  expectThere(seen, expected.datastore);
+  expectThere(seen, expected.places);
   const vm = await labVmByMoref(lab, moref);
   const guest = await vm.guest();
   const boots = await guest.boots();
@@ -45,10 +51,10 @@ export async function proveArrival(lab: Lab, moref: string, expected: Expected):
   ];
 }
 
-function expectThere(vm: Vm, datastore: string): void {
+function expectThere(vm: Vm, { home, second }: Places): void {
   const files = [vm.vmPathName, ...vm.disks.flatMap(({ fileName, parents }) => [fileName, ...parents])];
-  const elsewhere = files.filter((file) => !file.startsWith(`[${datastore}] `));
-  if (elsewhere.length > 0) throw new Error(`not on ${datastore}: ${elsewhere.join(', ')}`);
+  const elsewhere = files.filter((file, at) => !file.startsWith(`[${at === 2 ? second : home}] `));
+  if (elsewhere.length > 0) throw new Error(`not where it was to go: ${elsewhere.join(', ')}`);
   if (files.length !== 1 + vm.disks.length) throw new Error(`its disks have layers: ${files.join(', ')}`);
   if (vm.annotation.includes('Run Direct') || 'uuid.action' in vm.extraConfig) {
     throw new Error('it carries the marks of the session');

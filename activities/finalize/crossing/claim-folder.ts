@@ -1,31 +1,28 @@
-// The VM's folder in production, from its claim until it is production's, or gone again (owned-folder.ts).
+// The VM's folders in production, from their claim until they are production's, or gone again (production-place.ts).
 import type {
   CrossingStepInput,
-  ProductionFolder,
+  ProductionPlace,
   RemoveProductionFolderInput,
 } from '../../../contract/index.ts';
 import { endCopy } from '../../copy-disk.ts';
 import type { ActivityDeps } from '../../deps.ts';
 import { removeLateVm } from '../../own-vm.ts';
-import { claimFolder, type OwnedFolder, releaseFolder, removeFolder } from '../../owned-folder.ts';
+import { claimPlace, type PlaceOwner, releasePlace, removePlace } from '../../production-place.ts';
 import type { Step } from '../../step.ts';
 import { assertOwnSession, withTarget } from '../../target.ts';
-import { productionFolder, vmxInProduction } from './place.ts';
+import { vmxInProduction } from './place.ts';
 
 type Deps = Pick<ActivityDeps, 'siteKey' | 'targets'>;
 
-/** Answers where the folder is for good: a vSAN calls it by a UUID, and so must what lies in it. */
+/** Answers where the folders are for good: a vSAN calls each by a UUID, and so must what lies in it. */
 export async function claimProductionFolder(
   deps: Deps,
   input: CrossingStepInput,
   step: Step,
-): Promise<ProductionFolder> {
+): Promise<ProductionPlace> {
   assertOwnSession(step, input.sessionId);
-  const { datastore } = input.crossing.folder;
-  return withTarget(deps, step, input.target, async (vsphere) => {
-    const made = await claimFolder(vsphere, ownFolder(input), step);
-    return { datastore, folder: made.slice(made.indexOf('] ') + 2) };
-  });
+  const { folder } = input.crossing;
+  return withTarget(deps, step, input.target, (vsphere) => claimPlace(vsphere, folder, ownerOf(input), step));
 }
 
 export async function releaseProductionFolder(
@@ -34,7 +31,10 @@ export async function releaseProductionFolder(
   step: Step,
 ): Promise<void> {
   assertOwnSession(step, input.sessionId);
-  await withTarget(deps, step, input.target, (vsphere) => releaseFolder(vsphere, ownFolder(input), step));
+  const { folder } = input.crossing;
+  await withTarget(deps, step, input.target, (vsphere) =>
+    releasePlace(vsphere, folder, ownerOf(input), step),
+  );
 }
 
 export async function removeProductionFolder(
@@ -46,12 +46,11 @@ export async function removeProductionFolder(
   await withTarget(deps, step, input.target, async (vsphere) => {
     for (const task of input.tasks) await endCopy(vsphere, task, step);
     await removeLateVm(vsphere, vmxInProduction(input), input.sessionId, step);
-    await removeFolder(vsphere, ownFolder(input), step);
+    await removePlace(vsphere, input.crossing.folder, ownerOf(input), step);
   });
 }
 
-function ownFolder(input: CrossingStepInput): OwnedFolder {
-  const { sessionId } = input;
-  const words = `Run Direct takes a VM to this folder (session ${sessionId}).`;
-  return { path: productionFolder(input), sessionId, purpose: 'finalize', words };
-}
+const ownerOf = ({ sessionId }: CrossingStepInput): PlaceOwner => ({
+  ...{ sessionId, purpose: 'finalize' },
+  words: `Run Direct takes a VM to this folder (session ${sessionId}).`,
+});

@@ -5,16 +5,19 @@ import type {
   FinalizePlan,
   FinalizeRequest,
   FinalizeStepInput,
+  ProductionPlace,
 } from '../../../contract/index.ts';
 import type { Inventory, Vm, Vsphere } from '../../../vsphere/index.ts';
 import { changesSnapshot } from '../../changes/redirect-changes.ts';
 import type { ActivityDeps } from '../../deps.ts';
+import { foldersApart } from '../../preflight/disk-datastores.ts';
 import type { Findings } from '../../preflight/findings.ts';
 import { isObjectStore } from '../../preflight/production-datastore.ts';
 import { folderNameOf } from '../../restore/production-look.ts';
 import type { Step } from '../../step.ts';
 import { isRedirected, standingOf } from '../../vm-standing.ts';
 import type { Location } from '../location.ts';
+import { copyNameOf } from './freeze-disks.ts';
 import { lookAtRoom } from './room-look.ts';
 import { savedStateBytes } from './saved-state.ts';
 
@@ -45,7 +48,7 @@ export async function lookAtCrossing(
   if (!areApart) lookAtLayers(vm, basesAlone, found);
   lookAtPlace(where, isApart, found);
   const guestAway = guestAwayFor(vm, input.request, whileRunning);
-  if (basesAlone) lookAtChanges(inventory, where, wayToObjects(vsphere, isApart), found);
+  if (basesAlone) lookAtChanges(inventory, vm, where, wayToObjects(vsphere, isApart), found);
   if (whileRunning) {
     // Elsewhere than where the session left it, there is no .vmx to be read.
     const isSuspended = guestAway === 'suspend' && standingOf(vm, input).standing === 'ours';
@@ -54,7 +57,7 @@ export async function lookAtCrossing(
   }
   if (guestAway === 'shutDown') lookAtTools(vm, found);
   const name = where.rename?.to ?? vm.name;
-  const folder = await freeFolder(vsphere, name, where, step, found);
+  const folder = await freePlace(vsphere, vm, name, where, step, found);
   if (folder === undefined) return undefined;
   const place = {
     name,
@@ -65,7 +68,7 @@ export async function lookAtCrossing(
   return {
     guestAway,
     crossing: {
-      ...{ whileRunning, place, folder: { datastore: where.datastore.name, folder } },
+      ...{ whileRunning, place, folder },
       ...(areApart && basesAlone ? { isFrozen: true } : {}),
     },
   };
@@ -116,10 +119,8 @@ function lookAtLayers({ name, disks, snapshots = [] }: Vm, basesAlone: boolean, 
 
 function lookAtPlace(where: Location, isApart: boolean, found: Findings): void {
   const wayOut = isApart ? 'Leave that out' : 'Leave that out, or migrate it live or cold through a vCenter';
-  const refuse = (what: string): void => found.error('NotSupported', `${what}. ${wayOut}`);
-  if (where.host !== undefined) refuse(`A VM stays on its host where the target does not migrate it`);
-  if (where.disks !== undefined)
-    refuse('All disks go to one datastore where the target does not migrate them');
+  if (where.host === undefined) return;
+  found.error('NotSupported', `A VM stays on its host where the target does not migrate it. ${wayOut}`);
 }
 
 /** Where a VM's disks of changes can't stand on its copies, this is how it comes to an object store all the same. */
@@ -133,38 +134,65 @@ function wayToObjects({ isVirtualCenter }: Pick<Vsphere, 'isVirtualCenter'>, isA
 /** Disks of changes stand on the copies for a while, and are merged into them. */
 function lookAtChanges(
   { datastores }: Inventory,
-  { datastore }: Location,
+  { disks: all }: Vm,
+  { datastore, disks = [] }: Location,
   wayOut: string,
   found: Findings,
 ): void {
-  const type = datastores.find(({ moref }) => moref === datastore.moref)?.type ?? '';
-  if (!isObjectStore({ type })) return;
-  found.error(
-    'NotSupported',
-    `Datastore ${datastore.name} is of type ${type}, where disks of changes are of another kind: those ` +
-      `that are not copied with its disks can not stand on a disk there. ${wayOut}`,
+  const taking = new Set(
+    all.map(({ node }) => (disks.find((each) => each.node === node)?.datastore ?? datastore).moref),
   );
+  for (const { moref, name, type } of datastores) {
+    if (!taking.has(moref) || !isObjectStore({ type })) continue;
+    found.error(
+      'NotSupported',
+      `Datastore ${name} is of type ${type}, where disks of changes are of another kind: those that are not copied ` +
+        `with its disks can not stand on a disk there. ${wayOut}`,
+    );
+  }
+}
+
+/** A free folder on each datastore that takes files of the VM. Undefined when there is an error among the findings. */
+async function freePlace(
+  vsphere: Vsphere,
+  { disks }: Vm,
+  name: string,
+  where: Location,
+  step: Step,
+  found: Findings,
+): Promise<ProductionPlace | undefined> {
+  const { datastore, disks: apart = [], overwrite = [] } = where;
+  const folderOn = (on: string): Promise<string | undefined> =>
+    freeFolder(vsphere, name, { datastore: on, overwrite }, step, found);
+  const fileOf = (node: string): string => {
+    const disk = disks.find((each) => each.node === node);
+    return disk === undefined ? '' : copyNameOf(disk);
+  };
+  const folder = await folderOn(datastore.name);
+  const others = await foldersApart(apart, fileOf, folderOn);
+  if (folder === undefined || others === undefined) return undefined;
+  return { datastore: datastore.name, folder, ...(others.length === 0 ? {} : { apart: others }) };
 }
 
 /** What somebody said may be overwritten is as good as free. Undefined when there is none. */
 async function freeFolder(
   vsphere: Vsphere,
   name: string,
-  { datastore, overwrite = [] }: Location,
+  { datastore, overwrite }: { readonly datastore: string; readonly overwrite: readonly string[] },
   { signal }: Step,
   found: Findings,
 ): Promise<string | undefined> {
   const first = folderNameOf(name);
   for (let index = 0; index < MAX_FOLDERS_TRIED; index++) {
     const folder = index === 0 ? first : `${first}_${index}`;
-    const path = `[${datastore.name}] ${folder}`;
+    const path = `[${datastore}] ${folder}`;
     if (overwrite.includes(path)) return folder;
     const files = await vsphere.listFolder(path, { signal });
     if ((files ?? []).length === 0) return folder;
   }
   found.error(
     'NameTaken',
-    `Datastore ${datastore.name} has folders ${first} to ${first}_${MAX_FOLDERS_TRIED - 1}. Give another name with --name`,
+    `Datastore ${datastore} has folders ${first} to ${first}_${MAX_FOLDERS_TRIED - 1}. Give another name with --name`,
   );
   return undefined;
 }

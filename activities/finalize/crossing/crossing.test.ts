@@ -1,6 +1,6 @@
 // The steps of a crossing against a host in memory that keeps files: which way its preflight finds, whose folder is
 // whose, and what each step leaves when it runs again, or when the VM is not what it was.
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type {
   CrossingDisk,
   CrossingPlan,
@@ -258,6 +258,82 @@ it('takes the path that a folder has for good', async () => {
   expect(disks.map(({ copy }) => copy)).toEqual(['[prod] 5f0c-01/web01.vmdk']);
   await run('stageVm', { crossing: cold, disks });
   expect(files.has('[prod] 5f0c-01/web01.vmx')).toBe(true);
+});
+
+describe('to two datastores', () => {
+  const data = { ...plainDisk, key: 2, node: 'scsi0:1', fileName: `${HERE}/data.vmdk` };
+  const disks = [{ ...plainDisk, node: 'scsi0:0' }, data];
+  const request = { disks: [{ node: 'scsi0:1', datastore: 'fast' }] };
+  const folder = {
+    ...{ datastore: 'prod', folder: 'web01' },
+    apart: [{ datastore: 'fast', folder: 'web01', disks: ['data.vmdk'] }],
+  };
+  beforeEach(() => {
+    running({ disks });
+    target.production = [fakeDatastore('prod'), fakeDatastore('fast')];
+    files.set(data.fileName, flat('fffffffe'));
+  });
+
+  it('finds a folder on each, with a short outage as cold', async () => {
+    for (const vmotion of ['short-outage', 'cold'] as const)
+      expect((await preflight({ ...request, vmotion })).crossing?.folder).toEqual(folder);
+    files.set('[fast] web01/other.vmx', '');
+    target.add({ name: 'other', vmPathName: '[fast] web01/other.vmx' });
+    expect((await preflight(request)).crossing?.folder).toEqual({
+      ...folder,
+      apart: [{ datastore: 'fast', folder: 'web01_1', disks: ['data.vmdk'] }],
+    });
+  });
+
+  it('looks at each for files, room, and whether disks of changes can stand there', async () => {
+    files.set('[fast] web01/lost.vmdk', '');
+    await expect(preflight(request)).rejects.toThrow('There are files in [fast] web01');
+    expect((await preflight({ ...request, overwrite: true })).crossing?.folder).toEqual(folder);
+    files.delete('[fast] web01/lost.vmdk');
+    target.production = [fakeDatastore('prod'), fakeDatastore('fast', { freeBytes: 1000 })];
+    await expect(preflight(request)).rejects.toThrow('Datastore fast has');
+    target.production = [fakeDatastore('prod'), fakeDatastore('fast', { type: 'vsan' })];
+    await expect(preflight({ ...request, vmotion: 'short-outage' })).rejects.toThrow(
+      'Datastore fast is of type',
+    );
+    expect(await preflight({ ...request, vmotion: 'cold' })).toMatchObject({
+      mode: 'cold',
+      crossing: { folder },
+    });
+    target.production = [fakeDatastore('prod', { type: 'vsan' }), fakeDatastore('fast')];
+    const away = [...request.disks, { node: 'scsi0:0', datastore: 'fast' }];
+    expect(await preflight({ disks: away, vmotion: 'short-outage' })).toMatchObject({ mode: 'shortOutage' });
+  });
+
+  it('copies each disk to its folder, and leads the .vmx there', async () => {
+    addVm({ powerState: 'poweredOff', disks });
+    const cold = { ...crossing, whileRunning: false, folder };
+    const frozen = await run('freezeDisks', { crossing: cold });
+    expect(frozen.map(({ copy }) => copy)).toEqual(['[prod] web01/web01.vmdk', '[fast] web01/data.vmdk']);
+    files.set(
+      `${HERE}/web01.vmx`,
+      VMX.replace('-000001', '') + 'scsi0:1.present = "TRUE"\nscsi0:1.fileName = "data.vmdk"\n',
+    );
+    await run('stageVm', { crossing: cold, disks: frozen });
+    const vmx = files.get(`${THERE}/web01.vmx`) ?? '';
+    expect(vmx).toContain('scsi0:0.fileName = "web01.vmdk"');
+    expect(vmx).toContain('scsi0:1.fileName = "/vmfs/volumes/fast/web01/data.vmdk"');
+  });
+
+  it('claims, hands over and removes the folder on each', async () => {
+    const split = { crossing: { ...crossing, folder } };
+    target.vsphere.makeDirectory = async (path) => path.replace('[fast] web01', '[fast] 5f0c-02');
+    const lasting = { ...folder, apart: [{ ...folder.apart[0], folder: '5f0c-02' }] };
+    expect(await run('claimProductionFolder', split)).toEqual(lasting);
+    const owners = () => [...files.keys()].filter((path) => path.endsWith('.finalize'));
+    expect(owners()).toHaveLength(2);
+    files.set('[fast] web01/data.vmdk', '');
+    await run('removeProductionFolder', { ...split, tasks: [] });
+    expect([...files.keys()].filter((path) => !path.startsWith(HERE))).toEqual([]);
+    await run('claimProductionFolder', split);
+    await run('releaseProductionFolder', split);
+    expect(owners()).toEqual([]);
+  });
 });
 
 it('stages the VM as it is at rest, and says what it stands on', async () => {

@@ -7,9 +7,10 @@ import { parentOf, parseDescriptor } from '../../../vm-folder/index.ts';
 import type { VirtualDisk, Vm, Vsphere } from '../../../vsphere/index.ts';
 import type { ActivityDeps } from '../../deps.ts';
 import { failureFor } from '../../failures.ts';
+import { diskPath } from '../../production-place.ts';
 import type { Step } from '../../step.ts';
 import { assertOwnSession, withTarget } from '../../target.ts';
-import { nameOf, productionFolder } from './place.ts';
+import { nameOf } from './place.ts';
 
 type Deps = Pick<ActivityDeps, 'siteKey' | 'targets'>;
 
@@ -63,6 +64,10 @@ export function assertFrozen(vm: Vm, disks: readonly CrossingDisk[]): void {
   );
 }
 
+/** What a disk's copy is called: as the lowest of its layers, whatever stands on that by the time it is copied. */
+export const copyNameOf = ({ fileName, parents }: Pick<VirtualDisk, 'fileName' | 'parents'>): string =>
+  nameOf(parents.at(-1) ?? fileName);
+
 export async function readVm(vsphere: Vsphere, { moref }: RunningVmInput, { signal }: Step): Promise<Vm> {
   const vm = await vsphere.readVm(moref, { signal });
   if (vm === undefined) throw failureFor('NotFound', `${moref} is not in the target's inventory any more`);
@@ -71,12 +76,13 @@ export async function readVm(vsphere: Vsphere, { moref }: RunningVmInput, { sign
 
 async function frozenDisk(
   vsphere: Vsphere,
-  { fileName, parents, capacityBytes }: VirtualDisk,
+  disk: VirtualDisk,
   input: CrossingStepInput,
   { signal }: Step,
 ): Promise<CrossingDisk> {
   const { whileRunning, isFrozen = false } = input.crossing;
   const baseAlone = whileRunning || isFrozen;
+  const { fileName, parents, capacityBytes } = disk;
   const [below, ...deeper] = parents;
   // A disk that a snapshot leaves out (an independent one) would change under the copy.
   if (baseAlone && (below === undefined || deeper.length > 0)) {
@@ -90,7 +96,7 @@ async function frozenDisk(
   const descriptor = parseDescriptor(await vsphere.downloadFile(fileName, { signal }), fileName);
   return {
     ...{ top: fileName, frozen, base, sizeBytes: capacityBytes },
-    copy: `${productionFolder(input)}/${nameOf(base)}`,
+    copy: diskPath(input.crossing.folder, copyNameOf(disk)),
     parent: baseAlone ? parentOf(descriptor) : undefined,
   };
 }

@@ -12,9 +12,10 @@ import { type ParentLink, parentOf, parseDescriptor, withParent } from '../../..
 import type { Vm, Vsphere } from '../../../vsphere/index.ts';
 import type { ActivityDeps } from '../../deps.ts';
 import { failureFor } from '../../failures.ts';
+import { absolute } from '../../production-place.ts';
 import type { Step } from '../../step.ts';
 import { assertOwnSession, withTarget } from '../../target.ts';
-import { absolute, vmxInProduction } from './place.ts';
+import { vmxInProduction } from './place.ts';
 
 type Deps = Pick<ActivityDeps, 'siteKey' | 'targets'>;
 

@@ -1,16 +1,17 @@
 // Writes the VM's small files in its folder of production, while the old VM still stands: the .vmx as it is now that
 // the guest is away, its disks and its saved state led elsewhere, and .nvram, without which an EFI guest loses its
 // boot entries. Says which files in the session's directory the new VM stands on: the disks of the changes, the state.
-import type { CrossingDisk, CrossingDisksInput, StagedVm } from '../../../contract/index.ts';
+import type { CrossingDisksInput, StagedVm } from '../../../contract/index.ts';
 import { parseDescriptor, parseVmx, productionVmx, STATE_KEY } from '../../../vm-folder/index.ts';
 import type { DatastoreFile, Vsphere } from '../../../vsphere/index.ts';
 import type { ActivityDeps } from '../../deps.ts';
 import { failureFor } from '../../failures.ts';
+import { absolute, diskInVmx } from '../../production-place.ts';
 import type { Step } from '../../step.ts';
 import { assertOwnSession, withTarget } from '../../target.ts';
 import { changesPath, standingOf } from '../../vm-standing.ts';
 import { assertFrozen, readVm } from './freeze-disks.ts';
-import { absolute, nameOf, productionFolder, sessionFolder, vmxInProduction, vmxNameOf } from './place.ts';
+import { nameOf, productionFolder, sessionFolder, vmxInProduction, vmxNameOf } from './place.ts';
 
 const NVRAM = /\.nvram$/i;
 
@@ -29,7 +30,7 @@ export async function stageVm(
     const state = vmx.get(STATE_KEY);
     const stateFile = state === undefined || state === '' ? undefined : stateIn(state, files, input);
     const originUuid = input.placement.origin?.uuid;
-    const text = productionVmx(vmx, { diskFile: diskFileIn(input.disks), stateFile, originUuid });
+    const text = productionVmx(vmx, { diskFile: diskFileIn(input), stateFile, originUuid });
     await vsphere.uploadFile(vmxInProduction(input), Buffer.from(text), { signal });
     await copyNvram(vsphere, files, input, step);
     const keep = [...(await layersOf(vsphere, input, step)), ...stateFilesOf(stateFile, files)];
@@ -48,12 +49,12 @@ async function assertReady(vsphere: Vsphere, input: CrossingDisksInput, step: St
   assertFrozen(vm, input.disks);
 }
 
-/** The disk of changes stays where it is; a copy lies beside the new .vmx. */
-function diskFileIn(disks: readonly CrossingDisk[]): (name: string) => string | undefined {
+/** The disk of changes stays where it is; a copy lies beside the new .vmx, or on another datastore. */
+function diskFileIn({ disks, crossing }: CrossingDisksInput): (name: string) => string | undefined {
   return (name) => {
     const disk = disks.find(({ top }) => nameOf(top) === name);
     if (disk === undefined) return undefined;
-    return disk.parent === undefined ? nameOf(disk.copy) : absolute(disk.top);
+    return disk.parent === undefined ? diskInVmx(crossing.folder, disk.copy) : absolute(disk.top);
   };
 }
 

@@ -1,6 +1,7 @@
 // `rundirect restore [vm]`: a whole VM goes to production storage. Starts the restore and follows it to its end.
 import { type Command, Option } from 'commander';
 import {
+  type DiskPlace,
   type RestoreInput,
   restoreInputSchema,
   type SessionStatus,
@@ -20,6 +21,7 @@ import {
 import { ClientError } from '../../client-error.ts';
 import type { Context } from '../../context.ts';
 import type { ExitCode } from '../../exit-code.ts';
+import { diskOption } from '../../location-options.ts';
 import { randomLetters } from '../../random-id.ts';
 import {
   addPlacement,
@@ -38,6 +40,7 @@ import { runRestore } from './run-restore.ts';
 interface Options extends SourceOptions, SessionSecretOptions, PlacementOptions {
   readonly vm: string;
   readonly datastore: string;
+  readonly disk?: readonly DiskPlace[];
   readonly name?: string;
   readonly network: 'original' | 'disconnected';
   readonly powerOn?: boolean;
@@ -67,6 +70,7 @@ function restoreInput(options: Options, facts: StartFacts, sessionId: string): R
     target: { ...addressOf(options), fingerprint: facts.fingerprint, password },
     placement: { name, host, folder, resourcePool, network },
     datastore: options.datastore,
+    disks: options.disk,
     throttle: options.throttle,
     powerOn: options.powerOn ?? false,
     verify: options.verify,
@@ -101,6 +105,7 @@ Examples:
   $ rundirect restore --vault /backups/vault --set nightly --vm web01 --target esx1.example --user root --datastore vmfs01
   $ rundirect restore --vault /backups/vault --set nightly --vm web01 --job 000007-20261123T030000Z --name web01-old \\
       --target vcenter.example --user backup@vsphere.local --host esx2.example --datastore vmfs01 --power-on
+  $ rundirect restore … --datastore vmfs01 --disk scsi0:1=fast01 --disk scsi0:2=fast01
   $ rundirect restore … --throttle 50MiB/s --detach; rundirect pause web01-k3v9q2m4xa
 
 With --json the last line is the result; each line before it is an event.`;
@@ -116,7 +121,11 @@ export function addRestoreVm(restoreCommand: Command, act: Act): void {
   );
   for (const option of passphraseOptions()) command.addOption(option);
   addTarget(command.optionsGroup('Where:'), { mandatory: true })
-    .requiredOption('--datastore <name>', 'where every disk goes, and the configuration')
+    .requiredOption(
+      '--datastore <name>',
+      'where the configuration goes, and every disk that --disk does not name',
+    )
+    .addOption(diskOption())
     .option('--name <name>', "the VM's name on the target (default: as in the backup)");
   addPlacement(command)
     .addOption(siteOption())
