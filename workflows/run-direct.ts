@@ -56,7 +56,7 @@ export async function runDirect(argument: RunDirectInput): Promise<StopResult> {
   const state = () => record.status().state;
   const { sessionId } = input;
   // An Update that came before this line is answered while its desk is opened: so each knows only those before it.
-  let keep: KeepDesk | undefined;
+  let keep: KeepDesk | undefined = undefined;
   const keeping = () => keep?.underWay() ?? false;
   const stop = withOrders(openStopDesk({ sessionId, state, keeping }, () => starting.cancel()));
   const finalize = openFinalizeDesk({

@@ -1,7 +1,13 @@
 // Copies that are held back, paused and let go in a world in memory: whatever happens meanwhile, nothing is held back
 // when the copy has ended, and no guest runs from disks that are.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type RestoreInput, type StartInput, THROTTLE_MEMO, WorkflowType } from '../contract/index.ts';
+import {
+  type CrossingStepInput,
+  type RestoreInput,
+  type StartInput,
+  THROTTLE_MEMO,
+  WorkflowType,
+} from '../contract/index.ts';
 import { FakeWorld } from '../test/fake-world.ts';
 import {
   failureOf,
@@ -238,12 +244,12 @@ describe.concurrent('a cold finalize', () => {
 describe.concurrent('a cold finalize whose VM somebody powers on', () => {
   it('before its copying begins is not held back', async () => {
     const world = hostAlone();
-    const { freezeDisks } = world.activities;
+    const before = { ...world.activities };
     const begun = Promise.withResolvers<undefined>();
     const seen = Promise.withResolvers<undefined>();
     Object.assign(world.activities, {
-      freezeDisks: async (input: Parameters<typeof freezeDisks>[0]) => {
-        const disks = await freezeDisks(input);
+      freezeDisks: async (input: CrossingStepInput) => {
+        const disks = await before.freezeDisks(input);
         begun.resolve(undefined);
         await seen.promise;
         return disks;
