@@ -115,10 +115,14 @@ it('leaves the target at work when its worker ends, and goes on with the same ta
   first.cancel('WORKER_SHUTDOWN');
   await expect(copying).rejects.toThrow();
   expect(host.cancelled).toEqual([]);
-  const again = copyDisk(host.vsphere, DISK, stepOf(2, first.left.at(-1)).step);
+  const heard: string[] = [];
+  const again = copyDisk(host.vsphere, DISK, stepOf(2, first.left.at(-1)).step, {
+    onTask: (each) => heard.push(each),
+  });
   task.end();
   await again;
   expect(host.asked).toHaveLength(1);
+  expect(heard).toEqual(['task-1']);
 });
 
 it('copies anew where the task is forgotten, or nobody knows it', async () => {

@@ -79,6 +79,8 @@ async function followEarlier(
   const task = taskLeft(step.leftByEarlier, disk.destination);
   if (task === undefined) return false;
   step.leave(step.leftByEarlier);
+  // The earlier attempt may have died before it had told it.
+  hear.onTask?.(task);
   try {
     await untilCancelled(vsphere, task, step, () =>
       vsphere.attachTask(task, { signal: step.signal, onProgress: toBytes(disk, hear) }),

@@ -36,6 +36,8 @@ export interface CrossingDisk {
   readonly base: string;
   readonly copy: string;
   readonly sizeBytes: number;
+  /** Content ID of `top` as it was frozen: another one says that somebody has written to it since. */
+  readonly cid: string;
   /** How `top` names the frozen disk; undefined where it is the frozen disk. */
   readonly parent: { readonly cid: string; readonly hint: string } | undefined;
 }

@@ -139,7 +139,7 @@ export class ExportFileSystem implements FileSystem<ExportNode> {
       return result instanceof Promise ? answered(result) : result;
     };
     const turn = isLarge(inode)
-      ? volume.readLimit.turn(Math.min(countBytes, inode.sizeBytes - offsetBytes))
+      ? volume.readLimit.turn(Math.max(0, Math.min(countBytes, inode.sizeBytes - offsetBytes)))
       : undefined;
     return turn === undefined ? read() : turn.then(read);
   }

@@ -36,6 +36,7 @@ const DISK: CrossingDisk = {
   base: '[rundirect-main] s/web01.vmdk',
   copy: '[prod] web01/web01.vmdk',
   sizeBytes: 512,
+  cid: '0badcafe',
   parent: { cid: 'fffffffe', hint: 'web01.vmdk' },
 };
 /** Two disks: a step runs once for each. */

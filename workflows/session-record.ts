@@ -143,7 +143,7 @@ export function sessionRecord(
         return;
       }
       if (report.kind === 'copyTask') {
-        copyTasks = [...copyTasks, report.task];
+        if (!copyTasks.includes(report.task)) copyTasks = [...copyTasks, report.task];
         return;
       }
       if (report.kind === 'turn') {

@@ -38,6 +38,7 @@ const disk: CrossingDisk = {
   base: `${HERE}/web01.vmdk`,
   copy: `${THERE}/web01.vmdk`,
   sizeBytes: 1024,
+  cid: '0badcafe',
   parent: { cid: 'fffffffe', hint: 'web01.vmdk' },
 };
 const flat = (cid: string): string =>
@@ -375,6 +376,21 @@ it('fences before it unregisters, again without a look, and no VM that runs', as
   expect([gateway.fences.get(SESSION), target.vms.size]).toEqual([['a'], 0]);
   expect(await run('returnOldVm')).toMatchObject({ name: 'web01', datastore: 'rundirect-main' });
   expect(gateway.fences.size).toBe(0);
+});
+
+it('takes no copy to production of a disk that was written to since', async () => {
+  addVm({ powerState: 'poweredOff', disks: [plainDisk] });
+  const cold = { ...crossing, whileRunning: false };
+  const disks = await run('freezeDisks', { crossing: cold });
+  expect(disks).toMatchObject([{ top: disk.base, frozen: disk.base, cid: 'fffffffe' }]);
+  files.set(disk.base, flat('0dd0f00d'));
+  const fencing = run('fenceOldVm', { crossing: cold, disks, keep: [] });
+  await expect(fencing).rejects.toMatchObject({ type: 'MigrationFailed', nonRetryable: true });
+  await expect(fencing).rejects.toThrow('Somebody ran the VM while its disks were copied');
+  expect(gateway.fences.size).toBe(0);
+  files.set(disk.base, flat('fffffffe'));
+  await run('fenceOldVm', { crossing: cold, disks, keep: [] });
+  expect(gateway.fences.size).toBe(1);
 });
 
 it('joins changes and copy, reads the VM back, and withdraws it with the descriptor as it was', async () => {

@@ -8,6 +8,7 @@ import { failureFor } from '../../failures.ts';
 import type { Step } from '../../step.ts';
 import { assertOwnSession, withTarget } from '../../target.ts';
 import { standingOf, vmxOf } from '../../vm-standing.ts';
+import { assertUnchanged } from './freeze-disks.ts';
 import { vmxInProduction } from './place.ts';
 
 type Deps = Pick<ActivityDeps, 'siteKey' | 'targets' | 'gateway'>;
@@ -47,7 +48,10 @@ async function assertAtRest(vsphere: Vsphere, input: FenceOldVmInput, { signal }
   if (vm === undefined)
     throw failureFor('NotFound', `${input.moref} is not in the target's inventory any more`);
   const { standing, detail } = standingOf(vm, input);
-  if (standing === 'ours' && vm.powerState !== 'poweredOn') return;
+  if (standing === 'ours' && vm.powerState !== 'poweredOn') {
+    await assertUnchanged(vsphere, input.disks, { signal });
+    return;
+  }
   const why = standing === 'ours' ? 'somebody powered it on' : detail;
   throw failureFor('MigrationFailed', `${vm.name} can't go over to production now: ${why}`);
 }

@@ -68,6 +68,27 @@ export function assertFrozen(vm: Vm, disks: readonly CrossingDisk[]): void {
 export const copyNameOf = ({ fileName, parents }: Pick<VirtualDisk, 'fileName' | 'parents'>): string =>
   nameOf(parents.at(-1) ?? fileName);
 
+/**
+ * Throws MigrationFailed where something that was copied as a whole was written to since: a VM that was powered on and
+ * off again, while nobody watched it, shows it by that alone. A host gives a disk another content ID with the first write
+ * after it was opened.
+ */
+export async function assertUnchanged(
+  vsphere: Vsphere,
+  disks: readonly CrossingDisk[],
+  { signal }: Pick<Step, 'signal'>,
+): Promise<void> {
+  for (const { top, frozen, cid } of disks) {
+    if (top !== frozen) continue;
+    const now = parseDescriptor(await vsphere.downloadFile(top, { signal }), top);
+    if (now.cid === cid) continue;
+    throw failureFor(
+      'MigrationFailed',
+      `Somebody ran the VM while its disks were copied: ${top} was written to since. Finalize it again`,
+    );
+  }
+}
+
 export async function readVm(vsphere: Vsphere, { moref }: RunningVmInput, { signal }: Step): Promise<Vm> {
   const vm = await vsphere.readVm(moref, { signal });
   if (vm === undefined) throw failureFor('NotFound', `${moref} is not in the target's inventory any more`);
@@ -97,6 +118,7 @@ async function frozenDisk(
   return {
     ...{ top: fileName, frozen, base, sizeBytes: capacityBytes },
     copy: diskPath(input.crossing.folder, copyNameOf(disk)),
+    cid: descriptor.cid,
     parent: baseAlone ? parentOf(descriptor) : undefined,
   };
 }
