@@ -4,7 +4,7 @@ import type { FailureType } from '../contract/index.ts';
 
 export const hints = {
   InvalidInput: 'Correct the command and give it again; `--help` shows what it takes.',
-  PreflightFailed: 'Nothing was touched. Settle each finding, then start again.',
+  PreflightFailed: 'Nothing was touched. Settle each finding, then give the command again.',
   VaultNotFound: 'Check --vault (an absolute folder, as the site sees it) and --site.',
   NotAVault: 'Check --vault. A new vault is made in an empty folder with: rundirect vault init',
   VaultExists: 'Use the vault that is there, or name another folder.',

@@ -11,6 +11,7 @@ import {
 } from '../../contract/index.ts';
 import type { Host, Inventory, Vm, Vsphere } from '../../vsphere/index.ts';
 import type { ActivityDeps } from '../deps.ts';
+import { hostQuestion } from '../host-question.ts';
 import { parsed } from '../parsed.ts';
 import { type Findings, failureForFindings, findings } from '../preflight/findings.ts';
 import type { Step } from '../step.ts';
@@ -147,6 +148,19 @@ function lookAtVm(vm: Vm, input: FinalizeStepInput, found: Findings): void {
     );
   }
   lookAtPower(vm, input.request, found);
+  lookAtQuestion(vm, input.sessionId, found);
+}
+
+/** Until it is answered the VM can't be suspended, shut down or migrated: a finalize would wait for it. */
+function lookAtQuestion(vm: Vm, sessionId: string, found: Findings): void {
+  const question = hostQuestion(vm);
+  if (question === undefined) return;
+  const choices = question.choices.map(({ label }) => label).join(' / ');
+  found.error(
+    'QuestionOpen',
+    `${vm.name} stands still until a question of its host is answered: ${question.text} (${choices}) Answer it with: ` +
+      `rundirect answer ${sessionId}`,
+  );
 }
 
 function lookAtPower({ name, powerState }: Vm, { vmotion }: FinalizeRequest, found: Findings): void {

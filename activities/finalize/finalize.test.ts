@@ -81,6 +81,16 @@ it('goes to another host in another cluster with the pool that it finds there', 
   });
 });
 
+const fakeQuestion = {
+  id: 'q-1',
+  text: 'msg.hbacommon.outofspace:no more space',
+  choices: [
+    { key: '0', label: 'Retry', summary: 'Retry' },
+    { key: '1', label: 'Cancel', summary: 'Cancel' },
+  ],
+  messageIds: [],
+  defaultChoice: undefined,
+};
 const unable = { ...fakeHost, capability: { vmotionSupported: false, storageVMotionSupported: false } };
 
 it.each<[string, string, (target: FakeTarget) => void, Partial<FinalizeRequest>]>([
@@ -91,6 +101,12 @@ it.each<[string, string, (target: FakeTarget) => void, Partial<FinalizeRequest>]
   ['InvalidInput', "the gateway's own", () => undefined, { datastore: 'rundirect-main' }],
   ['NotSupported', 'its guest reads the disks', () => undefined, { throttle: 2 ** 20 }],
   ['NotSupported', '--vmotion cold', () => undefined, { throttle: 2 ** 20, vmotion: 'live' }],
+  [
+    'PreflightFailed',
+    'no more space (Retry / Cancel) Answer it with: rundirect answer',
+    (target) => target.change('vm-7', { question: fakeQuestion }),
+    {},
+  ],
   ['VmMoved', 'somebody moved', (target) => target.change('vm-7', { extraConfig: {} }), {}],
   ['NotFound', 'not in the target', (target) => target.vms.clear(), {}],
   [

@@ -49,7 +49,7 @@ export function lookAtRedirected(
   found.error(
     'NotSupported',
     `The session's changes are on datastore ${changes.datastore}, apart from the disks that they stand on, and a live ` +
-      'migration of such a VM is known to leave some behind. Leave --vmotion out: it goes with a short outage, or cold',
+      'migration of such a VM is known to leave some behind: it goes with a short outage, or cold',
   );
   return false;
 }

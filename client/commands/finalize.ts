@@ -130,7 +130,7 @@ const examples = `
 What the target can't do, a full datastore and the like are said at once, before anything is touched, and so is the way
 that --vmotion auto has found. Until the VM has arrived, a failure or --cancel leaves it running from its backup with
 every change, to be finalized again. A verify that still runs is waited for; what it found damaged is not taken to
-production. Where nothing else is possible, auto goes cold, and the guest is shut down; to rule that out, name the mode.
+production. A guest that runs is shut down for the copying only where --vmotion cold says so.
 
 Examples:
   $ rundirect finalize web01-k3v9q2m4xa --datastore vmfs01
