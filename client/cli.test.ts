@@ -572,6 +572,12 @@ describe('several VMs from the command line', () => {
     const watched = await rundirect(['watch', 'trio', '--json']);
     expect(watched.documents().at(-1)).toMatchObject({ event: 'result', batch: { state: 'running' } });
 
+    for (const [command = '', ...more] of [['keep'], ['answer'], ['pause'], ['make-room', '1GiB']]) {
+      const refused = await rundirect([command, 'trio', ...more]);
+      expect(refused.code).toBe(2);
+      expect(refused.stderr).toContain('trio is a batch: its VMs are');
+    }
+
     const one = await rundirect(['stop', 'trio', '--only', 'trio-2', '--json']);
     expect(one.documents()).toMatchObject([
       { batchId: 'trio', vms: [{ vmName: 'db01-test', state: 'stopped' }] },

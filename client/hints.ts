@@ -53,7 +53,7 @@ export const hints = {
     'The message is what the target said; nothing of the disk is left there. Settle that, then restore it again.',
   BackupInProgress: 'Wait for the other backup of this set to end, then give the command again.',
   DestinationUnavailable: 'Check that the site reaches the place where the vault is.',
-  StorageFull: 'Make room where the message says, or ask for less space with: --reserve-factor',
+  StorageFull: 'Make room where the message says, or ask for less space (a start: --reserve-factor).',
   TargetUnavailable: 'Check the address of the target, and that the site reaches it.',
   TaskInProgress: 'The target is still busy with an earlier task. Give the command again later.',
   ResourceInUse: 'Something still uses it on the host. Give the command again later.',

@@ -38,3 +38,16 @@ export async function findStarted(temporal: Temporal, sessionId: string): Promis
     throw error instanceof WorkflowNotFoundError ? unknown(error) : error;
   }
 }
+
+/** As above, of one session. Throws ClientError Usage of a batch: `oneByOne` says what is done with its VMs. */
+export async function findOne(
+  temporal: Temporal,
+  sessionId: string,
+  oneByOne: string,
+): Promise<FoundSession> {
+  const found = await findStarted(temporal, sessionId);
+  if (found.kind === 'session') return found;
+  throw new ClientError('Usage', `${sessionId} is a batch: its VMs are ${oneByOne} one by one`, {
+    hint: `See its sessions with: rundirect show ${sessionId}`,
+  });
+}

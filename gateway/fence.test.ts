@@ -137,7 +137,10 @@ describe('room for a saved state', () => {
     const first = await openExports(site.stateDirectory, openRealVm, limitBytes);
     await first.exports.publish(publishRequest(site, 's1'));
     const before = first.exports.status('s1').reservedBytes;
-    await expect(first.exports.makeRoom('s1', limitBytes)).rejects.toMatchObject({ code: 'StorageFull' });
+    await expect(first.exports.makeRoom('s1', limitBytes)).rejects.toMatchObject({
+      code: 'StorageFull',
+      message: expect.stringMatching(/[KMG]iB more are needed .* [KMG]iB are free/),
+    });
     expect(first.exports.status('s1').reservedBytes).toBe(before);
     await first.exports.makeRoom('s1', 2 * before);
     const after = first.exports.status('s1').reservedBytes;

@@ -2,6 +2,7 @@
 // yet. Asking reserves nothing; what the registry keeps of an export is what is promised to it.
 import { statfs } from 'node:fs/promises';
 import { type FileSystemTotals } from '../nfs/index.ts';
+import { bytesText } from './bytes-text.ts';
 import { type GatewayStatus, type SpaceAnswer, type SpaceRequest } from './control-api.ts';
 import { GatewayError } from './gateway-error.ts';
 import { PAGE_BYTES } from './overlay/index.ts';
@@ -59,9 +60,9 @@ export class Space {
     const { provisionedBytes, reserveFactor } = request;
     throw new GatewayError(
       'StorageFull',
-      `The session's changes need ${neededBytes} bytes (${reserveFactor} × ${provisionedBytes} provisioned) in ` +
-        `${this.#options.stateDirectory}, where ${availableBytes} are free and not reserved for others: ` +
-        `${neededBytes - availableBytes} are missing. Make room there (or give the gateway more: --space), stop another session, ` +
+      `The session's changes need ${bytesText(neededBytes)} (${reserveFactor} × ${bytesText(provisionedBytes)} provisioned) in ` +
+        `${this.#options.stateDirectory}, where ${bytesText(availableBytes)} are free and not reserved for others: ` +
+        `${bytesText(neededBytes - availableBytes)} are missing. Make room there (or give the gateway more: --space), stop another session, ` +
         'or lower the factor.',
     );
   }
@@ -72,7 +73,7 @@ export class Space {
     if (missingBytes <= availableBytes) return;
     throw new GatewayError(
       'StorageFull',
-      `${missingBytes} bytes more are needed in ${this.#options.stateDirectory}, where ${availableBytes} are free ` +
+      `${bytesText(missingBytes)} more are needed in ${this.#options.stateDirectory}, where ${bytesText(availableBytes)} are free ` +
         'and not reserved for others. Make room there (or give the gateway more: --space).',
     );
   }

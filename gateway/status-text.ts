@@ -1,4 +1,5 @@
 // The gateway's state in words, for `rundirect gateway status`.
+import { bytesText } from './bytes-text.ts';
 import {
   type ExportStatus,
   type GatewayStatus,
@@ -15,8 +16,6 @@ export interface ShownStatus {
   /** In the order of the queue. */
   readonly turns: readonly Turn[];
 }
-
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 
 export function statusText({ gateway, exports, leases, mounts, turns }: ShownStatus): string {
   const { pid, startedAt, version, advertise, ports, space } = gateway;
@@ -59,7 +58,3 @@ function section(title: string, lines: readonly string[]): string[] {
 }
 
 /** In the largest unit that leaves a whole part, so that little is not shown as nothing. */
-function bytesText(bytes: number): string {
-  const unit = Math.min(Math.floor(Math.log2(Math.max(bytes, 1)) / 10), UNITS.length - 1);
-  return `${(bytes / 1024 ** unit).toFixed(1).replace(/\.0$/, '')} ${UNITS[unit] ?? 'B'}`;
-}

@@ -12,10 +12,12 @@ import type { Act } from '../act.ts';
 import { sessionId as sessionIdArgument } from '../arguments.ts';
 import { askSession } from '../ask-session.ts';
 import type { Context } from '../context.ts';
+import { findOne } from '../session-lookup.ts';
 import { facts, printable } from '../table.ts';
 
 async function answer(context: Context, sessionId: string, choice: string | undefined): Promise<undefined> {
   const { terminal } = context;
+  await findOne(await context.temporal(), sessionId, 'answered for');
   const question = await openQuestion(context, sessionId);
   if (choice === undefined) {
     terminal.document({ sessionId, question: question ?? null });

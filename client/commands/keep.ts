@@ -7,6 +7,7 @@ import { sessionId as sessionIdArgument } from '../arguments.ts';
 import { askSession } from '../ask-session.ts';
 import type { Context } from '../context.ts';
 import { formatBytes, formatDuration, formatTime } from '../quantity.ts';
+import { findOne } from '../session-lookup.ts';
 import { showChange } from '../session-view.ts';
 import { facts } from '../table.ts';
 
@@ -15,7 +16,8 @@ interface Options {
   readonly cancel?: boolean;
 }
 
-function keep(context: Context, sessionId: string, options: Options): Promise<undefined> {
+async function keep(context: Context, sessionId: string, options: Options): Promise<undefined> {
+  await findOne(await context.temporal(), sessionId, 'kept');
   if (options.cancel === true) return cancel(context, sessionId);
   return options.detach === true ? begin(context, sessionId) : run(context, sessionId);
 }

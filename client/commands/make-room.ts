@@ -4,19 +4,13 @@ import { type MakeRoomRequest, type MakeRoomResult, SessionMessage } from '../..
 import type { Act } from '../act.ts';
 import { sessionId as sessionIdArgument, size } from '../arguments.ts';
 import { askSession } from '../ask-session.ts';
-import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
 import { formatBytes } from '../quantity.ts';
-import { findStarted } from '../session-lookup.ts';
+import { findOne } from '../session-lookup.ts';
 
 async function makeRoom(context: Context, sessionId: string, bytes: number): Promise<undefined> {
   const { terminal } = context;
-  const { kind } = await findStarted(await context.temporal(), sessionId);
-  if (kind === 'batch') {
-    throw new ClientError('Usage', `${sessionId} is a batch: its VMs are given room one by one`, {
-      hint: `See its sessions with: rundirect show ${sessionId}`,
-    });
-  }
+  await findOne(await context.temporal(), sessionId, 'given room');
   const result = await askSession<MakeRoomResult>(context, sessionId, {
     what: 'room',
     ask: (handle) =>

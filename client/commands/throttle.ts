@@ -5,19 +5,13 @@ import { SessionMessage, type ThrottleRequest, type ThrottleResult } from '../..
 import type { Act } from '../act.ts';
 import { rateOrNone, sessionId as sessionIdArgument } from '../arguments.ts';
 import { askSession } from '../ask-session.ts';
-import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
-import { findStarted } from '../session-lookup.ts';
+import { findOne } from '../session-lookup.ts';
 import { throttleText } from '../throttle-view.ts';
 
 async function ask(context: Context, sessionId: string, request: ThrottleRequest): Promise<undefined> {
   const { terminal } = context;
-  const { kind } = await findStarted(await context.temporal(), sessionId);
-  if (kind === 'batch') {
-    throw new ClientError('Usage', `${sessionId} is a batch: its VMs are held back one by one`, {
-      hint: `See its sessions with: rundirect show ${sessionId}`,
-    });
-  }
+  await findOne(await context.temporal(), sessionId, 'held back');
   const result = await askSession<ThrottleResult>(context, sessionId, {
     what: 'change',
     ask: (handle) =>
