@@ -164,6 +164,18 @@ describe.each(['esx', 'vcenter'] as const)('%s', (model) => {
     expect(uuid).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
   });
 
+  test('a snapshot that is still being made is waited for before it is removed', async () => {
+    const made = await lab.createVm({ name: 'undone', disks: [{ sizeMiB: 8 }] });
+    await lab.addFault({ method: 'CreateSnapshotEx_Task', action: 'drop', times: 1 });
+    const spec = { name: 's', description: '', memory: false, quiesce: false } as const;
+    const lost = vsphere.createSnapshot(made.moref, spec);
+    await expect(lost).rejects.toMatchObject({ code: 'TargetUnavailable' });
+    await vsphere.removeSnapshot(made.moref, 's');
+    await vsphere.removeSnapshot(made.moref, 's');
+    expect((await vsphere.readVm(made.moref))?.snapshots).toEqual([]);
+    await vsphere.destroyVm(made.moref);
+  });
+
   test('a disk is added to a VM and taken off again, each again; its file stays', async () => {
     const made = await lab.createVm({ name: 'grows', disks: [{ sizeMiB: 8 }] });
     const capacityBytes = 8 << 20;

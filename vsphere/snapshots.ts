@@ -4,7 +4,7 @@ import { VsphereError } from './errors.ts';
 import { readObject } from './property-collector.ts';
 import type { ManagedObjectReference } from './schema/vim25.ts';
 import type { Session } from './session.ts';
-import { awaitTask, runningTaskOfVm, runTask } from './tasks.ts';
+import { awaitTask, outwaitTasks, runningTaskOfVm, runTask } from './tasks.ts';
 import type { CallOptions, Snapshot, SnapshotSpec, TaskOptions } from './types.ts';
 import { snapshotsOf } from './vm-state.ts';
 
@@ -46,6 +46,7 @@ export async function removeSnapshot(
   name: string,
   options: TaskOptions = {},
 ): Promise<void> {
+  await outwaitMaking(session, vm, options);
   await attachToEarlier(session, vm, REMOVE, options);
   const snapshot = await findSnapshot(session, vm, name, options);
   if (snapshot === undefined) return;
@@ -83,6 +84,13 @@ async function attachToEarlier(
   const what = `Working on the snapshots of VM ${vm} at ${session.address}`;
   const running = await runningTaskOfVm(session, vm, descriptionIds, what, options);
   if (running !== undefined) await awaitTask(session, running, what, options);
+}
+
+/** One that is still being made by an earlier call, whose caller is gone, would stay. However that ends, it is over then. */
+async function outwaitMaking(session: Session, vm: string, options: TaskOptions): Promise<void> {
+  const what = `Making a snapshot of VM ${vm} at ${session.address}`;
+  const running = await runningTaskOfVm(session, vm, CREATE, what, options);
+  if (running !== undefined) await outwaitTasks(session, [running], what, { signal: options.signal });
 }
 
 async function findSnapshot(

@@ -4,7 +4,8 @@ import { CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { BrowseMessage, type BrowseStatus, WorkflowType } from '../contract/index.ts';
 import { FakeWorld } from '../test/fake-world.ts';
-import { openSessionHarness, type SessionHarness } from '../test/session-harness.ts';
+import { failureOf, openSessionHarness, type SessionHarness } from '../test/session-harness.ts';
+import { eventually } from '../test/temporal.ts';
 import { browseInput } from '../test/workflow-inputs.ts';
 
 let harness: SessionHarness;
@@ -47,6 +48,24 @@ it('is closed by a cancel', async () => {
   expect((failure as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
   expect(world.leftovers).toEqual([]);
 });
+
+it.each(['close', 'cancel'] as const)(
+  'that is ended by a %s before it is open says so to who waits for it',
+  async (how) => {
+    const world = new FakeWorld();
+    world.faults.set('openBrowse', 'hang');
+    const run = async ({ handle }: Parameters<Parameters<typeof harness.withSession>[2]>[0]) => {
+      const opened = failureOf(handle.executeUpdate(BrowseMessage.opened));
+      await eventually('that it opens', () => (world.calls.includes('openBrowse') ? true : undefined));
+      if (how === 'close') await handle.executeUpdate(BrowseMessage.close);
+      else await handle.cancel();
+      expect(await opened).toMatchObject({ type: 'NotRunning' });
+      await handle.result().catch(() => undefined);
+    };
+    await harness.withSession(browseInput(), world, run, WorkflowType.browse);
+    expect(world.leftovers).toEqual([]);
+  },
+);
 
 it.each(['before', 'after'] as const)(
   'that fails to open (%s it acted) says why, and leaves nothing',

@@ -22,6 +22,7 @@ import {
 } from '../contract/index.ts';
 import { startSteps, undoSteps } from './activities-of.ts';
 import { insist } from './compensation.ts';
+import { rejection } from './desk.ts';
 import { cancelled, failureFrom, type Reason, reasonOf } from './failure.ts';
 import { parseInput } from './parse-input.ts';
 
@@ -43,11 +44,14 @@ export async function browse(argument: BrowseInput): Promise<CloseBrowseResult> 
     upsertSearchAttributes([{ key: stateKey, value: status.state }]);
     setCurrentDetails(`**${status.state}**\n`);
   };
-  const reached = async (state: BrowseStatus['state']): Promise<void> => {
+  const reached = async (state: 'open' | 'closed'): Promise<void> => {
+    const isMissed = () => state === 'open' && ['closing', 'closed'].includes(status.state);
     await CancellationScope.nonCancellable(() =>
-      condition(() => status.state === state || ended !== undefined),
+      condition(() => status.state === state || ended !== undefined || isMissed()),
     );
     if (ended !== undefined) throw failureFrom(ended);
+    if (isMissed())
+      throw rejection('NotRunning', `${input.browseId} was closed: nothing of it is open any more`);
   };
   setHandler(statusQuery, () => status);
   setHandler(openedUpdate, () => reached('open').then(() => status));

@@ -61,8 +61,8 @@ test('a worker that dies between the call and its answer: a VM that is off gets 
     return now?.state === 'restored' ? now : undefined;
   });
   const added = Object.values(await disksOf()).filter((file) => file.includes('killed'));
-  expect(added).toEqual([`[${other?.name}] ${VM}/${VM}_1-killed.vmdk`]);
-  const digests = await digestsOf(path.join(other?.path ?? '', VM));
+  expect(added).toEqual([`[${other?.name}] ${VM}-killed/${VM}_1-killed.vmdk`]);
+  const digests = await digestsOf(path.join(other?.path ?? '', `${VM}-killed`));
   expect(digests[`${VM}_1-killed-flat.vmdk`]).toBe(original.disks[SECOND]);
   expect(await leftovers(house.stack, 'killed')).toEqual([]);
 });
