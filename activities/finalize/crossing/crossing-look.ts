@@ -48,7 +48,7 @@ export async function lookAtCrossing(
   if (!areApart) lookAtLayers(vm, basesAlone, found);
   lookAtPlace(where, isApart, found);
   const guestAway = guestAwayFor(vm, input.request, whileRunning);
-  if (basesAlone) lookAtChanges(inventory, vm, where, wayToObjects(vsphere, isApart), found);
+  if (basesAlone) lookAtChanges(inventory, where, wayToObjects(vsphere, isApart), found);
   if (whileRunning) {
     // Elsewhere than where the session left it, there is no .vmx to be read.
     const isSuspended = guestAway === 'suspend' && standingOf(vm, input).standing === 'ours';
@@ -134,14 +134,11 @@ function wayToObjects({ isVirtualCenter }: Pick<Vsphere, 'isVirtualCenter'>, isA
 /** Disks of changes stand on the copies for a while, and are merged into them. */
 function lookAtChanges(
   { datastores }: Inventory,
-  { disks: all }: Vm,
   { datastore, disks = [] }: Location,
   wayOut: string,
   found: Findings,
 ): void {
-  const taking = new Set(
-    all.map(({ node }) => (disks.find((each) => each.node === node)?.datastore ?? datastore).moref),
-  );
+  const taking = new Set([datastore, ...disks.map((disk) => disk.datastore)].map(({ moref }) => moref));
   for (const { moref, name, type } of datastores) {
     if (!taking.has(moref) || !isObjectStore({ type })) continue;
     found.error(

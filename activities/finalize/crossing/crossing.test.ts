@@ -301,9 +301,6 @@ describe('to two datastores', () => {
       mode: 'cold',
       crossing: { folder },
     });
-    target.production = [fakeDatastore('prod', { type: 'vsan' }), fakeDatastore('fast')];
-    const away = [...request.disks, { node: 'scsi0:0', datastore: 'fast' }];
-    expect(await preflight({ disks: away, vmotion: 'short-outage' })).toMatchObject({ mode: 'shortOutage' });
   });
 
   it('copies each disk to its folder, and leads the .vmx there', async () => {
