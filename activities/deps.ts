@@ -54,6 +54,7 @@ export interface Gateway {
   space(request: SpaceRequest): Promise<SpaceAnswer>;
   publish(request: PublishRequest): Promise<PublishedExport>;
   drop(sessionId: string): Promise<void>;
+  exports(): Promise<readonly ExportStatus[]>;
   exportStatus(sessionId: string): Promise<Pick<ExportStatus, 'fence' | 'reservedBytes' | 'overlayBytes'>>;
   /** Hosts can write so many bytes more into the session's directory. */
   makeRoom(sessionId: string, bytes: number): Promise<void>;

@@ -9,6 +9,8 @@ import { preflightBatch } from './batch/preflight-batch.ts';
 import { openBrowse } from './browse/open-browse.ts';
 import { claimChangesFolder, removeChangesFolder } from './changes/changes-folder.ts';
 import { redirectChanges } from './changes/redirect-changes.ts';
+import { findOrphans } from './clean-up/find-orphans.ts';
+import { lookForTraces } from './clean-up/look-for-traces.ts';
 import type { ActivityDeps } from './deps.ts';
 import { makeDrillNetwork, removeDrillNetwork } from './drill/network.ts';
 import { openDrill } from './drill/open-drill.ts';
@@ -94,6 +96,8 @@ export function createActivities(deps: ActivityDeps): SiteActivities {
     claimChangesFolder: (input) => runStep((step) => claimChangesFolder(deps, input, step)),
     redirectChanges: (input) => runStep((step) => redirectChanges(deps, input, step)),
     removeChangesFolder: (input) => runStep((step) => removeChangesFolder(deps, input, step)),
+    findOrphans: () => runStep((step) => findOrphans(deps, step)),
+    lookForTraces: (input) => runStep((step) => lookForTraces(deps, input, step)),
     handOverVm: (input) => runStep((step) => handOverVm(deps, input, step)),
     keepSession: (input) => runStep((step) => keepSession(deps, input, step)),
     vaultInit: (input) => runStep((step) => vaultInit(deps, input, step)),

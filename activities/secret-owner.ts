@@ -28,6 +28,7 @@ const drillSteps: ReadonlySet<string> = new Set<keyof SiteActivities>([
   'inspectVm',
   'awaitGuest',
   'watchVm',
+  'lookForTraces',
 ]);
 
 /** The binding's `workflowId` for a step of this Workflow. Throws SecretRejected for a step that no drill has. */

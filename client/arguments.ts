@@ -21,7 +21,7 @@ import {
 } from '../contract/index.ts';
 import { parseDuration, parseRate, parseSize } from './quantity.ts';
 
-const DEFAULT_SITE = 'main';
+export const DEFAULT_SITE = 'main';
 const HTTPS_PORT = 443;
 const MAX_PORT = 65_535;
 

@@ -15,6 +15,12 @@ export type ClientErrorCode =
   | 'SessionNotFound'
   | 'SessionEnded'
   | 'SessionIdTaken'
+  /** Its Workflow is open: what is asked for is for sessions whose Workflow has ended. */
+  | 'SessionRuns'
+  /** Of a session that is to be cleaned up. */
+  | 'NothingLeft'
+  /** Something in production that a person has to look at first. */
+  | 'NotSettled'
   | 'DrillExists'
   | 'ScheduleExists'
   | 'ScheduleNotFound'

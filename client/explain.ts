@@ -75,7 +75,7 @@ function explainEnding(chain: readonly unknown[]): Explanation | undefined {
     return failed(
       'Terminated',
       'the Workflow was terminated in Temporal, so nothing was undone',
-      'Look at the target and the gateway for what is left.',
+      'See what is left with: rundirect orphans; remove it with: rundirect clean-up SESSION',
     );
   }
   if (chain.some((link) => link instanceof CancelledFailure)) {

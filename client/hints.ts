@@ -36,6 +36,8 @@ export const hints = {
   NotOurs: 'The VM there is not the one that this session made, so it was left alone.',
   VmMoved: 'Somebody moved the VM to other storage; it is in production now and was left alone.',
   PowerOnFailed: 'The message is what the host said. Start with --no-power-on to look at the VM first.',
+  GuestRuns:
+    'Shut it down in the vSphere Client, or say that it may be powered off: rundirect clean-up SESSION --power-off',
   NotRunning: 'See how it ended with: rundirect show SESSION',
   AlreadyStopping: 'See how far it is with: rundirect watch --follow SESSION',
   AlreadyFinalizing:

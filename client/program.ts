@@ -6,10 +6,12 @@ import { ClientError } from './client-error.ts';
 import { addAnswer } from './commands/answer.ts';
 import { addBackup } from './commands/backup.ts';
 import { addBrowse } from './commands/browse/browse.ts';
+import { addCleanUp } from './commands/clean-up.ts';
 import { addDrill } from './commands/drill/drill.ts';
 import { addFinalize } from './commands/finalize.ts';
 import { addKeep } from './commands/keep.ts';
 import { addMakeRoom } from './commands/make-room.ts';
+import { addOrphans } from './commands/orphans.ts';
 import { addProve } from './commands/prove.ts';
 import { addRestore } from './commands/restore/restore.ts';
 import { addSessions } from './commands/sessions.ts';
@@ -44,8 +46,8 @@ Processes of a site:
 
 Exit codes: 0 done; 1 failed; 2 the command line is wrong; 130 interrupted.
 Where Temporal is: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, or a profile of Temporal's own temporal.toml (--profile).
-With --json, standard output holds JSON alone: one document, or for backup, drill run, finalize, keep, prove, restore,
-start and watch an event a line with the result last. A failure is {"error": …}. Words for people go to standard error.
+With --json, standard output holds JSON alone: one document, or for backup, clean-up, drill run, finalize, keep, prove,
+restore, start and watch an event a line with the result last. A failure is {"error": …}. Words for people go to standard error.
 
 A first session:
   $ rundirect site pin
@@ -73,6 +75,8 @@ function buildProgram(act: Act): Command {
   addAnswer(program, act);
   addMakeRoom(program, act);
   addStop(program, act);
+  addOrphans(program, act);
+  addCleanUp(program, act);
   addDrill(program, act);
   addRestore(program, act);
   addThrottle(program, act);
@@ -126,6 +130,7 @@ function tell(terminal: Terminal, explanation: Explanation, event: boolean): voi
 /** Commands whose JSON is a line for each event. */
 const followers: ReadonlySet<string> = new Set([
   'backup',
+  'clean-up',
   'finalize',
   'keep',
   'prove',

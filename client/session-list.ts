@@ -70,8 +70,8 @@ export interface SessionFilter {
 
 /** The filter as a List Filter of Temporal's visibility. `state` must be one of contract's states. */
 export function visibilityQuery({ all, state, site }: SessionFilter): string {
-  const { runDirect, restore, restoreDisk } = WorkflowType;
-  const conditions = [`WorkflowType IN ('${runDirect}', '${restore}', '${restoreDisk}')`];
+  const { runDirect, restore, restoreDisk, cleanUp } = WorkflowType;
+  const conditions = [`WorkflowType IN ('${runDirect}', '${restore}', '${restoreDisk}', '${cleanUp}')`];
   if (state !== undefined) conditions.push(`${SearchAttribute.state} = '${state}'`);
   else if (!all) conditions.push("ExecutionStatus = 'Running'");
   if (site !== undefined) conditions.push(`${SearchAttribute.site} = '${site}'`);

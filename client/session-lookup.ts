@@ -18,6 +18,7 @@ const kinds: Readonly<Record<string, FoundSession['kind']>> = {
   [WorkflowType.runDirect]: 'session',
   [WorkflowType.restore]: 'session',
   [WorkflowType.restoreDisk]: 'session',
+  [WorkflowType.cleanUp]: 'session',
   [WorkflowType.batch]: 'batch',
 };
 

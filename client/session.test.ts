@@ -105,7 +105,7 @@ it('shows how far a backup is, and what became of it', () => {
 });
 
 it('searches among running sessions, all of them, those in a state, or those of a site', () => {
-  const type = "WorkflowType IN ('runDirect', 'restore', 'restoreDisk')";
+  const type = "WorkflowType IN ('runDirect', 'restore', 'restoreDisk', 'cleanUp')";
   const filter = { all: false, state: undefined, limit: 1 };
   expect(visibilityQuery(filter)).toBe(`${type} AND ExecutionStatus = 'Running'`);
   expect(visibilityQuery({ ...filter, all: true })).toBe(type);

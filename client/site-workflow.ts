@@ -9,6 +9,8 @@ import {
   type DrillReportsInput,
   type DrillReportsResult,
   type DrillResult,
+  type OrphansInput,
+  type OrphansResult,
   type SiteInfo,
   type SiteInfoInput,
   type TargetInfo,
@@ -35,6 +37,7 @@ interface SiteWorkflows {
   backup: { input: BackupInput; result: BackupResult };
   drillReports: { input: DrillReportsInput; result: DrillReportsResult };
   drillReport: { input: DrillReportInput; result: DrillResult };
+  orphans: { input: OrphansInput; result: OrphansResult };
 }
 type SiteWorkflowType = keyof SiteWorkflows;
 type Question = Exclude<SiteWorkflowType, 'backup'>;
@@ -47,6 +50,7 @@ const answerWithinMs = {
   vaultList: 300_000,
   drillReports: 60_000,
   drillReport: 60_000,
+  orphans: 60_000,
 } as const satisfies Record<Question, number>;
 
 const idPrefix = {
@@ -57,6 +61,7 @@ const idPrefix = {
   backup: 'backup',
   drillReports: 'drill-reports',
   drillReport: 'drill-report',
+  orphans: 'orphans',
 } as const satisfies Record<SiteWorkflowType, string>;
 
 const CANCEL_TIMEOUT_MS = 3_000;

@@ -7,6 +7,7 @@
 import type { BatchActivities } from './batch-steps.ts';
 import type { BrowseActivities } from './browse.ts';
 import type { ChangesActivities } from './changes-steps.ts';
+import type { CleanUpActivities } from './clean-up.ts';
 import type { CrossingActivities, CrossingPlan } from './crossing-steps.ts';
 import type { DrillActivities } from './drill-steps.ts';
 import type { FinalizeMode, FinalizeRequest, GuestAway, Vmotion } from './finalize.ts';
@@ -21,7 +22,6 @@ import type {
   TargetStepInput,
 } from './placement.ts';
 import type { ProveActivities } from './prove-steps.ts';
-import type { HostQuestion } from './question.ts';
 import type { RestoreDiskActivities } from './restore-disk-steps.ts';
 import type { RestoreActivities } from './restore-steps.ts';
 import type { RoomActivities } from './room.ts';
@@ -45,6 +45,7 @@ import type {
   VaultListInput,
   VaultListResult,
 } from './vault.ts';
+import type { VmSighting } from './vm-standing.ts';
 
 export interface PreflightResult {
   /** The job that `latest` stood for. */
@@ -85,21 +86,6 @@ export interface UnmountResult {
   readonly unmounted: boolean;
   /** Why it stays mounted, in words. */
   readonly reason: string | undefined;
-}
-
-/**
- * Whose a VM is now. `ours`: moref, mark and every disk are the session's. `moved`: it lives on other
- * datastores altogether. `crossing`: the session has taken it half way to production, where it stands on its changes
- * here. `partlyMoved`: some of it still lies on ours. `gone`: it is not in the inventory.
- */
-export type VmStanding = 'ours' | 'moved' | 'crossing' | 'partlyMoved' | 'gone';
-export interface VmSighting {
-  readonly standing: VmStanding;
-  readonly powerState: SessionStatus['powerState'];
-  /** Where it lies and what is odd about it, in words; for people. */
-  readonly detail: string;
-  /** What the host asks about it; absent where it asks nothing. */
-  readonly question?: HostQuestion | undefined;
 }
 
 export interface AwaitGuestInput extends RunningVmInput {
@@ -171,6 +157,7 @@ export interface SiteActivities
     BatchActivities,
     BrowseActivities,
     ChangesActivities,
+    CleanUpActivities,
     ProveActivities,
     DrillActivities,
     KeepActivities,

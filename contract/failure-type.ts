@@ -39,6 +39,8 @@ export const failurePolicies = {
   NotOurs: { retryable: false },
   VmMoved: { retryable: false },
   PowerOnFailed: { retryable: false },
+  /** A guest that may be writing, where nobody said that it may be powered off. */
+  GuestRuns: { retryable: false },
   /** Asked of a session that has come to its end, or is on the way there. */
   NotRunning: { retryable: false },
   AlreadyStopping: { retryable: false },

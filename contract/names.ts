@@ -17,6 +17,8 @@ export const WorkflowType = {
   restore: 'restore',
   restoreDisk: 'restoreDisk',
   browse: 'browse',
+  cleanUp: 'cleanUp',
+  orphans: 'orphans',
   vaultInit: 'vaultInit',
   vaultList: 'vaultList',
   backup: 'backup',

@@ -81,6 +81,11 @@ export interface PublishedExport {
 
 export interface ExportStatus extends PublishedExport {
   readonly targetId: string;
+  /** What it shows, and as what: from the request that published it. */
+  readonly source: Omit<PublishRequest['source'], 'setKey'>;
+  readonly displayName: string;
+  readonly changesDirectory: string | undefined;
+  readonly readOnly: boolean;
   readonly publishedAt: string;
   readonly provisionedBytes: number;
   readonly reservedBytes: number;

@@ -434,9 +434,11 @@ export class Exports {
     const faults = images?.faults();
     const { fence, readLimit, reservedBytes } =
       this.#options.registry.export(entry.request.sessionId) ?? entry;
+    const { targetId, source, vmx, readOnly = false } = entry.request;
     return {
       ...this.#published(entry),
-      targetId: entry.request.targetId,
+      ...{ targetId, source: { ...source, jobId: entry.jobId }, readOnly },
+      ...{ displayName: vmx.displayName, changesDirectory: vmx.changesDirectory },
       publishedAt: entry.publishedAt,
       provisionedBytes: entry.provisionedBytes,
       reservedBytes,

@@ -1,9 +1,16 @@
 // A gateway in memory: exports by name, leases, locks that exclude each other.
 import type { Gateway } from '../activities/index.ts';
-import { GatewayError, type Lease, queued, type Turn, waitsFor } from '../gateway/index.ts';
+import {
+  type ExportStatus,
+  GatewayError,
+  type Lease,
+  queued,
+  type Turn,
+  waitsFor,
+} from '../gateway/index.ts';
 
 export class FakeGateway implements Gateway {
-  readonly exports = new Map<string, Awaited<ReturnType<Gateway['publish']>>>();
+  readonly published = new Map<string, ExportStatus>();
   /** What is served on, by session. */
   readonly fences = new Map<string, readonly string[]>();
   readonly sealed = new Set<string>();
@@ -28,7 +35,7 @@ export class FakeGateway implements Gateway {
       version: '0',
       advertise: '127.0.0.1',
       ports: { nfs: 2049, mount: 20048, portmap: 111 },
-      exports: this.exports.size,
+      exports: this.published.size,
       space: { totalBytes: this.availableBytes, freeBytes: this.availableBytes, reservedBytes: 0 },
     };
   }
@@ -46,7 +53,9 @@ export class FakeGateway implements Gateway {
   async publish({
     sessionId,
     targetId,
+    source: origin,
     vmx,
+    readOnly = false,
   }: Parameters<Gateway['publish']>[0]): ReturnType<Gateway['publish']> {
     this.#answer();
     const published = {
@@ -56,13 +65,25 @@ export class FakeGateway implements Gateway {
       vmxPath: `${sessionId}/${vmx.displayName}.vmx`,
       disks: [],
     };
-    this.exports.set(sessionId, published);
+    const { vault, backupSet, jobId, vmName } = origin;
+    const source = { vault, backupSet, jobId, vmName };
+    this.published.set(sessionId, {
+      ...{ ...published, targetId, source, readOnly, displayName: vmx.displayName },
+      changesDirectory: vmx.changesDirectory,
+      ...{ publishedAt: '2026-01-01T00:00:00.000Z', provisionedBytes: 0, reservedBytes: 0, overlayBytes: 0 },
+      ...{ fence: undefined, readLimit: undefined, stalledSince: undefined, lastError: undefined },
+    });
     return published;
+  }
+
+  async exports(): ReturnType<Gateway['exports']> {
+    this.#answer();
+    return [...this.published.values()];
   }
 
   async drop(sessionId: string): Promise<void> {
     this.#answer();
-    if (!this.exports.delete(sessionId)) throw new GatewayError('NotFound', `no export ${sessionId}`);
+    if (!this.published.delete(sessionId)) throw new GatewayError('NotFound', `no export ${sessionId}`);
   }
 
   async exportStatus(sessionId: string): ReturnType<Gateway['exportStatus']> {

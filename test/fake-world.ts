@@ -14,6 +14,7 @@ import type {
   FinalizeRequest,
   KeepResult,
   OriginalPlan,
+  Orphan,
   Placement,
   SessionExport,
   SiteActivities,
@@ -46,6 +47,12 @@ const fakeExport = (sessionId: string): SessionExport => ({
   remoteHost: '127.0.0.1',
   remotePath: '/rundirect/lab-1',
   vmxPath: `${sessionId}/web01.vmx`,
+});
+
+const fakeOrphan = (sessionId: string): Orphan => ({
+  ...{ sessionId, vm: 'web01', source: { vault: '/vault', backupSet: 'web', jobId: 'job-2' } },
+  ...{ target: 'lab-1', since: '2026-01-01T00:00:00.000Z', changesBytes: 0, readOnly: false },
+  ...{ ended: 'terminated', workflowType: 'runDirect', state: 'running' },
 });
 
 function fakeKept(sessionId: string, keepId: string): KeepResult {
@@ -423,6 +430,21 @@ export class FakeWorld {
       this.#step('endMigration', () => {
         this.migrating = undefined;
         return this.#sight(moref);
+      }),
+    findOrphans: async () =>
+      this.#step('findOrphans', () => ({
+        orphans: [...this.exports].map((sessionId) => fakeOrphan(sessionId)),
+      })),
+    lookForTraces: async ({ sessionId }) =>
+      this.#step('lookForTraces', () => {
+        if (!this.exports.has(sessionId)) return { place: undefined, hosts: [], vms: [] };
+        const changes = this.changes.has(sessionId) ? { changes: changesFolder('prod', sessionId) } : {};
+        const own = [...this.vms].filter(([, vm]) => vm.sessionId === sessionId);
+        return {
+          place: { placement: { ...fakePlacement, ...changes }, exported: fakeExport(sessionId) },
+          hosts: this.leases.has(sessionId) ? [fakePlacement.host] : [],
+          vms: own.map(([moref]) => ({ moref, name: 'web01', ...this.#sight(moref) })),
+        };
       }),
     handOverVm: async ({ moref }) =>
       this.#step('handOverVm', () => {

@@ -1,7 +1,13 @@
 // Where one thing is asked of a session by an Update, and answered: refused in words when it can't be done now;
 // else its caller waits until the session has done it, or learns why it has not.
 import type { UpdateDefinition } from '@temporalio/common';
-import { ApplicationFailure, CancellationScope, condition, setHandler } from '@temporalio/workflow';
+import {
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  defineUpdate,
+  setHandler,
+} from '@temporalio/workflow';
 import { failureFrom, type Reason } from './failure.ts';
 
 export type Answer<Result> = { readonly result: Result } | { readonly failure: Reason };
@@ -50,6 +56,14 @@ export function openDesk<Request, Result>(
       waiting = undefined;
     },
   };
+}
+
+/** What can be asked of a session that runs, and not of this Workflow, is answered in words, too. */
+export function refuseUpdates(names: readonly string[], message: string): void {
+  const refuse = (): never => {
+    throw rejection('NotSupported', message);
+  };
+  for (const name of names) setHandler(defineUpdate<never>(name), refuse, { validator: refuse });
 }
 
 export function rejection(type: string, message: string): ApplicationFailure {

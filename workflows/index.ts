@@ -2,9 +2,11 @@
 export { backup } from './backup.ts';
 export { batch } from './batch.ts';
 export { browse } from './browse.ts';
+export { cleanUp } from './clean-up.ts';
 export { drill } from './drill.ts';
 export { drillReport } from './drill-report.ts';
 export { drillReports } from './drill-reports.ts';
+export { orphans } from './orphans.ts';
 export { prove } from './prove.ts';
 export { restore } from './restore.ts';
 export { restoreDisk } from './restore-disk.ts';

@@ -1,7 +1,7 @@
 // What ended and could not remove everything says so, in words and in its failure, for whoever started it to read.
 import type { Undone } from './compensation.ts';
 import { failureFrom, type Reason, sentence } from './failure.ts';
-import type { Session } from './session.ts';
+import type { EndingSession } from './session.ts';
 
 /** @param left names each thing, in words. */
 export function withLeftBehind(reason: Reason, left: readonly string[]): Reason {
@@ -33,7 +33,12 @@ export function notUndone({ left, reason }: Undone): string[] {
  * Ends a session that has to leave something behind: a person has to remove it.
  * @param words are what its log says of that.
  */
-export function giveUp({ record }: Session, reason: Reason, left: readonly string[], words: string): Error {
+export function giveUp(
+  { record }: Pick<EndingSession, 'record'>,
+  reason: Reason,
+  left: readonly string[],
+  words: string,
+): Error {
   const { type, message } = reason;
   record.update({ state: 'failed', status: 'Error', step: 'failed', failure: { type, message } });
   record.say(words, 'error');

@@ -3,36 +3,25 @@
 import { undoSteps } from './activities-of.ts';
 import { type Compensation, insist } from './compensation.ts';
 import type { Reason } from './failure.ts';
-import { type RunningSession, runningVmStep, type Session } from './session.ts';
+import { type EndingSession, type SessionPlace, targetStep } from './session.ts';
 import { sayWaiting } from './undo-words.ts';
 
 /** Answers why it was given up, if it was. */
-export async function removeTraces(session: Session, running: RunningSession): Promise<Reason | undefined> {
-  const { input, record } = session;
-  const steps = undoSteps(input.site);
-  if (running.placement.changes !== undefined) {
-    const stuck = await removeChanges(session, running);
+export async function removeTraces(session: EndingSession, place: SessionPlace): Promise<Reason | undefined> {
+  if (place.placement.changes !== undefined) {
+    const stuck = await removeChanges(session, place);
     if (stuck !== undefined) return stuck;
   }
-  const stays = await take(session, 'unmount the datastore', async () => {
-    const { unmounted, reason } = await steps.unmount(runningVmStep(session, running));
-    const { datastore, host } = running.placement;
-    record.say(
-      unmounted
-        ? `Datastore ${datastore} is unmounted from host ${host.name}`
-        : `Datastore ${datastore} stays on host ${host.name}: ${reason ?? 'it is in use'}`,
-    );
-  });
-  if (stays !== undefined) return stays;
-  const kept = await take(session, 'drop the export', () => steps.dropExport({ sessionId: input.sessionId }));
-  if (kept !== undefined) return kept;
-  record.say('Export and changes are dropped');
-  return undefined;
+  return (await unmount(session, place)) ?? (await dropExport(session));
 }
 
-async function removeChanges(session: Session, running: RunningSession): Promise<Reason | undefined> {
+/** Of a session whose changes did not go to the gateway. */
+export async function removeChanges(
+  session: EndingSession,
+  place: SessionPlace,
+): Promise<Reason | undefined> {
   const { input, record } = session;
-  const step = runningVmStep(session, running);
+  const step = targetStep(session, place);
   const stuck = await take(session, 'remove the folder of changes', () =>
     undoSteps(input.site).removeChangesFolder(step),
   );
@@ -42,9 +31,36 @@ async function removeChanges(session: Session, running: RunningSession): Promise
   return undefined;
 }
 
+/** From the place's host; it stays where others need it. */
+export function unmount(session: EndingSession, place: SessionPlace): Promise<Reason | undefined> {
+  const { input, record } = session;
+  return take(session, 'unmount the datastore', async () => {
+    const { unmounted, reason } = await undoSteps(input.site).unmount(targetStep(session, place));
+    const { datastore, host } = place.placement;
+    record.say(
+      unmounted
+        ? `Datastore ${datastore} is unmounted from host ${host.name}`
+        : `Datastore ${datastore} stays on host ${host.name}: ${reason ?? 'it is in use'}`,
+    );
+  });
+}
+
+/** The last of all: by its export what a session has left is found. */
+export async function dropExport(
+  session: Pick<EndingSession, 'record'> & {
+    readonly input: Pick<EndingSession['input'], 'sessionId' | 'site'>;
+  },
+): Promise<Reason | undefined> {
+  const { input, record } = session;
+  const { sessionId } = input;
+  const kept = await take(session, 'drop the export', () => undoSteps(input.site).dropExport({ sessionId }));
+  if (kept === undefined) record.say('Export and changes are dropped');
+  return kept;
+}
+
 /** One step of the end, insisted on; answers why it was given up, if it was. */
 export function take(
-  { record }: Session,
+  { record }: Pick<EndingSession, 'record'>,
   name: string,
   run: Compensation['run'],
   worthWaiting?: (reason: Reason) => boolean,

@@ -120,10 +120,10 @@ async function attach(session: Session, step: RestoreDiskStepInput): Promise<Run
 }
 
 /** Throws only where something stays behind that a person has to remove. */
-export async function handOverDisk(session: Session, { jobId, step, vm }: RestoredDisk): Promise<StopResult> {
+export async function handOverDisk(session: Session, { step, vm }: RestoredDisk): Promise<StopResult> {
   const { input, record } = session;
   record.step('handOver');
-  const left = await removeTraces(session, { jobId, placement: step.placement, exported: step.exported, vm });
+  const left = await removeTraces(session, step);
   if (left !== undefined) {
     const words = `The VM has the disk; something is left behind all the same: ${left.message}`;
     throw giveUp(session, left, [left.message], words);

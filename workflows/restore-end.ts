@@ -56,11 +56,10 @@ async function powerOn(session: Session, restored: RestoredVm): Promise<Reason |
 }
 
 /** Answers why something was given up, if it was. */
-async function handOver(session: Session, { jobId, step, vm }: RestoredVm): Promise<Reason | undefined> {
+async function handOver(session: Session, { step, vm }: RestoredVm): Promise<Reason | undefined> {
   const { input, record } = session;
   const steps = undoSteps(input.site);
   record.step('handOver');
-  const { placement, exported } = step;
   // As seen from the session's own directory, it is a VM that has left it.
   const marked = await take(session, "take the session's marks off the VM", () =>
     steps.handOverVm({ ...step, moref: vm.moref }),
@@ -68,7 +67,7 @@ async function handOver(session: Session, { jobId, step, vm }: RestoredVm): Prom
   if (marked !== undefined) return marked;
   const claimed = await take(session, 'hand its folders over', () => steps.releaseRestoreFolder(step));
   if (claimed !== undefined) return claimed;
-  return removeTraces(session, { jobId, placement, exported, vm });
+  return removeTraces(session, step);
 }
 
 async function awaitGuest(session: Session, restored: RestoredVm): Promise<void> {

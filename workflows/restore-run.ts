@@ -7,7 +7,6 @@ import {
   condition,
   defineQuery,
   defineSignal,
-  defineUpdate,
   setHandler,
 } from '@temporalio/workflow';
 import {
@@ -19,7 +18,7 @@ import {
   type StopResult,
 } from '../contract/index.ts';
 import { type Compensations, compensations } from './compensation.ts';
-import { rejection } from './desk.ts';
+import { refuseUpdates } from './desk.ts';
 import { reasonOf } from './failure.ts';
 import { type CopyProgress, copyProgress } from './restore-copy.ts';
 import type { Session } from './session.ts';
@@ -32,7 +31,7 @@ const statusQuery = defineQuery<SessionStatus>(SessionMessage.status);
 const otherUpdates = [
   ...[SessionMessage.finalize, SessionMessage.cancelFinalize, SessionMessage.keep, SessionMessage.cancelKeep],
   ...[SessionMessage.answer, SessionMessage.makeRoom],
-].map((name) => defineUpdate<never>(name));
+];
 const reportSignal = defineSignal<[SessionReport | RestoreReport]>(REPORT_SIGNAL);
 
 /** The copying, as people see it and hold it back. */
@@ -72,7 +71,7 @@ export async function runRestore<Restored>(
     if (report.kind === 'copy' || report.kind === 'copyTask') progress.heard(report);
     else record.report(report);
   });
-  refuseOthers(input.sessionId);
+  refuseUpdates(otherUpdates, `${input.sessionId} is a restore: it goes to production by itself`);
   const undo = compensations();
   try {
     const restored = await begun.run(() => work.bringBack({ progress, throttle }, undo));
@@ -99,13 +98,4 @@ export async function runRestore<Restored>(
   } finally {
     await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   }
-}
-
-/** What can be asked of a session that runs is answered here in words, too. */
-function refuseOthers(sessionId: string): void {
-  const message = `${sessionId} is a restore: it goes to production by itself`;
-  const refuse = (): never => {
-    throw rejection('NotSupported', message);
-  };
-  for (const update of otherUpdates) setHandler(update, refuse, { validator: refuse });
 }

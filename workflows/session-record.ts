@@ -20,6 +20,7 @@ import {
   type SessionState,
   type SessionStatus,
   type StartInput,
+  type Target,
   THROTTLE_MEMO,
   type Throttle,
   targetSubject,
@@ -72,6 +73,16 @@ export interface SessionRecord {
   copyTasks(): readonly string[];
 }
 
+/** What a record shows of what was asked for. */
+export type Recorded = Pick<
+  StartInput,
+  'sessionId' | 'site' | 'commandedAtMs' | 'placement' | 'powerOn' | 'guestTimeoutMs' | 'verify' | 'changes'
+> & {
+  readonly source: Omit<StartInput['source'], 'passphrase'>;
+  /** Undefined for what is on no target. */
+  readonly target: Target | undefined;
+};
+
 /** Steps whose reports tell how far a finalize is. */
 const MIGRATING: ReadonlySet<string> = new Set(['migrateVm', 'copyFrozenDisk']);
 
@@ -83,7 +94,7 @@ const stateKey = keyword(SearchAttribute.state);
  * @param weights are of the steps that `step` is told.
  */
 export function sessionRecord(
-  input: StartInput,
+  input: Recorded,
   earlier: SessionStatus | undefined,
   weights: Weights = startWeights(input),
 ): SessionRecord {
@@ -193,13 +204,13 @@ const leftOfRestore = ({ totalBytes = 0, copiedBytes }: RestoreStatus): number =
 const leftOfFinalize = ({ totalBytes = 0, percent }: FinalizeStatus): number =>
   totalBytes * (1 - Math.min(100, percent) / 100);
 
-function firstStatus(input: StartInput): SessionStatus {
+function firstStatus(input: Recorded): SessionStatus {
   const state: SessionState = 'preflight';
   return {
     sessionId: input.sessionId,
     site: input.site,
     vmName: input.placement.name ?? input.source.vmName,
-    target: targetSubject(input.target),
+    target: input.target === undefined ? '' : targetSubject(input.target),
     backupSet: input.source.backupSet,
     jobId: input.source.jobId === LATEST_JOB ? '' : input.source.jobId,
     state,

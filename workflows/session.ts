@@ -14,6 +14,12 @@ export interface Session {
   readonly record: SessionRecord;
 }
 
+/** What the end of a session needs of it, whichever Workflow brings it about. */
+export interface EndingSession {
+  readonly input: Pick<StartInput, 'sessionId' | 'site' | 'target'>;
+  readonly record: SessionRecord;
+}
+
 /** All that is known of a session that runs: enough to stop it, on any worker, in any later run. */
 export interface RunningSession {
   readonly jobId: string;
@@ -21,6 +27,9 @@ export interface RunningSession {
   readonly exported: SessionExport;
   readonly vm: RunningVm;
 }
+
+/** Where a session is. */
+export type SessionPlace = Pick<RunningSession, 'placement' | 'exported'>;
 
 /** The Workflow's argument. `resumed` is what an earlier run of a long session hands to the next one. */
 export type RunDirectInput = StartInput & {
@@ -30,10 +39,7 @@ export type RunDirectInput = StartInput & {
 export type RunDirect = (argument: RunDirectInput) => Promise<StopResult>;
 
 /** What every step that touches the target is told. */
-export function targetStep(
-  { input }: Session,
-  { placement, exported }: Pick<RunningSession, 'placement' | 'exported'>,
-) {
+export function targetStep({ input }: Pick<EndingSession, 'input'>, { placement, exported }: SessionPlace) {
   return { sessionId: input.sessionId, target: input.target, placement, exported };
 }
 

@@ -1,5 +1,5 @@
-// A drill's steps act for the drill whose Workflow called them, and for no other: its network and its report's
-// folder are named by its id.
+// A drill's steps act for the drill whose Workflow called them, or one of its sessions that is cleaned up, and for no
+// other: its network and its report's folder are named by its id.
 import { drillOfSession, drillOfWorkflow } from '../../contract/index.ts';
 import { failureFor } from '../failures.ts';
 import type { Step } from '../step.ts';
@@ -10,7 +10,8 @@ export function assertOwnDrill(
   drillId: string,
   sessionId?: string,
 ): void {
-  if (drillOfWorkflow(workflowId)?.drillId !== drillId) {
+  const own = drillOfWorkflow(workflowId) ?? drillOfSession(workflowId);
+  if (own?.drillId !== drillId) {
     throw failureFor('NotOurs', `Workflow ${workflowId} asked for a step of drill ${drillId}`);
   }
   if (sessionId !== undefined && drillOfSession(sessionId)?.drillId !== drillId) {

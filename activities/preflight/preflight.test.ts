@@ -209,7 +209,7 @@ it.each<[string, string, Changes | undefined, (() => void) | undefined]>([
   const failure = await refusal(changes);
   expect(failure).toMatchObject({ type, nonRetryable: true });
   expect(failure.message.length).toBeGreaterThan(20);
-  expect(gateway.exports.size).toBe(0);
+  expect(gateway.published.size).toBe(0);
   expect(target.vms.size).toBeLessThan(2);
 });
 
