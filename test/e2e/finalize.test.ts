@@ -98,7 +98,7 @@ describe('finalize', () => {
 describe('what stands in the way is said before anything is touched', () => {
   test.for([
     ['a datastore that is not there', 'nowhere', 'NotFound'],
-    ["the gateway's own datastore", 'rundirect-main', 'DatastoreConflict'],
+    ["the gateway's own datastore", 'rundirect-main', 'InvalidInput'],
   ] as const)('%s', async ([, datastore, type]) => {
     const { house } = suite;
     const session = await house.start(
