@@ -19,8 +19,10 @@ it('takes addresses and ranges that may mount', () => {
 
 it.each([
   [{ ...raw, site: 'Main!' }, /site/],
-  [{ ...raw, allow: ['everybody'] }, /allow\.0: an address/],
-  [{ ...raw, stateDirectory: 'here' }, /stateDirectory: the state folder is absolute/],
+  [{ ...raw, allow: ['everybody'] }, /--allow: an address/],
+  [{ ...raw, stateDirectory: 'here' }, /--state: the state folder is absolute/],
+  [{ ...raw, parallelMigrations: Number.NaN }, /^--parallel-migrations: a whole number from 1 to \d+$/],
+  [{ ...raw, parallelMigrations: 0 }, /^--parallel-migrations: a whole number from 1 to \d+$/],
 ])('refuses %j', (config, message) => {
   expect(() => parseConfig(config)).toThrow(message);
 });

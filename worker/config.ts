@@ -14,12 +14,18 @@ const hostRangeSchema = z.union(
   'an address like 10.0.0.5, or a range like 10.0.0.0/24',
 );
 
+const migrationsWords = `a whole number from 1 to ${MAX_PARALLEL_MIGRATIONS}`;
+
 const workerConfigSchema = z.object({
   site: siteNameSchema,
   stateDirectory: z.string().startsWith('/', 'the state folder is absolute'),
   allow: z.array(hostRangeSchema).max(200),
   activitiesOnly: z.boolean(),
-  parallelMigrations: z.number().int().min(1).max(MAX_PARALLEL_MIGRATIONS),
+  parallelMigrations: z
+    .number(migrationsWords)
+    .int(migrationsWords)
+    .min(1, migrationsWords)
+    .max(MAX_PARALLEL_MIGRATIONS, migrationsWords),
   address: z.string().min(1).optional(),
   namespace: z.string().min(1).optional(),
   profile: z.string().min(1).optional(),
@@ -30,14 +36,23 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-/** Throws ConfigError, which names the setting. */
+/** What a person said on the command line. */
+const flags: Readonly<Record<string, string>> = {
+  stateDirectory: '--state',
+  activitiesOnly: '--activities-only',
+  parallelMigrations: '--parallel-migrations',
+};
+
+/** Throws ConfigError, which names the flag. */
 export function parseConfig(raw: unknown): WorkerConfig {
   const parsed = workerConfigSchema.safeParse(raw);
   if (parsed.success) return parsed.data;
   throw new ConfigError(
-    parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '),
+    parsed.error.issues.map(({ path: [name], message }) => `${flagOf(String(name))}: ${message}`).join('; '),
   );
 }
+
+const flagOf = (setting: string): string => flags[setting] ?? `--${setting}`;
 
 export type TemporalSettings = ClientConnectConfig['connectionOptions'] & {
   readonly address: string;
