@@ -2,6 +2,7 @@
 // that is not the session's any more is not kept.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KeepSessionInput } from '../contract/index.ts';
+import { GatewayError } from '../gateway/index.ts';
 import { BACKUP_SET, openSiteHouse, type SiteHouse } from '../test/house-without-hosts.ts';
 import { runActivity } from '../test/run-activity.ts';
 import { startInput } from '../test/session-harness.ts';
@@ -99,6 +100,15 @@ describe('keeping a session', () => {
     });
     await expect(keep(input)).rejects.toMatchObject({ type, nonRetryable: true });
     expect(await jobs()).toEqual(before);
+  });
+
+  it('waits for no file of a VM that is gone', async () => {
+    const input = await running();
+    house.target.vms.delete(input.moref);
+    const withPoint = () => Promise.reject(new GatewayError('Busy', 'web01.vmx was being written'));
+    const deps = { ...house.deps, gateway: { ...house.deps.gateway, withPoint } };
+    const kept = runActivity(deps, 'keepSession', input, { workflowId: input.sessionId });
+    await expect(kept).rejects.toMatchObject({ type: 'NotOurs', nonRetryable: true });
   });
 
   it('waits for a target that is away and a set that is being backed up, and for nobody who is not asked', async () => {

@@ -1,8 +1,9 @@
 // Makes a running session's changes a job of its backup set: from one moment, without a pause of the guest, and in
 // whole or not at all. The gateway holds that moment and the set's key; here it is read, and written to the vault.
 //
-// The moment is taken first, and the VM looked at then: as it still is the session's, no write that was
-// acknowledged before the moment went elsewhere. What dies on the way leaves no job, and the next attempt takes a
+// The moment is taken, and the VM looked at then: as it still is the session's, no write that was acknowledged before
+// the moment went elsewhere. It is looked at before, too: one that is gone has taken files with it, which would be
+// waited for. What dies on the way leaves no job, and the next attempt takes a
 // new moment; one that died after the job was made finds it by its keepId.
 import type { KeepProgress, KeepResult, KeepSessionInput } from '../contract/index.ts';
 import type { OpenPoint } from '../gateway/index.ts';
@@ -18,6 +19,7 @@ type Deps = Pick<ActivityDeps, 'vaults' | 'gateway' | 'siteKey' | 'targets'>;
 
 export async function keepSession(deps: Deps, input: KeepSessionInput, step: Step): Promise<KeepResult> {
   assertOwnSession(step, input.sessionId);
+  await assertRunsHere(deps, input, step);
   const keep = (point: OpenPoint): Promise<KeepResult> => keepPoint(deps, input, point, step);
   return deps.gateway.withPoint(input.sessionId, keep, step.signal);
 }
