@@ -54,25 +54,20 @@ export async function otherLeases(gateway: Gateway, place: MountPlace): Promise<
 }
 
 /**
- * Morefs of hosts from which the session's datastore may have to be unmounted: where it has a lease, and those of
- * `mounted` where nobody has one.
+ * Morefs of hosts from which the session's datastore may have to be unmounted: `leased` by it, and `free` those of
+ * `mounted` where no session has a lease.
  */
 export async function mayBeMountedOn(
   gateway: Gateway,
   { targetId, datastore, sessionId }: Pick<Lease, 'datastore' | 'sessionId'> & { readonly targetId: string },
   mounted: readonly string[],
-): Promise<readonly string[]> {
+): Promise<{ readonly leased: readonly string[]; readonly free: readonly string[] }> {
   const leases = (await gateway.leases()).filter((lease) => lease.datastore === datastore);
   const prefix = `${targetId}/`;
   const own = leases.filter((lease) => lease.sessionId === sessionId && lease.host.startsWith(prefix));
   const isFree = (moref: string): boolean =>
     !leases.some(({ host, sessionId: holder }) => host === prefix + moref && holder !== UNMOUNTING);
-  return [
-    ...new Set([
-      ...own.map(({ host }) => host.slice(prefix.length)),
-      ...mounted.filter((moref) => isFree(moref)),
-    ]),
-  ];
+  return { leased: own.map(({ host }) => host.slice(prefix.length)), free: mounted.filter(isFree) };
 }
 
 export const releaseLease = (gateway: Gateway, place: MountPlace): Promise<readonly Lease[]> =>

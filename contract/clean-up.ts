@@ -77,8 +77,8 @@ export interface TracedVm extends VmSighting {
 export interface Traces {
   /** As the steps of a session's end take it; its host counts where it is among `hosts`. Undefined: nothing to look at. */
   readonly place: { readonly placement: Placement; readonly exported: SessionExport } | undefined;
-  /** Those that have the session's datastore, or may have it. */
-  readonly hosts: readonly Placement['host'][];
+  /** Those that have the session's datastore, or may have it; and whether it has a lease there. */
+  readonly hosts: readonly (Placement['host'] & { readonly leased: boolean })[];
   readonly vms: readonly TracedVm[];
 }
 

@@ -14,7 +14,7 @@
 //   PUT    /limits/SESSION                 LimitRequest; READs of its disks are held back, until it is lifted or dropped
 //   DELETE /limits/SESSION                 they are not any more; none is done
 //   PUT    /rooms/SESSION                  RoomRequest; hosts can write so much more there
-//   PUT    /leases                         Lease → Lease[] on that host and datastore
+//   PUT    /leases                         Lease → Lease[] on that host and datastore; ExportDropped for a session that was
 //   DELETE /leases                         Lease → Lease[] that are left
 //   GET    /leases                         → Lease[]
 //   PUT    /turns                          TurnRequest → TurnAnswer

@@ -76,7 +76,11 @@ const routes: Readonly<Record<string, Answer>> = {
     await exports.sealFence(argument);
     return {};
   },
-  'PUT /leases': ({ leases }, { body }) => leases.take(parsed(leaseSchema, body)),
+  'PUT /leases': ({ exports, leases }, { body }) => {
+    const lease = parsed(leaseSchema, body);
+    // A worker that has not heard yet that its session is gone would mount what nobody unmounts.
+    return exports.unlessDropped(lease.sessionId, () => leases.take(lease));
+  },
   'DELETE /leases': ({ leases }, { body }) => leases.release(parsed(leaseSchema, body)),
   'GET /leases': ({ leases }) => leases.all(),
   'PUT /turns': ({ turns }, { body }) => turns.take(parsed(turnRequestSchema, body)),

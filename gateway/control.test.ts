@@ -77,6 +77,18 @@ describe('the control socket', () => {
     expect(await client.releaseLease(lease('s2'))).toEqual([]);
   });
 
+  it('gives no lease to a session that was dropped', async () => {
+    await using site = await testSite();
+    await using gateway = await testGateway(site);
+    const client = new GatewayClient(gateway.controlSocketPath);
+    await client.publish(publishRequest(site, 's1'));
+    await client.drop('s1');
+    const lease = { host: 'esx', datastore: 'rundirect-main', sessionId: 's1' };
+    await expect(client.takeLease(lease)).rejects.toMatchObject({ code: 'ExportDropped' });
+    expect(await client.leases()).toEqual([]);
+    expect(await client.releaseLease(lease)).toEqual([]);
+  });
+
   it('gives a lock to one at a time, in the order of asking', async () => {
     await using site = await testSite();
     await using gateway = await testGateway(site);

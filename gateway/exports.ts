@@ -116,6 +116,14 @@ export class Exports {
     });
   }
 
+  /** Runs `body` while nobody drops the session's export. Throws ExportDropped once somebody has. */
+  unlessDropped<T>(sessionId: string, body: () => Promise<T>): Promise<T> {
+    return this.#perSession.run(sessionId, async () => {
+      if (await this.#options.registry.isDropped(sessionId)) throw dropped(sessionId);
+      return body();
+    });
+  }
+
   /** Takes the export off view and deletes it: files, changes, keys. Nothing of it comes back. */
   drop(sessionId: string): Promise<void> {
     return this.#perSession.run(sessionId, async () => {

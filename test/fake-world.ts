@@ -439,10 +439,10 @@ export class FakeWorld {
       this.#step('lookForTraces', () => {
         if (!this.exports.has(sessionId)) return { place: undefined, hosts: [], vms: [] };
         const changes = this.changes.has(sessionId) ? { changes: changesFolder('prod', sessionId) } : {};
-        const own = [...this.vms].filter(([, vm]) => vm.sessionId === sessionId);
+        const own = [...this.vms].filter(([, vm]) => vm.sessionId === sessionId && vm.marked);
         return {
           place: { placement: { ...fakePlacement, ...changes }, exported: fakeExport(sessionId) },
-          hosts: this.leases.has(sessionId) ? [fakePlacement.host] : [],
+          hosts: this.leases.has(sessionId) ? [{ ...fakePlacement.host, leased: true }] : [],
           vms: own.map(([moref]) => ({ moref, name: 'web01', ...this.#sight(moref) })),
         };
       }),

@@ -141,6 +141,22 @@ it('a VM that somebody powers on after the look is not powered off', async () =>
   });
 });
 
+it('what a step of the ended Workflow brings back is removed, too', async () => {
+  const [world, input] = [new FakeWorld(), startInput({ powerOn: false })];
+  const { activities } = world;
+  const before = { ...activities };
+  let late = 1;
+  activities.unmount = async (asked) => {
+    const answer = await before.unmount(asked);
+    if (late-- > 0) await before.mount(asked);
+    return answer;
+  };
+  await terminated(world, input, async () => {
+    await cleanUp(input);
+    expect(world.leftovers).toEqual([]);
+  });
+});
+
 it('is asked how it is, and answers in words what it can not be asked', async () => {
   const [world, input] = [new FakeWorld(), startInput()];
   await terminated(world, input, async () => {

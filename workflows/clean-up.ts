@@ -3,7 +3,7 @@
 // was sealed for the session opens.
 //
 //   look → end its turn, lift its limit of reading → (marks off VMs in production) → power off and unregister the VM → folder of changes → unmount
-//   → (a drill's network) → drop the export
+//   → (a drill's network) → look again, until nothing is found → drop the export
 //
 // A look that finds a VM which is not the session's alone ends it with nothing touched. From then on each step is
 // idempotent, and tried for days; the export goes last, so that a clean-up which is cancelled, terminated or given up
@@ -12,25 +12,27 @@ import { defineQuery, defineSignal, setHandler } from '@temporalio/workflow';
 import {
   type CleanUpInput,
   cleanUpInputSchema,
-  drillOfSession,
   REPORT_SIGNAL,
   SessionMessage,
   type SessionReport,
   type SessionStatus,
   type StopResult,
-  type TracedVm,
   type Traces,
 } from '../contract/index.ts';
 import { startSteps, undoSteps } from './activities-of.ts';
-import { refuseUpdates, rejection } from './desk.ts';
-import { cancelled, failureFrom, mayPass, type Reason, reasonOf } from './failure.ts';
+import { refusalOf, removeFromTarget } from './clean-up-target.ts';
+import { refuseUpdates } from './desk.ts';
+import { cancelled, failureFrom, type Reason, reasonOf } from './failure.ts';
 import { giveUp } from './left-behind.ts';
 import { parseInput } from './parse-input.ts';
-import { dropExport, removeChanges, take, unmount } from './remove-traces.ts';
-import { type EndingSession, type SessionPlace, targetStep } from './session.ts';
+import { dropExport, take } from './remove-traces.ts';
+import type { EndingSession } from './session.ts';
 import { type SessionRecord, sessionRecord } from './session-record.ts';
 
 const LOOK_TIMEOUT_MS = 60_000;
+/** What comes back more often is made by somebody who goes on. */
+const MAX_ROUNDS = 5;
+const NOTHING: Traces = { place: undefined, hosts: [], vms: [] };
 
 const statusQuery = defineQuery<SessionStatus>(SessionMessage.status);
 const reportSignal = defineSignal<[SessionReport]>(REPORT_SIGNAL);
@@ -47,7 +49,7 @@ export async function cleanUp(argument: CleanUpInput): Promise<StopResult> {
   try {
     const traces = await look(input, record);
     await letGo(input, record);
-    const state = await removeFromTarget(input, record, traces);
+    const state = await removeAll(input, record, traces);
     const kept = await dropExport({ input, record });
     if (kept !== undefined) throw stuck(record, kept);
     record.timed('stoppedMs', Date.now());
@@ -90,7 +92,8 @@ async function look(
 ): Promise<Traces> {
   try {
     const traces = await startSteps(site, LOOK_TIMEOUT_MS).lookForTraces({ sessionId, target });
-    for (const vm of traces.vms) refuse(vm, powerOff);
+    const refusal = refusalAmong(traces, powerOff);
+    if (refusal !== undefined) throw failureFrom(refusal);
     return traces;
   } catch (error) {
     if (cancelled(error)) throw error;
@@ -102,118 +105,53 @@ async function look(
   }
 }
 
-function refuse({ moref, name, standing, powerState, detail }: TracedVm, powerOff: boolean): void {
-  const vm = `${name} (${moref})`;
-  if (standing === 'crossing') {
-    throw rejection(
-      'VmMoved',
-      `${vm} is not touched: it was taken half way to production, where it stands on its changes in the session ` +
-        `(${detail}). Consolidate its disks in the vSphere Client, or unregister it there, then clean up again`,
-    );
-  }
-  if (standing === 'partlyMoved') {
-    throw rejection(
-      'VmMoved',
-      `${vm} is not touched: somebody moved or changed it, and some of it still lies with the session (${detail}). ` +
-        'Move the rest to production storage or unregister it, then clean up again',
-    );
-  }
-  if (standing === 'ours' && powerState === 'poweredOn' && !powerOff) throw guestRuns(vm);
-}
+const refusalAmong = ({ vms }: Traces, powerOff: boolean): Reason | undefined =>
+  vms.map((vm) => refusalOf(vm, powerOff)).find((refusal) => refusal !== undefined);
 
-const guestRuns = (vm: string): Error =>
-  rejection(
-    'GuestRuns',
-    `${vm} runs, and its guest may be writing: all that it wrote since the start would be lost`,
-  );
-
-/** How the session has ended, by what became of its VM. */
-async function removeFromTarget(
-  { target, ...input }: CleanUpInput,
+/**
+ * Until a look finds none: a step that the ended Workflow had under way acts until its worker hears of the end. Answers
+ * how the session has ended, by what became of its VM.
+ */
+async function removeAll(
+  { target, powerOff, ...input }: CleanUpInput,
   record: SessionRecord,
-  { place, hosts, vms }: Traces,
+  first: Traces,
 ): Promise<'stopped' | 'finalized'> {
-  if (target === undefined || place === undefined) return 'stopped';
-  const session = { input: { ...input, target }, record };
-  for (const vm of vms) {
-    const reason =
-      vm.standing === 'moved'
-        ? await handOver(session, place, vm)
-        : await removeVm(session, place, vm, input.powerOff);
-    if (reason !== undefined) throw stuck(record, reason);
+  let traces = first;
+  const inProduction = first.vms.some(({ standing }) => standing === 'moved');
+  for (let round = 1; target !== undefined && traces.place !== undefined; round += 1) {
+    const session = { input: { ...input, target }, record };
+    const kept = await removeFromTarget(session, traces.place, traces, powerOff);
+    if (kept !== undefined) throw stuck(record, kept);
+    traces = await lookAgain(session, powerOff);
+    if (!isLeft(traces)) break;
+    if (round === MAX_ROUNDS) throw stuck(record, comesBack(input.sessionId));
   }
-  const onHosts = hosts.map((host) => ({ ...place, placement: { ...place.placement, host } }));
-  const kept = await removePlaces(session, place, onHosts);
-  if (kept !== undefined) throw stuck(record, kept);
-  return vms.some(({ standing }) => standing === 'moved') ? 'finalized' : 'stopped';
+  return inProduction ? 'finalized' : 'stopped';
 }
 
-async function removePlaces(
-  session: EndingSession,
-  place: SessionPlace,
-  onHosts: readonly SessionPlace[],
-): Promise<Reason | undefined> {
-  const changes = place.placement.changes && (await removeChanges(session, place));
-  if (changes !== undefined) return changes;
-  for (const onHost of onHosts) {
-    const kept = (await unmount(session, onHost)) ?? (await removeNetwork(session, onHost));
-    if (kept !== undefined) return kept;
-  }
-  return undefined;
+/** A datastore without a lease of the session stays where something else needs it. */
+const isLeft = ({ vms, hosts }: Traces): boolean => vms.length > 0 || hosts.some(({ leased }) => leased);
+
+const comesBack = (sessionId: string): Reason => ({
+  type: 'TaskInProgress',
+  message: `something of ${sessionId} came back ${MAX_ROUNDS} times: see who registers its VM, then clean up again`,
+  details: [],
+});
+
+async function lookAgain({ input, record }: EndingSession, powerOff: boolean): Promise<Traces> {
+  const { site, sessionId, target } = input;
+  const seen: Traces[] = [];
+  const kept = await take({ record }, 'look again', async () => {
+    seen.push(await undoSteps(site).lookForTraces({ sessionId, target }));
+  });
+  const [traces = NOTHING] = seen;
+  const reason = kept ?? refusalAmong(traces, powerOff);
+  if (reason !== undefined) throw stuck(record, reason);
+  return traces;
 }
 
 function stuck(record: SessionRecord, reason: Reason): Error {
   const words = `Given up, something is left behind: ${reason.message}`;
   return giveUp({ record }, reason, [reason.message], words);
-}
-
-/** It is in production: the session's marks come off, and it is left to run. */
-function handOver(session: EndingSession, place: SessionPlace, { moref, name, detail }: TracedVm) {
-  session.record.say(
-    `${name} was moved to production storage (${detail}): only the session's marks are taken off it`,
-  );
-  return take(session, "take the session's marks off the VM", () =>
-    undoSteps(session.input.site).handOverVm({ ...targetStep(session, place), moref }),
-  );
-}
-
-/** Each round looks anew: while the target was away, somebody may have powered it on. */
-async function removeVm(
-  session: EndingSession,
-  place: SessionPlace,
-  { moref, name }: TracedVm,
-  powerOff: boolean,
-): Promise<Reason | undefined> {
-  const { input, record } = session;
-  const steps = undoSteps(input.site);
-  const step = { ...targetStep(session, place), moref };
-  const remove = async (): Promise<void> => {
-    if (powerOff) await steps.powerOffVm(step);
-    else if ((await steps.inspectVm(step)).powerState === 'poweredOn') throw guestRuns(`${name} (${moref})`);
-    await steps.unregisterVm(step);
-  };
-  const kept = await take(session, 'remove the VM', remove, mayPass);
-  if (kept === undefined) record.say(`${name} is ${powerOff ? 'powered off and ' : ''}unregistered`);
-  return kept;
-}
-
-/** Of a drill's session. Another one of that drill may need it still, which then removes it. */
-async function removeNetwork(
-  session: EndingSession,
-  { placement }: SessionPlace,
-): Promise<Reason | undefined> {
-  const { sessionId, site, target } = session.input;
-  const drill = drillOfSession(sessionId);
-  if (drill === undefined) return undefined;
-  const network = { drillId: drill.drillId, target, host: placement.host };
-  const isInUse = ({ type }: Reason): boolean => type === 'ResourceInUse';
-  const kept = await take(
-    session,
-    "remove the drill's network",
-    () => undoSteps(site).removeDrillNetwork(network),
-    (reason) => mayPass(reason) && !isInUse(reason),
-  );
-  if (kept === undefined || !isInUse(kept)) return kept;
-  session.record.say("The drill's network stays: another VM is on it", 'warning');
-  return undefined;
 }

@@ -93,9 +93,12 @@ it('names the hosts with a lease of the session, and those that have the datasto
   host.hosts = [fakeHost, { ...fakeHost, moref: 'host-2', name: 'esx02' }];
   expect((await look()).hosts).toEqual([]);
   await gateway.takeLease({ host: `${targetId}/host-2`, datastore: 'rundirect-main', sessionId: SESSION });
-  expect((await look()).hosts).toEqual([{ moref: 'host-2', name: 'esx02' }]);
+  expect((await look()).hosts).toEqual([{ moref: 'host-2', name: 'esx02', leased: true }]);
   host.mounts.set('rundirect-main', { name: 'rundirect-main', ...SHARE, remotePath });
-  expect((await look()).hosts.map(({ moref }) => moref)).toEqual(['host-2', 'host-1']);
+  expect((await look()).hosts.map(({ moref, leased }) => [moref, leased])).toEqual([
+    ['host-2', true],
+    ['host-1', false],
+  ]);
   await gateway.takeLease({ host: `${targetId}/host-1`, datastore: 'rundirect-main', sessionId: 'web01-x2' });
   expect((await look()).hosts.map(({ moref }) => moref)).toEqual(['host-2']);
 });

@@ -40,8 +40,12 @@ export async function lookForTraces(
     const inventory = await vsphere.inventory({ signal: step.signal });
     const datastore = datastoreName(deps.site);
     const where = { targetId: exported.targetId, datastore, sessionId };
-    const morefs = await mayBeMountedOn(deps.gateway, where, mountedOn(inventory, datastore, exported));
-    const hosts = morefs.map((moref) => hostNamed(inventory, moref));
+    const mounted = mountedOn(inventory, datastore, exported);
+    const { leased, free } = await mayBeMountedOn(deps.gateway, where, mounted);
+    const hosts = [
+      ...leased.map((moref) => ({ ...hostNamed(inventory, moref), leased: true })),
+      ...free.map((moref) => ({ ...hostNamed(inventory, moref), leased: false })),
+    ];
     const [host = inventory.hosts[0]] = hosts;
     if (host === undefined) return NOTHING;
     const place = placeOf(exported, { moref: host.moref, name: host.name }, datastore);
