@@ -139,7 +139,7 @@ describe('room for a saved state', () => {
     const before = first.exports.status('s1').reservedBytes;
     await expect(first.exports.makeRoom('s1', limitBytes)).rejects.toMatchObject({
       code: 'StorageFull',
-      message: expect.stringMatching(/[KMG]iB more are needed .* [KMG]iB are free/),
+      message: expect.stringMatching(/[KMG]iB more are needed .* [KMG]iB are free/) as string,
     });
     expect(first.exports.status('s1').reservedBytes).toBe(before);
     await first.exports.makeRoom('s1', 2 * before);
