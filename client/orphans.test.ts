@@ -7,6 +7,7 @@ import { requireSettled } from './settled.ts';
 const orphan = (changes: Partial<Orphan> = {}): Orphan => ({
   ...{ sessionId: 'web01-x1', vm: 'web01', source: { vault: '/v', backupSet: 'web', jobId: 'job-2' } },
   ...{ target: 'esx:443/root', since: '2026-01-01T00:00:00.000Z', changesBytes: 3 << 20, readOnly: false },
+  fenced: false,
   ...{ ended: 'terminated', workflowType: 'runDirect', state: 'running' },
   ...changes,
 });
@@ -28,6 +29,7 @@ it('shows a browse as what is on no target', () => {
 
 it.each<[Partial<Orphan>, string]>([
   [{ state: 'finalizing' }, 'rundirect-web01-x1.finalize'],
+  [{ ended: 'unknown', workflowType: undefined, state: undefined, fenced: true }, 'it was being finalized'],
   [{ workflowType: 'restore' }, 'rundirect-web01-x1.restore'],
   [{ workflowType: 'restoreDisk' }, 'web01-x1.vmdk'],
   [{ sessionId: 'prove-k3v9q2m4xa-outage-1', workflowType: 'prove' }, 'rundirect-prove-k3v9q2m4xa-outage-1'],

@@ -4,8 +4,9 @@ import { type Orphan, proveOfSession, WorkflowType } from '../contract/index.ts'
 import { ClientError } from './client-error.ts';
 
 /** Undefined where all that it may have left is the session's own. */
-function inProduction({ sessionId, workflowType, state }: Orphan): string | undefined {
-  if (state === 'finalizing') {
+function inProduction({ sessionId, workflowType, state, fenced }: Orphan): string | undefined {
+  // What Temporal has lost, the gateway's fence still tells.
+  if (state === 'finalizing' || fenced) {
     return (
       `it was being finalized: see what of its VM has come to production, delete the folder there in which ` +
       `rundirect-${sessionId}.finalize lies, and rename the original back where it was set aside`

@@ -41,6 +41,8 @@ export interface Orphan {
   readonly workflowType: string | undefined;
   /** The last one that it told: `finalizing` left more than a session that ran; undefined where that is not known. */
   readonly state: string | undefined;
+  /** Its VM was half way to production: at the gateway are changes that its guest made, and perhaps its memory. */
+  readonly fenced: boolean;
   /** A browse: no host has it. */
   readonly readOnly: boolean;
 }

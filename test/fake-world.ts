@@ -51,7 +51,7 @@ const fakeExport = (sessionId: string): SessionExport => ({
 
 const fakeOrphan = (sessionId: string): Orphan => ({
   ...{ sessionId, vm: 'web01', source: { vault: '/vault', backupSet: 'web', jobId: 'job-2' } },
-  ...{ target: 'lab-1', since: '2026-01-01T00:00:00.000Z', changesBytes: 0, readOnly: false },
+  ...{ target: 'lab-1', since: '2026-01-01T00:00:00.000Z', changesBytes: 0, readOnly: false, fenced: false },
   ...{ ended: 'terminated', workflowType: 'runDirect', state: 'running' },
 });
 

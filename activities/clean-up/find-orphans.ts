@@ -36,12 +36,18 @@ const ends: Partial<Record<WorkflowExecutionDescription['status']['name'], Workf
 };
 
 function orphanOf(exported: ExportStatus, workflow: WorkflowExecutionDescription | undefined): Orphan {
-  const { sessionId, displayName, source, publishedAt, overlayBytes, targetId, readOnly } = exported;
+  const { sessionId, displayName, source, publishedAt, overlayBytes, targetId, fence, readOnly } = exported;
   const { vault, backupSet, jobId } = source;
   const attribute = (name: string): string | undefined =>
     workflow?.typedSearchAttributes.get(defineSearchAttributeKey(name, 'KEYWORD'));
   return {
-    ...{ sessionId, vm: displayName, source: { vault, backupSet, jobId }, readOnly },
+    ...{
+      sessionId,
+      vm: displayName,
+      source: { vault, backupSet, jobId },
+      readOnly,
+      fenced: fence !== undefined,
+    },
     ...{ since: publishedAt, changesBytes: overlayBytes },
     target: attribute(SearchAttribute.target) ?? targetId,
     ended: workflow === undefined ? 'unknown' : (ends[workflow.status.name] ?? 'unknown'),
