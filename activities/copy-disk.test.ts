@@ -136,6 +136,24 @@ it('copies anew where the task is forgotten, or nobody knows it', async () => {
   }
 });
 
+it.each(['AlreadyExists', 'ResourceInUse'] as const)(
+  'copies anew where the task of an earlier attempt was refused with %s for a copy that nobody knows',
+  async (code) => {
+    const host = target(false);
+    const second = stepOf(2);
+    const refused = copyDisk(host.vsphere, DISK, second.step);
+    refused.catch(() => undefined);
+    // The first attempt's copy runs, and its answer was lost.
+    (await running(host, 'task-1')).end(new VsphereError(code, 'an earlier copy runs'));
+    await expect(refused).rejects.toThrow('an earlier copy runs');
+    host.files.set(DISK.destination, 'what that one copied');
+    const third = copyDisk(host.vsphere, DISK, stepOf(3, second.left.at(-1)).step);
+    (await running(host, 'task-2')).end();
+    await third;
+    expect(host.files.get(DISK.destination)).toBe(descriptor('lsilogic'));
+  },
+);
+
 it('ends the work at the target when the Workflow wants it no more', async () => {
   const host = target(false);
   const { step, cancel } = stepOf();

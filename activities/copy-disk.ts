@@ -8,7 +8,12 @@
 // source's size.
 import { CancelledFailure } from '@temporalio/common';
 import { adapterTypeOf, parseDescriptor, type VmdkDescriptor, withAdapterType } from '../vm-folder/index.ts';
-import { type CopyVirtualDiskSpec, type Vsphere, VsphereError } from '../vsphere/index.ts';
+import {
+  type CopyVirtualDiskSpec,
+  type Vsphere,
+  VsphereError,
+  type VsphereErrorCode,
+} from '../vsphere/index.ts';
 import { failureFor, failureTypeOf, nonRetryable } from './failures.ts';
 import type { Step } from './step.ts';
 
@@ -69,7 +74,18 @@ export async function endCopy(
   }
 }
 
-/** False where no task is known that an earlier attempt began, or where that one did not end well. */
+/**
+ * Of a task that an earlier attempt began: it is forgotten, or has ended for what passes, an even earlier copy to the same
+ * place above all. It ends no other way however often it is looked at, so a copy is begun anew.
+ */
+const BEGUN_ANEW: ReadonlySet<VsphereErrorCode> = new Set([
+  'NotFound',
+  'AlreadyExists',
+  'TaskInProgress',
+  'ResourceInUse',
+]);
+
+/** False where no task is known that an earlier attempt began, or where it is to be begun anew. */
 async function followEarlier(
   vsphere: Vsphere,
   disk: DiskCopy,
@@ -87,9 +103,8 @@ async function followEarlier(
     );
     return true;
   } catch (error) {
-    const isForgotten = error instanceof VsphereError && error.code === 'NotFound';
-    if (!isForgotten) throw error;
-    return false;
+    if (error instanceof VsphereError && BEGUN_ANEW.has(error.code)) return false;
+    throw error;
   }
 }
 
