@@ -79,8 +79,11 @@ async function narrate<Answer, Status extends Followed>(
 }
 
 function ended(sessionId: string, state: string, cause?: unknown): ClientError {
+  const isUndone = state !== 'terminated' && state !== 'timed out';
   return new ClientError('SessionEnded', `session ${sessionId} has already ended (${state})`, {
     cause,
-    hint: `See its log with: rundirect show ${sessionId}`,
+    hint: isUndone
+      ? `See its log with: rundirect show ${sessionId}`
+      : `It has undone nothing. Remove what it left with: rundirect clean-up ${sessionId}`,
   });
 }

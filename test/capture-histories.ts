@@ -26,7 +26,14 @@ import {
   type TestSession,
 } from './session-harness.ts';
 import { eventually } from './temporal.ts';
-import { browseInput, drillInput, proveInput, restoreDiskInput, restoreInput } from './workflow-inputs.ts';
+import {
+  browseInput,
+  cleanUpInput,
+  drillInput,
+  proveInput,
+  restoreDiskInput,
+  restoreInput,
+} from './workflow-inputs.ts';
 
 /** Answers the Workflow whose history is kept, when it has ended. */
 type Scenario = (harness: SessionHarness, world: FakeWorld) => Promise<WorkflowHandle>;
@@ -221,6 +228,15 @@ const scenarios: Record<string, Scenario> = {
   drilled: (harness, world) => {
     const input = drillInput({ vms: [{ name: 'web01' }, { name: 'db01' }] });
     return resultOf(harness, world, WorkflowType.drill, drillWorkflowId(input.name), input);
+  },
+  'cleaned-up': async (harness, world) => {
+    const input = startInput({ changes: { datastore: 'vmfs02' } });
+    await harness.withSession(input, world, async (started) => {
+      await started.untilState('running');
+      await started.handle.terminate();
+    });
+    const cleanUp = cleanUpInput(input, { powerOff: true });
+    return resultOf(harness, world, WorkflowType.cleanUp, input.sessionId, cleanUp);
   },
   proven: (harness, world) => {
     const input = proveInput();

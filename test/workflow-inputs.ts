@@ -1,11 +1,13 @@
 // What each kind of Workflow is started with in tests, on a site that no other test has.
 import {
   type BrowseInput,
+  type CleanUpInput,
   type DrillInput,
   type ProveInput,
   proveIdFor,
   type RestoreDiskInput,
   type RestoreInput,
+  type StartInput,
 } from '../contract/index.ts';
 import { startInput } from './session-harness.ts';
 
@@ -31,6 +33,12 @@ export function restoreDiskInput(changes: Partial<RestoreDiskInput> = {}): Resto
 export function browseInput(): BrowseInput & { readonly sessionId: string } {
   const { sessionId, site, source } = startInput();
   return { sessionId, browseId: sessionId, site, source, allow: ['127.0.0.1'] };
+}
+
+/** After the session of this start. */
+export function cleanUpInput(of: StartInput, changes: Partial<CleanUpInput> = {}): CleanUpInput {
+  const { sessionId, site, commandedAtMs, source, target } = of;
+  return { sessionId, site, commandedAtMs, source, target, powerOff: false, ...changes };
 }
 
 export function drillInput(changes: Partial<DrillInput> = {}): DrillInput {

@@ -13,6 +13,7 @@ import {
 import { FakeWorld } from '../test/fake-world.ts';
 import { failureOf, openSessionHarness, type SessionHarness, startInput } from '../test/session-harness.ts';
 import { eventually } from '../test/temporal.ts';
+import { cleanUpInput } from '../test/workflow-inputs.ts';
 
 let harness: SessionHarness;
 beforeAll(async () => {
@@ -20,15 +21,11 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-function begin(
-  { sessionId, site, commandedAtMs, source, target }: StartInput,
-  changes: Partial<CleanUpInput> = {},
-) {
-  const input: CleanUpInput = { sessionId, site, commandedAtMs, source, target, powerOff: false, ...changes };
+function begin(input: StartInput, changes: Partial<CleanUpInput> = {}) {
   return harness.temporal.client.workflow.start(WorkflowType.cleanUp, {
-    workflowId: sessionId,
+    workflowId: input.sessionId,
     taskQueue: WORKFLOW_TASK_QUEUE,
-    args: [input],
+    args: [cleanUpInput(input, changes)],
   });
 }
 

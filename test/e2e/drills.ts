@@ -150,7 +150,8 @@ function planFlags(house: House, vms: readonly string[]): string[] {
   ];
 }
 
-async function expectNothingLeft(house: House): Promise<void> {
+/** Networks of drills, too. */
+export async function expectNothingLeft(house: House): Promise<void> {
   expect(await leftovers(house.stack)).toEqual([]);
   expect(await leftAtHost(house)).toEqual([]);
 }

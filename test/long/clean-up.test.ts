@@ -1,10 +1,12 @@
-// A session that Temporal has forgotten, as if its database were lost, is removed from what gateway and target know.
-// Temporal takes its time to delete a Workflow.
+// A session that Temporal has forgotten, as if its database were lost, is removed from what gateway and target know:
+// Temporal takes its time to delete a Workflow. And one of a drill that was terminated with it, with its network.
 import { beforeAll, expect, test } from 'vitest';
+import { drillSessionId, drillWorkflowId } from '../../contract/index.ts';
 import { leftovers } from '../../demo/leftovers.ts';
 import { until } from '../../demo/until.ts';
-import { prepareVm } from '../e2e/killed-worker.ts';
-import { errorOf, inTemporal, orphansOf, terminatedStart } from '../e2e/terminated.ts';
+import { beginDrill, expectNothingLeft, untilVmRuns } from '../e2e/drills.ts';
+import { prepareVm, VM } from '../e2e/killed-worker.ts';
+import { errorOf, inTemporal, orphansOf, terminate, terminatedStart } from '../e2e/terminated.ts';
 import { withHouse } from '../e2e/with-house.ts';
 
 const FORGET_LIMIT_MS = 300_000;
@@ -37,4 +39,19 @@ test('it is listed as not known, needs its target, and is gone then', async () =
   expect(await errorOf(house, ['clean-up', sessionId])).toMatchObject({ type: 'Usage' });
   await house.succeed(['clean-up', sessionId, '--power-off', ...house.targetFlags]);
   expect(await leftovers(house.stack, sessionId)).toEqual([]);
+});
+
+test('of a drill that is terminated with its session, the network goes with the session', async () => {
+  const { house } = suite;
+  const { worker } = house.stack.site;
+  const drillId = await beginDrill(house, [VM], '--guest-timeout', '10m');
+  await untilVmRuns(house, drillId);
+  // Nobody is there to hear of the first and undo the second.
+  await worker.kill('SIGKILL');
+  const sessionId = drillSessionId(drillId, 1);
+  await terminate(house, drillWorkflowId(drillId));
+  await terminate(house, sessionId);
+  await worker.start();
+  await house.succeed(['clean-up', sessionId, '--power-off']);
+  await expectNothingLeft(house);
 });
