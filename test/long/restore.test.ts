@@ -5,6 +5,7 @@ import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { leftovers } from '../../demo/leftovers.ts';
+import { connect } from '../../vsphere/index.ts';
 import { destroy, expectRestored, type Original, prepareOriginal, restore } from '../e2e/restores.ts';
 import { withHouse } from '../e2e/with-house.ts';
 
@@ -46,6 +47,25 @@ describe.each(['esx', 'vcenter'] as const)('through %s', (model) => {
     expect(status.restore?.location).toMatch(/^\[vsan1\] [0-9a-f]{8}-/);
     const vm = await house.sessionVm(status);
     expect(await (await vm.guest()).boots()).toBe(1);
+    expect(await leftovers(house.stack, status.sessionId)).toEqual([]);
+    await destroy(house, status);
+  });
+
+  test.each([
+    ['its second disk', ['--disk', 'scsi0:1=vsan1'], ['datastore1', 'datastore1', 'vsan1']],
+    [
+      'all but its second disk',
+      ['--datastore', 'vsan1', '--disk', 'scsi0:1=datastore1'],
+      ['vsan1', 'vsan1', 'datastore1'],
+    ],
+  ])('to a vSAN with %s', async (_, flags, datastores) => {
+    const { house } = suite;
+    const status = await restore(house, '--name', 'on-both', '--power-on', ...flags, ...UNPLUGGED);
+    expect(status).toMatchObject({ state: 'restored', status: 'OK', guest: 'ready' });
+    await using vsphere = await connect(house.stack.lab.ready);
+    const vm = await vsphere.readVm(status.vm?.moref ?? '');
+    const files = [vm?.vmPathName ?? '', ...(vm?.disks ?? []).map(({ fileName }) => fileName)];
+    expect(files.map((file) => /^\[(.+?)\] /.exec(file)?.[1])).toEqual(datastores);
     expect(await leftovers(house.stack, status.sessionId)).toEqual([]);
     await destroy(house, status);
   });
