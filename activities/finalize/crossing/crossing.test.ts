@@ -375,6 +375,25 @@ it('fences before it unregisters, again without a look, and no VM that runs', as
   expect(gateway.fences.size).toBe(0);
 });
 
+it.each([
+  ['poweredOn', 'MigrationFailed', true],
+  ['poweredOff', 'ResourceInUse', false],
+] as const)(
+  'tells of a disk that is locked while its VM is %s: %s',
+  async (powerState, type, nonRetryable) => {
+    addVm({ powerState: 'poweredOff', disks: [plainDisk] });
+    const cold = { ...crossing, whileRunning: false };
+    const [frozen] = await run('freezeDisks', { crossing: cold });
+    target.vsphere.deleteVirtualDisk = async () => undefined;
+    target.vsphere.copyVirtualDisk = async () => {
+      throw new VsphereError('ResourceInUse', 'it is locked');
+    };
+    target.change('vm-7', { powerState });
+    const copying = run('copyFrozenDisk', { crossing: cold, disk: frozen, beforeBytes: 0, totalBytes: 1024 });
+    await expect(copying).rejects.toMatchObject({ type, nonRetryable });
+  },
+);
+
 it('takes no copy to production of a disk that was written to since', async () => {
   addVm({ powerState: 'poweredOff', disks: [plainDisk] });
   const cold = { ...crossing, whileRunning: false };
