@@ -128,6 +128,19 @@ describe.concurrent('a finalize', () => {
     expectInProduction(world, `vm-${input.sessionId}`);
   });
 
+  it('waits for a guest that boots, where it is to be shut down', async () => {
+    const world = new FakeWorld();
+    world.faults.set('awaitGuest', 'passing');
+    const input = startInput({ autoMigrate: { datastore: 'prod', vmotion: 'cold' } });
+    await harness.withSession(input, world, async (session) => {
+      expect(await session.handle.result()).toMatchObject({ state: 'finalized' });
+      const { log } = await session.status();
+      expect(log.map(({ message }) => message).join()).toContain('waits until the guest is up');
+    });
+    const [first, ...rest] = world.calls.filter((call) => ['awaitGuest', 'finalizePreflight'].includes(call));
+    expect([first, ...rest.slice(0, 2)]).toEqual(['awaitGuest', 'awaitGuest', 'finalizePreflight']);
+  });
+
   it('that began by itself and failed is not begun again by itself', async () => {
     const world = new FakeWorld();
     world.faults.set('finalizePreflight', 'before');

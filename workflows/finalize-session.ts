@@ -214,6 +214,7 @@ async function prepare(
   request: FinalizeRequest,
 ): Promise<FinalizePlan> {
   const { input, record } = session;
+  await guestUp(session, request);
   const steps = startSteps(input.site, input.stepTimeoutMs ?? DEFAULT_STEP_TIMEOUT_MS);
   const plan = await steps.finalizePreflight({ ...runningVmStep(session, running), request });
   for (const warning of plan.warnings) record.say(warning.message, 'warning');
@@ -222,6 +223,19 @@ async function prepare(
   record.say(`Preflight of the finalize passed: ${running.vm.name} is migrated ${wordsOf(plan)}`);
   await verified(session);
   return plan;
+}
+
+/** A guest that is to be shut down hears of it from its Tools: one that boots is waited for, as long as a start does. */
+async function guestUp({ record }: Session, { vmotion, guestAway }: FinalizeRequest): Promise<void> {
+  const isShutDown = vmotion === 'cold' || (vmotion !== 'live' && guestAway === 'shutDown');
+  const boots = (): boolean => {
+    const { guest, powerState } = record.status();
+    return guest === 'awaited' && powerState === 'poweredOn';
+  };
+  if (!isShutDown || !boots()) return;
+  record.update({ step: 'awaitGuest' });
+  record.say('The finalize waits until the guest is up, because it is to be shut down');
+  await condition(() => !boots());
 }
 
 function wordsOf({ mode, guestAway }: FinalizePlan): string {

@@ -89,8 +89,8 @@ export function lookAtTools({ name, toolsRunningStatus }: Vm, found: Findings): 
   if (toolsRunningStatus === 'guestToolsRunning') return;
   found.error(
     'ToolsNotRunning',
-    `${name} runs without VMware Tools, so it can't be shut down from outside. Shut it down from inside, and ` +
-      'finalize it then',
+    `${name} runs without VMware Tools, or they are not up yet, so it can't be shut down from outside. Shut it down from ` +
+      'inside, and finalize it then',
   );
 }
 
