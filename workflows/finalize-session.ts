@@ -13,11 +13,7 @@ import {
   DEFAULT_STEP_TIMEOUT_MS,
   type FinalizePlan,
   type FinalizeRequest,
-  type FinalizeResult,
-  type FinalizeStatus,
   placeWords,
-  type RunningVm,
-  type SessionStatus,
   type Vmotion,
   type VmSighting,
 } from '../contract/index.ts';
@@ -25,21 +21,12 @@ import { migrationSteps, startSteps, undoSteps } from './activities-of.ts';
 import { type CrossingOutcome, crossOver } from './cross-over.ts';
 import { failureFrom, type Reason, reasonOf, sentence } from './failure.ts';
 import type { FinalizeMeans } from './finalize-desk.ts';
+import { beginFinalize, type FinalizeOutcome, goBack, settle } from './finalize-end.ts';
 import { guestOutage } from './guest-outage.ts';
 import { type MigrationTurn, migrationTurn } from './migration-turn.ts';
-import { afterArrival, giveBack, makeWay, tellOriginal } from './original-vm.ts';
-import { MIGRATED_PERCENT } from './progress.ts';
-import { removeTraces, take } from './remove-traces.ts';
+import { giveBack, makeWay, tellOriginal } from './original-vm.ts';
+import { take } from './remove-traces.ts';
 import { type RunningSession, runningVmStep, type Session } from './session.ts';
-
-/**
- * `failed`: the VM is where it was, perhaps registered anew, and the session runs on. `stuck`: the VM is in
- * production, and what it left behind could not be removed.
- */
-export type FinalizeOutcome =
-  | { readonly kind: 'finalized'; readonly result: FinalizeResult }
-  | { readonly kind: 'failed'; readonly reason: Reason; readonly vm: RunningVm }
-  | { readonly kind: 'stuck'; readonly reason: Reason };
 
 /** @param onGone is called when the VM is off the session: what watches it may stop now. */
 export async function finalizeSession(
@@ -50,7 +37,7 @@ export async function finalizeSession(
   onGone: () => void,
 ): Promise<FinalizeOutcome> {
   const { record } = session;
-  const before = begin(session, { mode: undefined, datastore: request.datastore });
+  const before = beginFinalize(session, { mode: undefined, datastore: request.datastore });
   const to = request.datastore === undefined ? 'the place of its original' : `datastore ${request.datastore}`;
   record.say(`Finalize: ${running.vm.name} goes to ${to}`);
   const turn = migrationTurn(session);
@@ -170,7 +157,7 @@ export async function finalizeByHand(
   running: RunningSession,
   onGone: () => void,
 ): Promise<FinalizeOutcome> {
-  const before = begin(session, { mode: 'byHand', datastore: undefined });
+  const before = beginFinalize(session, { mode: 'byHand', datastore: undefined });
   session.record.say(
     `${running.vm.name} was migrated to production storage by hand: it counts as finalized, and only the session's ` +
       'marks are taken off it',
@@ -178,34 +165,8 @@ export async function finalizeByHand(
   return settle(session, running, before, onGone);
 }
 
-type Before = Pick<SessionStatus, 'status' | 'powerState' | 'guest'>;
-
 const renamed = (running: RunningSession, { rename }: FinalizePlan): RunningSession =>
   rename === undefined ? running : { ...running, vm: { ...running.vm, name: rename.to } };
-
-function begin({ record }: Session, chosen: Pick<FinalizeStatus, 'mode' | 'datastore'>): Before {
-  const { status, powerState, guest } = record.status();
-  const finalize: FinalizeStatus = {
-    ...chosen,
-    outcome: 'underWay',
-    startedAt: new Date().toISOString(),
-    percent: 0,
-    totalBytes: undefined,
-    bytesPerSecond: undefined,
-    leftMs: undefined,
-    durationMs: undefined,
-    guestAwayMs: undefined,
-    failure: undefined,
-  };
-  record.update({
-    state: 'finalizing',
-    status: 'In progress',
-    step: 'finalizePreflight',
-    progressPercent: 0,
-    finalize,
-  });
-  return { status, powerState, guest };
-}
 
 /** Chooses the way, and waits until the chain is known to be whole: what goes to production must be. */
 async function prepare(
@@ -294,93 +255,6 @@ async function notMigrated(
   const what = seen?.standing === 'gone' ? 'is not in the inventory any more' : 'lies only in part here now';
   const message = `${sentence(reason.message)} ${running.vm.name} ${what} (${seen?.detail ?? ''})`;
   return { type: 'VmMoved', message, details: [] };
-}
-
-/** The VM is in production. */
-async function settle(
-  session: Session,
-  running: RunningSession,
-  before: Before,
-  onGone: () => void,
-  plan?: FinalizePlan,
-): Promise<FinalizeOutcome> {
-  const { input, record } = session;
-  record.update({ progressPercent: MIGRATED_PERCENT });
-  let location: string | undefined;
-  const kept = await take(session, "take the session's marks off the VM", async () => {
-    ({ location } = await undoSteps(input.site).handOverVm(runningVmStep(session, running)));
-  });
-  if (kept !== undefined) return goBack(session, before, { kind: 'back', reason: kept, vm: running.vm });
-  onGone();
-  record.say(
-    location === undefined
-      ? `${running.vm.name} is not in the inventory any more`
-      : `${running.vm.name} is in production: ${location}`,
-  );
-  const left = await removeTraces(session, running);
-  if (left !== undefined) return { kind: 'stuck', reason: left };
-  if (plan !== undefined) await afterArrival(session, running, plan, before);
-  return { kind: 'finalized', result: finish(session, running, location) };
-}
-
-function finish(
-  { input, record }: Session,
-  { vm }: RunningSession,
-  location: string | undefined,
-): FinalizeResult {
-  const { finalize } = record.status();
-  const mode = finalize?.mode ?? 'byHand';
-  const datastore = datastoreOf(location) ?? finalize?.datastore;
-  const durationMs = Date.now() - Date.parse(finalize?.startedAt ?? new Date().toISOString());
-  const guestAwayMs = mode === 'live' ? 0 : finalize?.guestAwayMs;
-  record.update({ vm: location === undefined ? undefined : { ...vm, datastore: datastore ?? '' } });
-  record.migration({ outcome: 'done', percent: 100, leftMs: undefined, datastore, durationMs, guestAwayMs });
-  const movedBytes = finalize?.totalBytes;
-  const original = finalize?.original;
-  return {
-    sessionId: input.sessionId,
-    state: 'finalized',
-    mode,
-    datastore,
-    movedBytes,
-    durationMs,
-    guestAwayMs,
-    ...(original === undefined ? {} : { original }),
-  };
-}
-
-const datastoreOf = (location: string | undefined): string | undefined =>
-  /^\[(.+?)\] /.exec(location ?? '')?.[1];
-
-function goBack(
-  { record }: Session,
-  before: Before,
-  { kind, reason, vm }: Exclude<CrossingOutcome, { readonly kind: 'arrived' }>,
-): FinalizeOutcome {
-  const wasCancelled = reason.type === 'FinalizeCancelled';
-  const now = record.status();
-  const concern = !wasCancelled || now.guest === 'silent' ? 'Warning' : before.status;
-  const isTorn = kind === 'torn';
-  const isDamaged =
-    isTorn || now.status === 'Error' || before.status === 'Error' || reason.type === 'BlockCorrupt';
-  record.migration({
-    outcome: wasCancelled ? 'cancelled' : 'failed',
-    bytesPerSecond: undefined,
-    leftMs: undefined,
-    failure: wasCancelled ? undefined : { type: reason.type, message: reason.message },
-  });
-  record.update({
-    state: 'running',
-    step: 'running',
-    progressPercent: 100,
-    status: isDamaged ? 'Error' : concern,
-  });
-  const next = isTorn
-    ? 'Its changes are kept; where it runs is to be settled by hand'
-    : 'It runs from its backup as before, with every change';
-  if (wasCancelled) record.say(`The finalize was cancelled. ${next}`, 'warning');
-  else record.say(`Not finalized: ${sentence(reason.message)} ${next}`, 'error');
-  return { kind: 'failed', reason, vm };
 }
 
 type Attempt<T> = { readonly value: T } | { readonly reason: Reason };
