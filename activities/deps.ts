@@ -55,7 +55,9 @@ export interface Gateway {
   publish(request: PublishRequest): Promise<PublishedExport>;
   drop(sessionId: string): Promise<void>;
   exports(): Promise<readonly ExportStatus[]>;
-  exportStatus(sessionId: string): Promise<Pick<ExportStatus, 'fence' | 'reservedBytes' | 'overlayBytes'>>;
+  exportStatus(
+    sessionId: string,
+  ): Promise<Pick<ExportStatus, 'fence' | 'reservedBytes' | 'overlayBytes' | 'lastError'>>;
   /** Hosts can write so many bytes more into the session's directory. */
   makeRoom(sessionId: string, bytes: number): Promise<void>;
   /** The session's old VM can't run from then on: of its files only those in `keep` are served. */

@@ -51,6 +51,9 @@ export const hints = {
   FinalizeCancelled: 'The VM runs from its backup as before. Finalize it again whenever it suits.',
   MigrationFailed:
     'The VM runs from its backup as before, with every change. Settle what the target said, then finalize it again.',
+  CopyFailed:
+    'Nothing of the restore is left at the target. Settle what the message says, then restore it again; `--verify before` ' +
+    'tells damage of the backup first.',
   AttachFailed:
     'The message is what the target said; nothing of the disk is left there. Settle that, then restore it again.',
   BackupInProgress: 'Wait for the other backup of this set to end, then give the command again.',

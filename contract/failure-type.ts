@@ -56,6 +56,8 @@ export const failurePolicies = {
   KeepCancelled: { retryable: false },
   /** The target gave the migration up; the VM is where it was. */
   MigrationFailed: { retryable: false },
+  /** The target gave the copying of a restore up. */
+  CopyFailed: { retryable: false },
   /** The target does not add a disk to a VM. */
   AttachFailed: { retryable: false },
   // It may well succeed later, by itself or after somebody made room.

@@ -22,6 +22,7 @@ export class FakeGateway implements Gateway {
   /** Of every export. */
   reservedBytes = 2 ** 40;
   overlayBytes = 0;
+  lastError: string | undefined;
   filesOfExports: Awaited<ReturnType<Gateway['files']>> = [];
   mountsSeen: Awaited<ReturnType<Gateway['mounts']>> = [];
   isDown = false;
@@ -88,9 +89,9 @@ export class FakeGateway implements Gateway {
 
   async exportStatus(sessionId: string): ReturnType<Gateway['exportStatus']> {
     this.#answer();
-    const { reservedBytes, overlayBytes } = this;
+    const { reservedBytes, overlayBytes, lastError } = this;
     const raised = this.fences.has(sessionId) ? 'raised' : undefined;
-    return { reservedBytes, overlayBytes, fence: this.sealed.has(sessionId) ? 'final' : raised };
+    return { reservedBytes, overlayBytes, lastError, fence: this.sealed.has(sessionId) ? 'final' : raised };
   }
 
   async makeRoom(_sessionId: string, bytes: number): Promise<void> {

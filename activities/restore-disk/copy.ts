@@ -9,7 +9,7 @@ import { pathOf } from './disk-file.ts';
 const ADAPTER_TYPE = 'lsilogic';
 
 export async function copyDiskToVm(
-  deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
+  deps: Pick<ActivityDeps, 'siteKey' | 'targets' | 'gateway'>,
   input: RestoreDiskStepInput,
   step: Step,
 ): Promise<void> {

@@ -15,12 +15,13 @@ import { diskPath } from '../production-place.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
 import { throttledReport } from '../throttled-report.ts';
+import { copyFailure } from './copy-failure.ts';
 
 /** A person watches: every per cent is worth a word, as far as it does not come by the second. */
 const REPORT_SHARE = 0.01;
 
 export async function copyRestoreDisk(
-  deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
+  deps: Pick<ActivityDeps, 'siteKey' | 'targets' | 'gateway'>,
   input: CopyRestoreDiskInput,
   step: Step,
 ): Promise<void> {
@@ -35,7 +36,7 @@ export interface ExportCopy extends Pick<DiskCopy, 'destination' | 'adapterType'
 
 /** Tells the Workflow the target's task and how far it is. */
 export async function copyFromExport(
-  deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
+  deps: Pick<ActivityDeps, 'siteKey' | 'targets' | 'gateway'>,
   { sessionId, target, placement, exported }: TargetStepInput,
   { disk, ...to }: ExportCopy,
   step: Step,
@@ -57,6 +58,8 @@ export async function copyFromExport(
           tell(share, { kind: 'copy', disk: disk.name, copiedBytes, bytesPerSecond }, false);
         },
       });
+    } catch (error) {
+      throw await copyFailure(deps.gateway, sessionId, error);
     } finally {
       await reports.settled();
     }
