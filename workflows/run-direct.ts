@@ -27,7 +27,7 @@ import {
 import { openAnswerDesk } from './answer-desk.ts';
 import { compensations } from './compensation.ts';
 import { reasonOf } from './failure.ts';
-import { openFinalizeDesk } from './finalize-desk.ts';
+import { openFinalizeDesk } from './finalize/finalize-desk.ts';
 import { type KeepDesk, openKeepDesk } from './keep-desk.ts';
 import { type OrderableStopDesk, withOrders } from './ordered-stop.ts';
 import { parseInput } from './parse-input.ts';

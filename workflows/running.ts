@@ -21,9 +21,9 @@ import type {
 import { longSteps, watchSteps } from './activities-of.ts';
 import { type AnswerDesk, tellQuestion } from './answer-desk.ts';
 import { cancelled, type Reason, reasonOf } from './failure.ts';
-import type { FinalizeDesk } from './finalize-desk.ts';
-import type { FinalizeOutcome } from './finalize-end.ts';
-import { finalizeByHand, finalizeSession } from './finalize-session.ts';
+import type { FinalizeDesk } from './finalize/finalize-desk.ts';
+import type { FinalizeOutcome } from './finalize/finalize-end.ts';
+import { finalizeByHand, finalizeSession } from './finalize/finalize-session.ts';
 import type { KeepDesk } from './keep-desk.ts';
 import { giveUp } from './left-behind.ts';
 import type { OrderableStopDesk } from './ordered-stop.ts';
