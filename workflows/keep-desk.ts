@@ -104,6 +104,10 @@ async function keep(session: Session, running: RunningSession): Promise<KeepResu
   };
   record.update({ keep: status });
   record.say(`Keep: the changes of ${running.vm.name} become a job of ${input.source.backupSet}`);
+  if (record.status().verify.state === 'failed') {
+    const what = 'The verify found damage in the backup that the job builds on: it has that damage, too';
+    record.say(what, 'warning');
+  }
   try {
     const step = { ...runningVmStep(session, running), keepId: uuid4() };
     const result = await backupSteps(input.site).keepSession(step);

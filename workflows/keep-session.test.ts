@@ -55,6 +55,25 @@ describe.concurrent('a keep', () => {
     expect(world.leftovers).toEqual([]);
   });
 
+  it('says that its job has the damage that the verify found under it', async () => {
+    const world = new FakeWorld();
+    world.findings = ['web01.rdb: disk web01.vmdk, block 7'];
+    await withRunning(
+      world,
+      async (session) => {
+        await eventually('the verify', async () =>
+          (await session.status()).verify.state === 'failed' ? true : undefined,
+        );
+        await session.keep();
+        const { log } = await session.status();
+        const warnings = log.filter(({ level }) => level === 'warning').map(({ message }) => message);
+        expect(warnings).toContainEqual(expect.stringContaining('has that damage, too'));
+        await session.stop();
+      },
+      { verify: 'beside' },
+    );
+  });
+
   it('is refused in words where the changes are not at the gateway', async () => {
     const world = new FakeWorld();
     const changes = { datastore: 'vmfs02' };

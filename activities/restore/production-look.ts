@@ -71,8 +71,11 @@ async function lookAtFolder(
 /** Of a file in a folder at the top of a datastore, which a vSAN calls by its UUID. */
 const nameInFolder = ({ path }: DatastoreFile): string => path.slice(path.indexOf('/') + 1);
 
-/** The folder's name for a VM's: what a path can't hold is an underscore, and none leads anywhere else. */
+/**
+ * The folder's name for a VM's: what a path can't hold is an underscore, and none leads anywhere else. Two dots in a row
+ * lead nowhere either, but servers of files refuse them wherever they stand.
+ */
 export function folderNameOf(vmName: string): string {
-  const plain = vmName.replaceAll(/[\p{Cc}/\\:*?"<>|[\]%]/gu, '_').trim();
+  const plain = vmName.replaceAll(/[\p{Cc}/\\:*?"<>|[\]%]|\.(?=\.)|(?<=\.)\./gu, '_').trim();
   return /^\.*$/.test(plain) ? `_${plain}` : plain;
 }

@@ -313,7 +313,7 @@ it('names what is in the way, beside other findings', async () => {
 it('makes a folder of any name, and none that leads elsewhere', () => {
   expect(folderNameOf('web01 (old)')).toBe('web01 (old)');
   expect(folderNameOf('a/b\\c:d')).toBe('a_b_c_d');
-  for (const name of ['..', '.', ' ', '[x] y', 'a\0b']) {
-    expect(folderNameOf(name)).not.toMatch(/^\.*$|[[\]\0/]/);
+  for (const name of ['..', '.', ' ', '[x] y', 'a\0b', '../web01', 'a..b']) {
+    expect(folderNameOf(name)).not.toMatch(/^\.*$|\.\.|[[\]\0/]/);
   }
 });
