@@ -19,7 +19,7 @@ import {
   type ProductionSighting,
   type RunningVm,
 } from '../../contract/index.ts';
-import { longSteps, longUndoSteps, migrationSteps, outageSteps, undoSteps } from '../activities-of.ts';
+import { longUndoSteps, migrationSteps, outageSteps, undoSteps } from '../activities-of.ts';
 import { type Compensation, type Compensations, compensations } from '../compensation.ts';
 import { cancelled, type Reason, reasonOf, sentence } from '../failure.ts';
 import { leftToDo } from '../left-behind.ts';
@@ -50,8 +50,6 @@ interface Crossing {
   /** As it was planned, and from its claim on where it is for good; those of disks on other datastores, too. */
   folder: ProductionPlace;
   disks: readonly CrossingDisk[];
-  /** It had shown a heartbeat before it was asked to go. */
-  guestWasUp: boolean;
   readonly outage: GuestOutage;
 }
 
@@ -66,7 +64,7 @@ export async function crossOver(
   const { folder } = plan.crossing;
   const crossing: Crossing = {
     ...{ session, running, plan, undo, outage },
-    ...{ old: running.vm, folder, disks: [], guestWasUp: false },
+    ...{ old: running.vm, folder, disks: [] },
   };
   let there: RunningVm;
   try {
@@ -159,8 +157,7 @@ async function goOver(crossing: Crossing): Promise<RunningVm> {
 }
 
 async function takeAway(crossing: Crossing, how: GuestAway): Promise<void> {
-  const { session, undo, outage } = crossing;
-  crossing.guestWasUp = session.record.status().guest === 'ready';
+  const { undo, outage } = crossing;
   undo.push({ name: 'bring the guest back', run: () => outage.bringBack(crossing.old) });
   await outage.begin(how);
 }
@@ -184,7 +181,7 @@ async function run(crossing: Crossing, there: RunningVm): Promise<void> {
   });
   if (!isAway) return;
   const seconds = (outage.over(runsAtMs) / 1000).toFixed(1);
-  const guest = bootIsAwaited(crossing) ? 'its guest boots' : `its guest was away for ${seconds} s`;
+  const guest = outage.boots() ? 'its guest boots' : `its guest was away for ${seconds} s`;
   record.say(`${there.name} runs in production; ${guest}`);
 }
 
@@ -193,7 +190,7 @@ async function settleIn(crossing: Crossing, there: RunningVm): Promise<CrossingO
   const { session, plan } = crossing;
   const { input } = session;
   const step = { ...stepOf(crossing), there: there.moref, cards: plan.cards ?? [] };
-  await awaitBoot(crossing, there);
+  await crossing.outage.awaitBoot(there);
   const merge = () => longUndoSteps(input.site).settleInProduction(step);
   const isThere = ({ type }: Reason): boolean => type !== 'NotFound';
   const reason = await take(session, 'merge the changes in production', merge, isThere);
@@ -202,28 +199,6 @@ async function settleIn(crossing: Crossing, there: RunningVm): Promise<CrossingO
   const release = () => undoSteps(input.site).releaseProductionFolder(stepOf(crossing));
   const kept = await take(session, "take the session's file out of each folder", release);
   return kept === undefined ? { kind: 'arrived', vm: there } : { kind: 'stuck', vm: there, reason: kept };
-}
-
-/** A guest that was restarted is away until it is up again, as far as it has shown a heartbeat before. */
-const bootIsAwaited = ({ outage, guestWasUp }: Crossing): boolean =>
-  outage.since()?.how === 'shutDown' && guestWasUp;
-
-async function awaitBoot(crossing: Crossing, there: RunningVm): Promise<void> {
-  const { session, running, outage } = crossing;
-  const { input, record } = session;
-  if (!bootIsAwaited(crossing)) return;
-  const step = runningVmStep(session, { ...running, vm: there });
-  try {
-    const { readyAtMs } = await longSteps(input.site).awaitGuest({
-      ...step,
-      timeoutMs: input.guestTimeoutMs,
-    });
-    if (readyAtMs === undefined) return;
-    const seconds = (outage.over(readyAtMs) / 1000).toFixed(1);
-    record.say(`The guest is up again: it was away for ${seconds} s`);
-  } catch (error) {
-    record.say(`Its heartbeat was not seen: ${reasonOf(error, 'waiting for the guest').message}`, 'warning');
-  }
 }
 
 /** Undoes what was begun; where the VM has run in production all the same, it has arrived. */

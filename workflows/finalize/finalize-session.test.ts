@@ -141,6 +141,28 @@ describe.concurrent('a finalize', () => {
     expect([first, ...rest.slice(0, 2)]).toEqual(['awaitGuest', 'awaitGuest', 'finalizePreflight']);
   });
 
+  it('counts a guest that boots as away until it is up again', async () => {
+    const world = new FakeWorld();
+    await withRunning(world, {}, async (session) => {
+      await eventually('the guest', async () =>
+        (await session.status()).guest === 'ready' ? true : undefined,
+      );
+      const { guestAwayMs } = await session.finalize({ vmotion: 'cold' });
+      expect(guestAwayMs).toBeGreaterThan(0);
+      const { log } = await session.status();
+      expect(log.map(({ message }) => message).join()).toContain('The guest is up again: it was away for');
+    });
+    const way: StepName[] = ['takeGuestAway', 'migrateVm', 'bringGuestBack', 'awaitGuest'];
+    const from = world.calls.indexOf('takeGuestAway');
+    // The watch over the session waits for it, too.
+    expect(
+      world.calls
+        .slice(from)
+        .filter((call) => way.includes(call))
+        .slice(0, 4),
+    ).toEqual(way);
+  });
+
   it('that began by itself and failed is not begun again by itself', async () => {
     const world = new FakeWorld();
     world.faults.set('finalizePreflight', 'before');

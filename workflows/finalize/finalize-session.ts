@@ -145,7 +145,10 @@ async function migrateAtTarget(
   const reason =
     'reason' in migrated ? await notMigrated(session, running, plan, migrated.reason) : undefined;
   const notBack = await outage.end();
-  if (reason === undefined) return { kind: 'arrived', vm };
+  if (reason === undefined) {
+    if (notBack === undefined) await outage.awaitBoot(vm);
+    return { kind: 'arrived', vm };
+  }
   if (notBack === undefined) return { kind: 'back', vm, reason };
   const message = `${sentence(reason.message)} The guest could not be brought back: ${notBack.message}`;
   return { kind: 'torn', vm, reason: { ...reason, message } };
