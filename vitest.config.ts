@@ -1,11 +1,11 @@
 // Unit tests stand beside their source; test/ holds what needs the whole house. `npm test` runs both, as many files
-// at a time as there are cores, and never one alone: a file that starts a house waits for most of its time, for a
+// at a time as there are cores, and three at the least: a file that starts a house waits for most of its time, for a
 // guest that boots or a dead worker to be noticed. Those come first, so that the short ones fill what they leave.
 // The long ones measure, so each has the machine for itself.
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
-const MIN_FILES_AT_A_TIME = 2;
+const MIN_FILES_AT_A_TIME = 3;
 /** Each may hold a house with its guests: 1.5 GiB of memory. */
 const MAX_FILES_AT_A_TIME = 4;
 const maxWorkers = Math.min(Math.max(availableParallelism(), MIN_FILES_AT_A_TIME), MAX_FILES_AT_A_TIME);
