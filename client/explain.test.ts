@@ -73,8 +73,12 @@ it('says what an Update was refused for', () => {
   expect(explain(error)).toMatchObject({
     type: 'AlreadyStopping',
     message: 'it is being stopped',
+    hint: 'See how far it is with: rundirect watch --follow SESSION',
     exitCode: 1,
   });
+  expect(explain(error, 'k3v9q2m4xa').hint).toBe(
+    'See how far it is with: rundirect watch --follow k3v9q2m4xa',
+  );
 });
 
 it('gives each kind of error of the client its exit code', () => {

@@ -114,8 +114,13 @@ function explainService(chain: readonly unknown[]): Explanation {
   return failed('Unexpected', deepest.message, undefined);
 }
 
-/** Puts any error into words. `error` is whatever was thrown. */
-export function explain(error: unknown): Explanation {
+/** Puts any error into words. `error` is whatever was thrown; `session` what the command was about, for the hints. */
+export function explain(error: unknown, session = 'SESSION'): Explanation {
+  const explanation = explainAny(error);
+  return { ...explanation, hint: explanation.hint?.replaceAll(/\bSESSION\b/g, () => session) };
+}
+
+function explainAny(error: unknown): Explanation {
   const chain = chainOf(error);
   const own = chain.find((link) => link instanceof ClientError);
   if (own !== undefined) return explainClientError(own);

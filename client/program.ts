@@ -127,6 +127,12 @@ function tell(terminal: Terminal, explanation: Explanation, event: boolean): voi
   if (hint !== undefined) terminal.note(printable(hint));
 }
 
+/** The session that a command was given, by name: the hints of others' failures say SESSION. */
+function sessionOf(command: Command): string | undefined {
+  const place = command.registeredArguments.findIndex((argument) => argument.name() === 'session');
+  return command.args[place];
+}
+
 /** Commands whose JSON is a line for each event. */
 const followers: ReadonlySet<string> = new Set([
   'backup',
@@ -148,13 +154,15 @@ export async function runCommandLine(argv: readonly string[], interrupted: Abort
   let exitCode: ExitCode = ExitCode.ok;
   let terminal = processTerminal(argv.includes('--json'));
   let event = false;
+  let session: string | undefined;
   const act: Act =
     (run) =>
     async (...args) => {
-      const command = args.at(-1);
-      const { json = false, profile } = (command as Command).optsWithGlobals<GlobalOptions>();
+      const command = args.at(-1) as Command;
+      const { json = false, profile } = command.optsWithGlobals<GlobalOptions>();
       terminal = processTerminal(json);
-      event = followers.has((command as Command).name());
+      event = followers.has(command.name());
+      session = sessionOf(command);
       await using context = createContext({ terminal, configPath: configPath(), interrupted, profile });
       exitCode = (await run(context, ...args)) ?? ExitCode.ok;
     };
@@ -169,7 +177,10 @@ export async function runCommandLine(argv: readonly string[], interrupted: Abort
       return ExitCode.usage;
     }
     const interruption = interrupted.aborted && !(error instanceof ClientError);
-    const explanation = explain(interruption ? new ClientError('Interrupted', 'interrupted') : error);
+    const explanation = explain(
+      interruption ? new ClientError('Interrupted', 'interrupted') : error,
+      session,
+    );
     tell(terminal, explanation, event);
     return explanation.exitCode;
   }

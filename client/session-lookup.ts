@@ -22,6 +22,12 @@ const kinds: Readonly<Record<string, FoundSession['kind']>> = {
   [WorkflowType.batch]: 'batch',
 };
 
+/** What else has an id, and the commands that take it. */
+const others: Readonly<Record<string, { readonly what: string; readonly commands: string }>> = {
+  [WorkflowType.browse]: { what: 'a browse', commands: 'rundirect browse show ID, rundirect browse close ID' },
+  [WorkflowType.prove]: { what: 'a proof of a target', commands: 'rundirect prove --follow ID' },
+};
+
 /** Throws ClientError SessionNotFound. */
 export async function findStarted(temporal: Temporal, sessionId: string): Promise<FoundSession> {
   const handle = temporal.client.workflow.getHandle(sessionId);
@@ -33,8 +39,12 @@ export async function findStarted(temporal: Temporal, sessionId: string): Promis
   try {
     const description = await handle.describe();
     const kind = kinds[description.type];
-    if (kind === undefined) throw unknown();
-    return { kind, handle, description };
+    if (kind !== undefined) return { kind, handle, description };
+    const other = others[description.type];
+    if (other === undefined) throw unknown();
+    throw new ClientError('SessionNotFound', `${sessionId} is no session, but ${other.what}`, {
+      hint: `What takes it: ${other.commands.replaceAll('ID', sessionId)}`,
+    });
   } catch (error) {
     throw error instanceof WorkflowNotFoundError ? unknown(error) : error;
   }

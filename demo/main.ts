@@ -16,17 +16,38 @@ const usage = `npm run demo [-- [--vcenter] [--keep]]
   --keep         leaves everything running, and says how to look at it and how to end it
   --end FOLDER   ends what --keep left running`;
 
-const { values: options } = parseArgs({
-  options: {
-    vcenter: { type: 'boolean', default: false },
-    keep: { type: 'boolean', default: false },
-    end: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-});
+const EXIT_USAGE = 2;
+
+const options = typedOptions();
 if (options.help) console.log(usage);
-else if (options.end !== undefined) await endKept(options.end);
+else if (options.end !== undefined) process.exit(await end(options.end));
 else process.exit(await demo(options.vcenter ? 'vcenter' : 'esx', options.keep));
+
+function typedOptions(): { vcenter: boolean; keep: boolean; end?: string | undefined; help: boolean } {
+  try {
+    return parseArgs({
+      options: {
+        vcenter: { type: 'boolean', default: false },
+        keep: { type: 'boolean', default: false },
+        end: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    console.error(`${messageOf(error)}\n\n${usage}`);
+    return process.exit(EXIT_USAGE);
+  }
+}
+
+async function end(folder: string): Promise<number> {
+  try {
+    await endKept(folder);
+    return 0;
+  } catch (error) {
+    console.error(messageOf(error));
+    return 1;
+  }
+}
 
 async function demo(model: 'esx' | 'vcenter', keepIt: boolean): Promise<number> {
   const narrator = createNarrator((line) => console.log(line));
@@ -39,7 +60,7 @@ async function demo(model: 'esx' | 'vcenter', keepIt: boolean): Promise<number> 
     await Promise.race([interrupted, play()]);
     return 0;
   } catch (error) {
-    console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(`\nThe demo failed: ${messageOf(error)}`);
     if (stack !== undefined) console.error(`The logs of all processes are in ${stack.logFolder}`);
     await stack?.close({ keepFolder: true });
     return 1;
@@ -90,6 +111,10 @@ function howToLook(stack: Stack, house: House): string {
       ./rundirect ${house.startFlags('nightly', 'web01').join(' ')}
   To end it all:
       npm run demo -- --end ${folder}`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Outside the run's folder, which is removed at the end. */

@@ -2,6 +2,7 @@
 // its secrets, sealed for the drill's name; each run is a Workflow of its own. Pausing, triggering and backfilling
 // are Temporal's own tools' affair.
 import {
+  isGrpcServiceError,
   ScheduleAlreadyRunning,
   type ScheduleDescription,
   ScheduleNotFoundError,
@@ -35,6 +36,8 @@ const MIN_INTERVAL_MS = 1_000;
 /** What was missed while Temporal was down for longer is not made up for. */
 const CATCH_UP = '1h';
 const SHOWN_TIMES = 3;
+const GRPC_INVALID_ARGUMENT = 3;
+const CRON_HINT = "A --cron is written like '0 3 * * SUN' (Sundays at 3:00), a --time-zone like Europe/Berlin.";
 
 function interval(text: string): number {
   const ms = duration(text);
@@ -78,6 +81,9 @@ async function create(context: Context, name: string, options: CreateOptions): P
       memo: { when, what: drillSummary(input) },
     });
   } catch (cause) {
+    if (isGrpcServiceError(cause) && cause.code === GRPC_INVALID_ARGUMENT) {
+      throw new ClientError('Usage', `Temporal takes no such schedule: ${cause.details}`, { cause, hint: CRON_HINT });
+    }
     if (!(cause instanceof ScheduleAlreadyRunning)) throw cause;
     throw new ClientError('ScheduleExists', `there is a schedule ${name} already`, {
       cause,
