@@ -7,7 +7,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { fingerprintSchema } from '../contract/index.ts';
-import { ClientError } from './client-error.ts';
+import { ClientError } from './errors/client-error.ts';
 
 const pinnedSiteSchema = z.object({
   /** X25519, base64 of 32 bytes. */

@@ -1,6 +1,6 @@
 // What a command works with: the terminal, the way to Temporal, and the wish to stop. One per process.
-import type { Temporal } from './temporal.ts';
-import { connectTemporal } from './temporal.ts';
+import type { Temporal } from './temporal/temporal.ts';
+import { connectTemporal } from './temporal/temporal.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface Context extends AsyncDisposable {

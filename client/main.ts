@@ -3,7 +3,7 @@
 import { enableCompileCache } from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { ExitCode } from './exit-code.ts';
+import { ExitCode } from './errors/exit-code.ts';
 
 const cacheHome = process.env['XDG_CACHE_HOME'];
 enableCompileCache(

@@ -2,7 +2,6 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import type { Act } from './act.ts';
-import { ClientError } from './client-error.ts';
 import { addAnswer } from './commands/answer.ts';
 import { addBackup } from './commands/backup.ts';
 import { addBrowse } from './commands/browse/browse.ts';
@@ -28,10 +27,11 @@ import { addVaultList } from './commands/vault-list.ts';
 import { addWatch } from './commands/watch.ts';
 import { configPath } from './config.ts';
 import { createContext } from './context.ts';
-import { ExitCode } from './exit-code.ts';
-import { type Explanation, explain } from './explain.ts';
-import { printable } from './table.ts';
+import { ClientError } from './errors/client-error.ts';
+import { ExitCode } from './errors/exit-code.ts';
+import { type Explanation, explain } from './errors/explain.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
+import { printable } from './views/table.ts';
 
 interface GlobalOptions {
   readonly json?: boolean;

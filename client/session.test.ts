@@ -1,11 +1,11 @@
 // How a session is read: when it has settled, what is new in its log, how it looks, how it is searched for.
 import { describe, expect, it } from 'vitest';
 import type { LogEntry, SessionStatus } from '../contract/index.ts';
-import { exitCodeOf, isSettled } from './await-session.ts';
 import { backupFacts, progressText } from './commands/backup.ts';
-import { entriesAfter } from './follow.ts';
-import { visibilityQuery } from './session-list.ts';
-import { progressLine, sessionFacts } from './session-view.ts';
+import { exitCodeOf, isSettled } from './session/await-session.ts';
+import { visibilityQuery } from './session/session-list.ts';
+import { entriesAfter } from './temporal/follow.ts';
+import { progressLine, sessionFacts } from './views/session-view.ts';
 
 const running: SessionStatus = {
   sessionId: 'web01-a',

@@ -9,11 +9,11 @@ import {
   type SessionStatus,
 } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { sessionId as sessionIdArgument } from '../arguments.ts';
-import { askSession } from '../ask-session.ts';
 import type { Context } from '../context.ts';
-import { findOne } from '../session-lookup.ts';
-import { facts, printable } from '../table.ts';
+import { sessionId as sessionIdArgument } from '../options/arguments.ts';
+import { askSession } from '../session/ask-session.ts';
+import { findOne } from '../session/session-lookup.ts';
+import { facts, printable } from '../views/table.ts';
 
 async function answer(context: Context, sessionId: string, choice: string | undefined): Promise<undefined> {
   const { terminal } = context;

@@ -11,23 +11,23 @@ import {
 } from '../../contract/index.ts';
 import { seal } from '../../secrets/index.ts';
 import type { Act } from '../act.ts';
+import type { Context } from '../context.ts';
+import { ClientError } from '../errors/client-error.ts';
 import {
   backupSetName,
   type PassphraseOptions,
   passphraseOptions,
   siteOption,
   vaultOption,
-} from '../arguments.ts';
-import { ClientError } from '../client-error.ts';
-import type { Context } from '../context.ts';
-import { interruptionBy, isAborted } from '../interruption.ts';
+} from '../options/arguments.ts';
+import { siteKeyForSealing } from '../options/trust.ts';
+import { readSecrets } from '../options/typed-secret.ts';
 import { formatBytes, formatDuration } from '../quantity.ts';
-import { askSite, cancelQuietly, newWorkflowId, startSiteWorkflow } from '../site-workflow.ts';
-import { facts, printable } from '../table.ts';
-import type { Temporal } from '../temporal.ts';
-import { tellTroubles } from '../trouble.ts';
-import { siteKeyForSealing } from '../trust.ts';
-import { readSecrets } from '../typed-secret.ts';
+import { interruptionBy, isAborted } from '../temporal/interruption.ts';
+import { askSite, cancelQuietly, newWorkflowId, startSiteWorkflow } from '../temporal/site-workflow.ts';
+import type { Temporal } from '../temporal/temporal.ts';
+import { tellTroubles } from '../temporal/trouble.ts';
+import { facts, printable } from '../views/table.ts';
 
 interface Options extends PassphraseOptions {
   readonly vault: string;

@@ -12,13 +12,13 @@ import {
   type FinalizeRequest,
   vmIsOver,
 } from '../../contract/index.ts';
-import { askSession } from '../ask-session.ts';
-import { exitCodeOfBatch } from '../await-batch.ts';
-import { batchTable, showBatchChange } from '../batch-view.ts';
-import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
-import type { ExitCode } from '../exit-code.ts';
-import { logLine } from '../session-view.ts';
+import { ClientError } from '../errors/client-error.ts';
+import type { ExitCode } from '../errors/exit-code.ts';
+import { askSession } from '../session/ask-session.ts';
+import { exitCodeOfBatch } from '../session/await-batch.ts';
+import { batchTable, showBatchChange } from '../views/batch-view.ts';
+import { logLine } from '../views/session-view.ts';
 
 /** Of a batch: which of its sessions. */
 export interface OnlyOption {

@@ -18,18 +18,18 @@ import {
 } from '../../contract/index.ts';
 import { seal } from '../../secrets/index.ts';
 import type { Act } from '../act.ts';
-import { DEFAULT_SITE, sessionId as sessionIdArgument, siteName } from '../arguments.ts';
-import { awaitSession, exitCodeOf } from '../await-session.ts';
-import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
-import { describeRun, startedWith } from '../ended-run.ts';
-import type { ExitCode } from '../exit-code.ts';
-import { addTarget, type TargetOptions } from '../session-options.ts';
-import { requireSettled } from '../settled.ts';
-import { askSite } from '../site-workflow.ts';
-import { requireWorkers } from '../temporal.ts';
-import { siteKeyForSealing, targetFingerprint } from '../trust.ts';
-import { readSecrets } from '../typed-secret.ts';
+import { ClientError } from '../errors/client-error.ts';
+import type { ExitCode } from '../errors/exit-code.ts';
+import { DEFAULT_SITE, sessionId as sessionIdArgument, siteName } from '../options/arguments.ts';
+import { addTarget, type TargetOptions } from '../options/session-options.ts';
+import { siteKeyForSealing, targetFingerprint } from '../options/trust.ts';
+import { readSecrets } from '../options/typed-secret.ts';
+import { awaitSession, exitCodeOf } from '../session/await-session.ts';
+import { describeRun, startedWith } from '../temporal/ended-run.ts';
+import { requireSettled } from '../temporal/settled.ts';
+import { askSite } from '../temporal/site-workflow.ts';
+import { requireWorkers } from '../temporal/temporal.ts';
 
 interface Options extends Partial<TargetOptions> {
   readonly site?: string;

@@ -9,17 +9,22 @@ import {
   SessionMessage,
 } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { onlyOption, sessionId as sessionIdArgument, throttleOption } from '../arguments.ts';
-import { askSession } from '../ask-session.ts';
-import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
-import type { ExitCode } from '../exit-code.ts';
-import { type LocationOptions, locationOptions, locationRequest, nicOption } from '../location-options.ts';
+import { ClientError } from '../errors/client-error.ts';
+import type { ExitCode } from '../errors/exit-code.ts';
+import { onlyOption, sessionId as sessionIdArgument, throttleOption } from '../options/arguments.ts';
+import {
+  type LocationOptions,
+  locationOptions,
+  locationRequest,
+  nicOption,
+} from '../options/location-options.ts';
+import { type VmotionOptions, vmotionOptions, vmotionRequest } from '../options/vmotion-options.ts';
 import { formatBytes, formatDuration } from '../quantity.ts';
-import { findStarted } from '../session-lookup.ts';
-import { finalizeModeWords, showChange } from '../session-view.ts';
-import { printable } from '../table.ts';
-import { type VmotionOptions, vmotionOptions, vmotionRequest } from '../vmotion-options.ts';
+import { askSession } from '../session/ask-session.ts';
+import { findStarted } from '../session/session-lookup.ts';
+import { finalizeModeWords, showChange } from '../views/session-view.ts';
+import { printable } from '../views/table.ts';
 import { cancelFinalizeOfBatch, finalizeBatch, type OnlyOption, refuseOnly } from './batch-orders.ts';
 
 interface Options extends LocationOptions, VmotionOptions, OnlyOption {

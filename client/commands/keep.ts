@@ -3,13 +3,13 @@
 import { type Command, Option } from 'commander';
 import { type CancelKeepResult, type KeepResult, SessionMessage } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { sessionId as sessionIdArgument } from '../arguments.ts';
-import { askSession } from '../ask-session.ts';
 import type { Context } from '../context.ts';
+import { sessionId as sessionIdArgument } from '../options/arguments.ts';
 import { formatBytes, formatDuration, formatTime } from '../quantity.ts';
-import { findOne } from '../session-lookup.ts';
-import { showChange } from '../session-view.ts';
-import { facts } from '../table.ts';
+import { askSession } from '../session/ask-session.ts';
+import { findOne } from '../session/session-lookup.ts';
+import { showChange } from '../views/session-view.ts';
+import { facts } from '../views/table.ts';
 
 interface Options {
   readonly detach?: boolean;

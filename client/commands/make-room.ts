@@ -2,11 +2,11 @@
 import type { Command } from 'commander';
 import { type MakeRoomRequest, type MakeRoomResult, SessionMessage } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { sessionId as sessionIdArgument, size } from '../arguments.ts';
-import { askSession } from '../ask-session.ts';
 import type { Context } from '../context.ts';
+import { sessionId as sessionIdArgument, size } from '../options/arguments.ts';
 import { formatBytes } from '../quantity.ts';
-import { findOne } from '../session-lookup.ts';
+import { askSession } from '../session/ask-session.ts';
+import { findOne } from '../session/session-lookup.ts';
 
 async function makeRoom(context: Context, sessionId: string, bytes: number): Promise<undefined> {
   const { terminal } = context;

@@ -1,9 +1,9 @@
 // `rundirect orphans`: what is left at a site of sessions whose Workflow ended without undoing anything.
 import type { Command } from 'commander';
 import type { Act } from '../act.ts';
-import { siteOption } from '../arguments.ts';
-import { orphansTable } from '../orphans-view.ts';
-import { askSite } from '../site-workflow.ts';
+import { siteOption } from '../options/arguments.ts';
+import { askSite } from '../temporal/site-workflow.ts';
+import { orphansTable } from '../views/orphans-view.ts';
 
 const examples = `
 Each is removed, with its VM and all that its guest wrote, by: rundirect clean-up SESSION

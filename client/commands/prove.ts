@@ -16,19 +16,24 @@ import {
 } from '../../contract/index.ts';
 import { seal } from '../../secrets/index.ts';
 import type { Act } from '../act.ts';
-import { flagProblems, proveId, siteOption } from '../arguments.ts';
-import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
-import { ExitCode } from '../exit-code.ts';
-import { entriesAfter } from '../follow.ts';
-import { interruptionBy, isAborted } from '../interruption.ts';
-import { proveLine, proveText } from '../prove-view.ts';
+import { ClientError } from '../errors/client-error.ts';
+import { ExitCode } from '../errors/exit-code.ts';
+import { flagProblems, proveId, siteOption } from '../options/arguments.ts';
+import {
+  addPlacement,
+  addTarget,
+  type PlacementOptions,
+  type TargetOptions,
+} from '../options/session-options.ts';
+import { siteKeyForSealing, targetFingerprint } from '../options/trust.ts';
+import { readSecrets } from '../options/typed-secret.ts';
 import { randomLetters } from '../random-id.ts';
-import { addPlacement, addTarget, type PlacementOptions, type TargetOptions } from '../session-options.ts';
-import { logLine } from '../session-view.ts';
-import { requireWorkers, type Temporal } from '../temporal.ts';
-import { siteKeyForSealing, targetFingerprint } from '../trust.ts';
-import { readSecrets } from '../typed-secret.ts';
+import { entriesAfter } from '../temporal/follow.ts';
+import { interruptionBy, isAborted } from '../temporal/interruption.ts';
+import { requireWorkers, type Temporal } from '../temporal/temporal.ts';
+import { proveLine, proveText } from '../views/prove-view.ts';
+import { logLine } from '../views/session-view.ts';
 
 interface Options extends Partial<TargetOptions>, PlacementOptions {
   readonly datastore?: string;

@@ -2,11 +2,11 @@
 import { type Command, Option } from 'commander';
 import type { SessionState } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { count, siteName } from '../arguments.ts';
+import { count, siteName } from '../options/arguments.ts';
 import { formatDuration, formatTime } from '../quantity.ts';
-import { type ListedSession, listSessions } from '../session-list.ts';
-import { type Column, table } from '../table.ts';
-import { throttleText } from '../throttle-view.ts';
+import { type ListedSession, listSessions } from '../session/session-list.ts';
+import { type Column, table } from '../views/table.ts';
+import { throttleText } from '../views/throttle-view.ts';
 
 interface Options {
   readonly all?: boolean;

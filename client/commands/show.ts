@@ -3,16 +3,16 @@ import type { WorkflowHandle } from '@temporalio/client';
 import type { Command } from 'commander';
 import type { BatchStatus } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { sessionId as sessionIdArgument } from '../arguments.ts';
-import { batchFacts, batchTable } from '../batch-view.ts';
 import type { Context } from '../context.ts';
-import { queryStatus } from '../follow.ts';
+import { sessionId as sessionIdArgument } from '../options/arguments.ts';
 import { formatTime } from '../quantity.ts';
-import { type ListedSession, listedSession } from '../session-list.ts';
-import { findStarted } from '../session-lookup.ts';
-import { logLine, sessionFacts } from '../session-view.ts';
-import { facts } from '../table.ts';
-import { pendingTroubles } from '../trouble.ts';
+import { type ListedSession, listedSession } from '../session/session-list.ts';
+import { findStarted } from '../session/session-lookup.ts';
+import { queryStatus } from '../temporal/follow.ts';
+import { pendingTroubles } from '../temporal/trouble.ts';
+import { batchFacts, batchTable } from '../views/batch-view.ts';
+import { logLine, sessionFacts } from '../views/session-view.ts';
+import { facts } from '../views/table.ts';
 
 function listedFacts(listed: ListedSession): string {
   return facts([

@@ -1,10 +1,17 @@
 // `rundirect site pin`: remembers a site's key, after it was compared with what the site's worker printed.
 import type { Command } from 'commander';
 import type { Act } from '../act.ts';
-import { siteKeyFingerprint, siteOption } from '../arguments.ts';
-import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
-import { askSiteKey, confirm, pinnedSiteKey, pinSiteKey, type SiteKeyPin, siteKeyChanged } from '../trust.ts';
+import { ClientError } from '../errors/client-error.ts';
+import { siteKeyFingerprint, siteOption } from '../options/arguments.ts';
+import {
+  askSiteKey,
+  confirm,
+  pinnedSiteKey,
+  pinSiteKey,
+  type SiteKeyPin,
+  siteKeyChanged,
+} from '../options/trust.ts';
 
 interface Options {
   readonly site: string;

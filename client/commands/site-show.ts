@@ -1,10 +1,10 @@
 // `rundirect site show`: the key that a site shows, beside the one that is pinned here.
 import type { Command } from 'commander';
 import type { Act } from '../act.ts';
-import { siteOption } from '../arguments.ts';
-import { ExitCode } from '../exit-code.ts';
-import { facts } from '../table.ts';
-import { askSiteKey, pinnedSiteKey, siteKeyChanged } from '../trust.ts';
+import { ExitCode } from '../errors/exit-code.ts';
+import { siteOption } from '../options/arguments.ts';
+import { askSiteKey, pinnedSiteKey, siteKeyChanged } from '../options/trust.ts';
+import { facts } from '../views/table.ts';
 
 export function addSiteShow(site: Command, act: Act): void {
   site

@@ -12,14 +12,10 @@ import {
   sessionIdFor,
   WorkflowType,
 } from '../../contract/index.ts';
-import { flagProblems } from '../arguments.ts';
-import { awaitBatch, exitCodeOfBatch, isBatchMigrated, isBatchSettled } from '../await-batch.ts';
-import { batchTable } from '../batch-view.ts';
-import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
-import type { ExitCode } from '../exit-code.ts';
-import { randomLetters } from '../random-id.ts';
-import { askSite } from '../site-workflow.ts';
+import { ClientError } from '../errors/client-error.ts';
+import type { ExitCode } from '../errors/exit-code.ts';
+import { flagProblems } from '../options/arguments.ts';
 import {
   gatherFacts,
   named,
@@ -27,8 +23,12 @@ import {
   type StartOptions,
   sealedSecrets,
   startInput,
-} from '../start-input.ts';
-import { startWorkflow } from '../start-workflow.ts';
+} from '../options/start-input.ts';
+import { randomLetters } from '../random-id.ts';
+import { awaitBatch, exitCodeOfBatch, isBatchMigrated, isBatchSettled } from '../session/await-batch.ts';
+import { askSite } from '../temporal/site-workflow.ts';
+import { startWorkflow } from '../temporal/start-workflow.ts';
+import { batchTable } from '../views/batch-view.ts';
 
 type Options = Omit<StartOptions, 'vm'>;
 

@@ -11,14 +11,11 @@ import {
   WorkflowType,
 } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { passphraseOptions, sessionId as sessionIdArgument, siteOption } from '../arguments.ts';
-import { awaitSession, exitCodeOf, isSettled } from '../await-session.ts';
-import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
-import { ExitCode } from '../exit-code.ts';
-import { locationOptions, nicOption } from '../location-options.ts';
-import { formatDuration } from '../quantity.ts';
-import { randomLetters } from '../random-id.ts';
+import { ClientError } from '../errors/client-error.ts';
+import { ExitCode } from '../errors/exit-code.ts';
+import { passphraseOptions, sessionId as sessionIdArgument, siteOption } from '../options/arguments.ts';
+import { locationOptions, nicOption } from '../options/location-options.ts';
 import {
   addPlacement,
   addSource,
@@ -27,12 +24,15 @@ import {
   guestTimeoutOption,
   networkOption,
   reserveFactorOption,
-} from '../session-options.ts';
-import { sessionFacts } from '../session-view.ts';
-import { gatherFacts, named, type StartOptions, startInput } from '../start-input.ts';
-import { startWorkflow } from '../start-workflow.ts';
-import { printable } from '../table.ts';
-import { vmotionOptions } from '../vmotion-options.ts';
+} from '../options/session-options.ts';
+import { gatherFacts, named, type StartOptions, startInput } from '../options/start-input.ts';
+import { vmotionOptions } from '../options/vmotion-options.ts';
+import { formatDuration } from '../quantity.ts';
+import { randomLetters } from '../random-id.ts';
+import { awaitSession, exitCodeOf, isSettled } from '../session/await-session.ts';
+import { startWorkflow } from '../temporal/start-workflow.ts';
+import { sessionFacts } from '../views/session-view.ts';
+import { printable } from '../views/table.ts';
 import { startBatch } from './start-batch.ts';
 
 function report(context: Context, status: SessionStatus): void {

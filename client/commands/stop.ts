@@ -3,12 +3,12 @@
 import type { Command } from 'commander';
 import { SessionMessage, type StopRequest, type StopResult } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { onlyOption, sessionId as sessionIdArgument, stopReason } from '../arguments.ts';
-import { askSession } from '../ask-session.ts';
 import type { Context } from '../context.ts';
-import type { ExitCode } from '../exit-code.ts';
-import { findStarted } from '../session-lookup.ts';
-import { logLine, progressLine } from '../session-view.ts';
+import type { ExitCode } from '../errors/exit-code.ts';
+import { onlyOption, sessionId as sessionIdArgument, stopReason } from '../options/arguments.ts';
+import { askSession } from '../session/ask-session.ts';
+import { findStarted } from '../session/session-lookup.ts';
+import { logLine, progressLine } from '../views/session-view.ts';
 import { type OnlyOption, refuseOnly, stopBatch } from './batch-orders.ts';
 
 interface Options extends OnlyOption {

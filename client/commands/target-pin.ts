@@ -2,11 +2,11 @@
 import type { Command } from 'commander';
 import { addressText, type TargetAddress } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { certificateFingerprint, siteOption, targetAddress } from '../arguments.ts';
-import { ClientError } from '../client-error.ts';
 import type { Context } from '../context.ts';
-import { askSite } from '../site-workflow.ts';
-import { colons, confirm, pinnedTarget, pinTarget } from '../trust.ts';
+import { ClientError } from '../errors/client-error.ts';
+import { certificateFingerprint, siteOption, targetAddress } from '../options/arguments.ts';
+import { colons, confirm, pinnedTarget, pinTarget } from '../options/trust.ts';
+import { askSite } from '../temporal/site-workflow.ts';
 
 interface Options {
   readonly site: string;

@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import { addressText, type TargetAddress } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { siteOption, targetAddress } from '../arguments.ts';
-import { askSite } from '../site-workflow.ts';
-import { facts } from '../table.ts';
-import { colons, pinnedTarget } from '../trust.ts';
+import { siteOption, targetAddress } from '../options/arguments.ts';
+import { colons, pinnedTarget } from '../options/trust.ts';
+import { askSite } from '../temporal/site-workflow.ts';
+import { facts } from '../views/table.ts';
 
 export function addTargetShow(target: Command, act: Act): void {
   target

@@ -3,11 +3,11 @@
 import type { Command } from 'commander';
 import { SessionMessage, type ThrottleRequest, type ThrottleResult } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { rateOrNone, sessionId as sessionIdArgument } from '../arguments.ts';
-import { askSession } from '../ask-session.ts';
 import type { Context } from '../context.ts';
-import { findOne } from '../session-lookup.ts';
-import { throttleText } from '../throttle-view.ts';
+import { rateOrNone, sessionId as sessionIdArgument } from '../options/arguments.ts';
+import { askSession } from '../session/ask-session.ts';
+import { findOne } from '../session/session-lookup.ts';
+import { throttleText } from '../views/throttle-view.ts';
 
 async function ask(context: Context, sessionId: string, request: ThrottleRequest): Promise<undefined> {
   const { terminal } = context;

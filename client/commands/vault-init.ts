@@ -1,8 +1,8 @@
 // `rundirect vault init`: makes a vault in an empty or new folder of the site.
 import type { Command } from 'commander';
 import type { Act } from '../act.ts';
-import { siteOption, vaultOption } from '../arguments.ts';
-import { askSite } from '../site-workflow.ts';
+import { siteOption, vaultOption } from '../options/arguments.ts';
+import { askSite } from '../temporal/site-workflow.ts';
 
 interface Options {
   readonly vault: string;

@@ -3,10 +3,10 @@
 import type { Command } from 'commander';
 import type { BackupSetSummary, JobSummary, VaultListResult } from '../../contract/index.ts';
 import type { Act } from '../act.ts';
-import { backupSetName, siteOption, vaultOption } from '../arguments.ts';
+import { backupSetName, siteOption, vaultOption } from '../options/arguments.ts';
 import { formatBytes, formatTime } from '../quantity.ts';
-import { askSite } from '../site-workflow.ts';
-import { type Column, printable, table } from '../table.ts';
+import { askSite } from '../temporal/site-workflow.ts';
+import { type Column, printable, table } from '../views/table.ts';
 
 interface Options {
   readonly vault: string;

@@ -1,14 +1,14 @@
 // `rundirect watch`: a session's progress and log, or a batch's, live.
 import type { Command } from 'commander';
 import type { Act } from '../act.ts';
-import { sessionId as sessionIdArgument } from '../arguments.ts';
-import { awaitBatch, exitCodeOfBatch, isBatchSettled } from '../await-batch.ts';
-import { awaitSession, exitCodeOf, isSettled } from '../await-session.ts';
-import { batchTable } from '../batch-view.ts';
 import type { Context } from '../context.ts';
-import type { ExitCode } from '../exit-code.ts';
-import { findStarted } from '../session-lookup.ts';
-import { sessionFacts } from '../session-view.ts';
+import type { ExitCode } from '../errors/exit-code.ts';
+import { sessionId as sessionIdArgument } from '../options/arguments.ts';
+import { awaitBatch, exitCodeOfBatch, isBatchSettled } from '../session/await-batch.ts';
+import { awaitSession, exitCodeOf, isSettled } from '../session/await-session.ts';
+import { findStarted } from '../session/session-lookup.ts';
+import { batchTable } from '../views/batch-view.ts';
+import { sessionFacts } from '../views/session-view.ts';
 
 interface Options {
   readonly follow?: boolean;

@@ -90,7 +90,14 @@ export async function runSchedule(
   { name, every, runs }: { readonly name: string; readonly every: string; readonly runs: number },
 ): Promise<readonly DrillResult[]> {
   const schedule = ['drill', 'schedule'];
-  const never = await house.run([...schedule, 'create', name, '--cron', 'never', ...planFlags(house, ['web01'])]);
+  const never = await house.run([
+    ...schedule,
+    'create',
+    name,
+    '--cron',
+    'never',
+    ...planFlags(house, ['web01']),
+  ]);
   expect(never).toMatchObject({ code: 2 });
   expect(never.stderr).toContain('A --cron is written like');
   await house.succeed([...schedule, 'create', name, '--every', every, ...planFlags(house, ['web01'])]);

@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import { BrowseMessage, type CloseBrowseResult } from '../../../contract/index.ts';
 import type { Act } from '../../act.ts';
-import { sessionId as sessionIdArgument } from '../../arguments.ts';
-import { listedSession } from '../../session-list.ts';
-import { requireWorkers } from '../../temporal.ts';
+import { sessionId as sessionIdArgument } from '../../options/arguments.ts';
+import { listedSession } from '../../session/session-list.ts';
+import { requireWorkers } from '../../temporal/temporal.ts';
 import { openBrowseHandle } from './lookup.ts';
 
 export function addBrowseClose(browse: Command, act: Act): void {

@@ -3,9 +3,9 @@ import type { Command } from 'commander';
 import { WorkflowType } from '../../../contract/index.ts';
 import type { Act } from '../../act.ts';
 import { formatTime } from '../../quantity.ts';
-import { listedSession } from '../../session-list.ts';
-import { type Column, table } from '../../table.ts';
-import type { Temporal } from '../../temporal.ts';
+import { listedSession } from '../../session/session-list.ts';
+import type { Temporal } from '../../temporal/temporal.ts';
+import { type Column, table } from '../../views/table.ts';
 
 interface ListedBrowse {
   readonly browseId: string;

@@ -1,8 +1,8 @@
 // Finds an open browse by its id, and asks it.
 import { type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
 import { WorkflowType } from '../../../contract/index.ts';
-import { ClientError } from '../../client-error.ts';
-import type { Temporal } from '../../temporal.ts';
+import { ClientError } from '../../errors/client-error.ts';
+import type { Temporal } from '../../temporal/temporal.ts';
 
 /** Throws ClientError SessionNotFound; SessionEnded for one that is closed. */
 export async function openBrowseHandle(temporal: Temporal, browseId: string): Promise<WorkflowHandle> {

@@ -14,22 +14,22 @@ import {
 } from '../../../contract/index.ts';
 import { seal } from '../../../secrets/index.ts';
 import type { Act } from '../../act.ts';
+import type { Context } from '../../context.ts';
+import { ClientError } from '../../errors/client-error.ts';
 import {
   flagProblems,
   type PassphraseOptions,
   passphraseOptions,
   sessionId as sessionIdArgument,
   siteOption,
-} from '../../arguments.ts';
-import { browseText, mountCommands } from '../../browse-view.ts';
-import { ClientError } from '../../client-error.ts';
-import type { Context } from '../../context.ts';
+} from '../../options/arguments.ts';
+import { addSource, type SourceOptions } from '../../options/session-options.ts';
+import { siteKeyForSealing } from '../../options/trust.ts';
+import { readSecrets } from '../../options/typed-secret.ts';
 import { randomLetters } from '../../random-id.ts';
-import { addSource, type SourceOptions } from '../../session-options.ts';
-import { requireWorkers, type Temporal } from '../../temporal.ts';
-import { tellTroubles } from '../../trouble.ts';
-import { siteKeyForSealing } from '../../trust.ts';
-import { readSecrets } from '../../typed-secret.ts';
+import { requireWorkers, type Temporal } from '../../temporal/temporal.ts';
+import { tellTroubles } from '../../temporal/trouble.ts';
+import { browseText, mountCommands } from '../../views/browse-view.ts';
 
 interface Options extends SourceOptions, PassphraseOptions {
   readonly vm: string;

@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import { BrowseMessage, type BrowseStatus } from '../../../contract/index.ts';
 import type { Act } from '../../act.ts';
-import { sessionId as sessionIdArgument } from '../../arguments.ts';
-import { browseText, mountCommands } from '../../browse-view.ts';
+import { sessionId as sessionIdArgument } from '../../options/arguments.ts';
+import { browseText, mountCommands } from '../../views/browse-view.ts';
 import { openBrowseHandle } from './lookup.ts';
 
 const QUERY_TIMEOUT_MS = 5_000;

@@ -1,9 +1,9 @@
 // What the drill's commands refuse before they ask anybody, and how a report reads at a terminal.
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { DrillResult } from '../../../contract/index.ts';
-import { drillTable, drillText } from '../../drill-view.ts';
-import { ExitCode } from '../../exit-code.ts';
+import { ExitCode } from '../../errors/exit-code.ts';
 import { runCommandLine } from '../../program.ts';
+import { drillTable, drillText } from '../../views/drill-view.ts';
 
 let said = '';
 beforeEach(() => {

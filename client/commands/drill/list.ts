@@ -2,10 +2,10 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { MAX_LISTED_DRILLS } from '../../../contract/index.ts';
 import type { Act } from '../../act.ts';
-import { count, reportFolder, siteOption } from '../../arguments.ts';
-import { drillTable } from '../../drill-view.ts';
-import { askSite } from '../../site-workflow.ts';
-import { printable } from '../../table.ts';
+import { count, reportFolder, siteOption } from '../../options/arguments.ts';
+import { askSite } from '../../temporal/site-workflow.ts';
+import { drillTable } from '../../views/drill-view.ts';
+import { printable } from '../../views/table.ts';
 
 interface Options {
   readonly site: string;

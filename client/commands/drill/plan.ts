@@ -9,9 +9,15 @@ import {
   targetSubject,
 } from '../../../contract/index.ts';
 import { seal } from '../../../secrets/index.ts';
-import { duration, flagProblems, passphraseOptions, reportFolder, siteOption } from '../../arguments.ts';
-import { ClientError } from '../../client-error.ts';
 import type { Context } from '../../context.ts';
+import { ClientError } from '../../errors/client-error.ts';
+import {
+  duration,
+  flagProblems,
+  passphraseOptions,
+  reportFolder,
+  siteOption,
+} from '../../options/arguments.ts';
 import {
   addPlacement,
   addSource,
@@ -19,10 +25,10 @@ import {
   type PlacementOptions,
   reserveFactorOption,
   type SourceOptions,
-} from '../../session-options.ts';
-import { readSessionSecrets, type SessionSecretOptions } from '../../session-secrets.ts';
-import { requireWorkers } from '../../temporal.ts';
-import { siteKeyForSealing, targetFingerprint } from '../../trust.ts';
+} from '../../options/session-options.ts';
+import { readSessionSecrets, type SessionSecretOptions } from '../../options/session-secrets.ts';
+import { siteKeyForSealing, targetFingerprint } from '../../options/trust.ts';
+import { requireWorkers } from '../../temporal/temporal.ts';
 
 export interface PlanOptions extends SourceOptions, SessionSecretOptions, PlacementOptions {
   readonly vm: string[];

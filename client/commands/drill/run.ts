@@ -13,16 +13,16 @@ import {
   WorkflowType,
 } from '../../../contract/index.ts';
 import type { Act } from '../../act.ts';
-import { drillName } from '../../arguments.ts';
-import { ClientError } from '../../client-error.ts';
 import type { Context } from '../../context.ts';
-import { drillText } from '../../drill-view.ts';
-import { ExitCode } from '../../exit-code.ts';
-import { entriesAfter } from '../../follow.ts';
-import { interruptionBy, isAborted } from '../../interruption.ts';
+import { ClientError } from '../../errors/client-error.ts';
+import { ExitCode } from '../../errors/exit-code.ts';
+import { drillName } from '../../options/arguments.ts';
 import { randomLetters } from '../../random-id.ts';
-import { logLine } from '../../session-view.ts';
-import type { Temporal } from '../../temporal.ts';
+import { entriesAfter } from '../../temporal/follow.ts';
+import { interruptionBy, isAborted } from '../../temporal/interruption.ts';
+import type { Temporal } from '../../temporal/temporal.ts';
+import { drillText } from '../../views/drill-view.ts';
+import { logLine } from '../../views/session-view.ts';
 import { addPlanOptions, drillSummary, type PlanOptions, planDrill } from './plan.ts';
 
 interface Options extends PlanOptions {

@@ -19,11 +19,11 @@ import {
   WorkflowType,
 } from '../../../contract/index.ts';
 import type { Act } from '../../act.ts';
-import { drillName, duration } from '../../arguments.ts';
-import { ClientError } from '../../client-error.ts';
 import type { Context } from '../../context.ts';
+import { ClientError } from '../../errors/client-error.ts';
+import { drillName, duration } from '../../options/arguments.ts';
 import { formatDuration, formatTime } from '../../quantity.ts';
-import { type Column, facts, table } from '../../table.ts';
+import { type Column, facts, table } from '../../views/table.ts';
 import { addPlanOptions, drillSummary, type PlanOptions, planDrill } from './plan.ts';
 
 interface CreateOptions extends PlanOptions {
@@ -37,7 +37,8 @@ const MIN_INTERVAL_MS = 1_000;
 const CATCH_UP = '1h';
 const SHOWN_TIMES = 3;
 const GRPC_INVALID_ARGUMENT = 3;
-const CRON_HINT = "A --cron is written like '0 3 * * SUN' (Sundays at 3:00), a --time-zone like Europe/Berlin.";
+const CRON_HINT =
+  "A --cron is written like '0 3 * * SUN' (Sundays at 3:00), a --time-zone like Europe/Berlin.";
 
 function interval(text: string): number {
   const ms = duration(text);
@@ -81,8 +82,9 @@ async function create(context: Context, name: string, options: CreateOptions): P
       memo: { when, what: drillSummary(input) },
     });
   } catch (cause) {
-    if (isGrpcServiceError(cause) && cause.code === GRPC_INVALID_ARGUMENT) {
-      throw new ClientError('Usage', `Temporal takes no such schedule: ${cause.details}`, { cause, hint: CRON_HINT });
+    const refusal = refusalOf(cause);
+    if (refusal !== undefined) {
+      throw new ClientError('Usage', `Temporal takes no such schedule: ${refusal}`, { cause, hint: CRON_HINT });
     }
     if (!(cause instanceof ScheduleAlreadyRunning)) throw cause;
     throw new ClientError('ScheduleExists', `there is a schedule ${name} already`, {
@@ -94,6 +96,13 @@ async function create(context: Context, name: string, options: CreateOptions): P
   terminal.document(shown);
   terminal.print(scheduleFacts(shown));
   return undefined;
+}
+
+/** What Temporal has against a cron expression or a time zone. */
+function refusalOf(error: unknown): string | undefined {
+  if (!isGrpcServiceError(error)) return undefined;
+  const code: number = error.code;
+  return code === GRPC_INVALID_ARGUMENT ? error.details : undefined;
 }
 
 interface ListedSchedule {

@@ -1,9 +1,9 @@
 // `rundirect drill show`: the report of one drill.
 import type { Command } from 'commander';
 import type { Act } from '../../act.ts';
-import { drillId as drillIdArgument, reportFolder, siteOption } from '../../arguments.ts';
-import { drillText } from '../../drill-view.ts';
-import { askSite } from '../../site-workflow.ts';
+import { drillId as drillIdArgument, reportFolder, siteOption } from '../../options/arguments.ts';
+import { askSite } from '../../temporal/site-workflow.ts';
+import { drillText } from '../../views/drill-view.ts';
 
 interface Options {
   readonly site: string;

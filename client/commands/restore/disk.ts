@@ -10,21 +10,21 @@ import {
   WorkflowType,
 } from '../../../contract/index.ts';
 import type { Act } from '../../act.ts';
+import type { Context } from '../../context.ts';
+import { ClientError } from '../../errors/client-error.ts';
+import type { ExitCode } from '../../errors/exit-code.ts';
 import {
   flagProblems,
   passphraseOptions,
   sessionId as sessionIdArgument,
   siteOption,
   throttleOption,
-} from '../../arguments.ts';
-import { ClientError } from '../../client-error.ts';
-import type { Context } from '../../context.ts';
-import type { ExitCode } from '../../exit-code.ts';
+} from '../../options/arguments.ts';
+import { addSource, addTarget, type SourceOptions } from '../../options/session-options.ts';
+import type { SessionSecretOptions } from '../../options/session-secrets.ts';
+import { addressOf, askFacts, type StartFacts, sealedSecrets } from '../../options/start-input.ts';
 import { randomLetters } from '../../random-id.ts';
-import { addSource, addTarget, type SourceOptions } from '../../session-options.ts';
-import type { SessionSecretOptions } from '../../session-secrets.ts';
-import { addressOf, askFacts, type StartFacts, sealedSecrets } from '../../start-input.ts';
-import { printable } from '../../table.ts';
+import { printable } from '../../views/table.ts';
 import { runRestore } from './run-restore.ts';
 
 interface Options extends SourceOptions, SessionSecretOptions {

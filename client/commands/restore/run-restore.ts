@@ -1,12 +1,12 @@
 // Begins a restore and follows it to its end, whatever it restores.
 import type { SessionStatus } from '../../../contract/index.ts';
-import { awaitSession, exitCodeOf } from '../../await-session.ts';
-import { ClientError } from '../../client-error.ts';
 import type { Context } from '../../context.ts';
-import type { ExitCode } from '../../exit-code.ts';
+import { ClientError } from '../../errors/client-error.ts';
+import type { ExitCode } from '../../errors/exit-code.ts';
 import { formatBytes, formatDuration } from '../../quantity.ts';
-import { sessionFacts } from '../../session-view.ts';
-import { type StartPlan, startWorkflow } from '../../start-workflow.ts';
+import { awaitSession, exitCodeOf } from '../../session/await-session.ts';
+import { type StartPlan, startWorkflow } from '../../temporal/start-workflow.ts';
+import { sessionFacts } from '../../views/session-view.ts';
 
 export interface RestoreCommand extends StartPlan {
   readonly detach: boolean;

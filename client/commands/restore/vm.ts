@@ -11,18 +11,17 @@ import {
   WorkflowType,
 } from '../../../contract/index.ts';
 import type { Act } from '../../act.ts';
+import type { Context } from '../../context.ts';
+import { ClientError } from '../../errors/client-error.ts';
+import type { ExitCode } from '../../errors/exit-code.ts';
 import {
   flagProblems,
   passphraseOptions,
   sessionId as sessionIdArgument,
   siteOption,
   throttleOption,
-} from '../../arguments.ts';
-import { ClientError } from '../../client-error.ts';
-import type { Context } from '../../context.ts';
-import type { ExitCode } from '../../exit-code.ts';
-import { diskOption } from '../../location-options.ts';
-import { randomLetters } from '../../random-id.ts';
+} from '../../options/arguments.ts';
+import { diskOption } from '../../options/location-options.ts';
 import {
   addPlacement,
   addSource,
@@ -31,10 +30,11 @@ import {
   networkOption,
   type PlacementOptions,
   type SourceOptions,
-} from '../../session-options.ts';
-import type { SessionSecretOptions } from '../../session-secrets.ts';
-import { addressOf, askFacts, type StartFacts, sealedSecrets } from '../../start-input.ts';
-import { printable } from '../../table.ts';
+} from '../../options/session-options.ts';
+import type { SessionSecretOptions } from '../../options/session-secrets.ts';
+import { addressOf, askFacts, type StartFacts, sealedSecrets } from '../../options/start-input.ts';
+import { randomLetters } from '../../random-id.ts';
+import { printable } from '../../views/table.ts';
 import { runRestore } from './run-restore.ts';
 
 interface Options extends SourceOptions, SessionSecretOptions, PlacementOptions {
