@@ -2,7 +2,6 @@
 // its secrets, sealed for the drill's name; each run is a Workflow of its own. Pausing, triggering and backfilling
 // are Temporal's own tools' affair.
 import {
-  isGrpcServiceError,
   ScheduleAlreadyRunning,
   type ScheduleDescription,
   ScheduleNotFoundError,
@@ -36,7 +35,6 @@ const MIN_INTERVAL_MS = 1_000;
 /** What was missed while Temporal was down for longer is not made up for. */
 const CATCH_UP = '1h';
 const SHOWN_TIMES = 3;
-const GRPC_INVALID_ARGUMENT = 3;
 const CRON_HINT =
   "A --cron is written like '0 3 * * SUN' (Sundays at 3:00), a --time-zone like Europe/Berlin.";
 
@@ -82,9 +80,10 @@ async function create(context: Context, name: string, options: CreateOptions): P
       memo: { when, what: drillSummary(input) },
     });
   } catch (cause) {
-    const refusal = refusalOf(cause);
-    if (refusal !== undefined) {
-      throw new ClientError('Usage', `Temporal takes no such schedule: ${refusal}`, { cause, hint: CRON_HINT });
+    // So the SDK tells a cron expression or a time zone that Temporal refuses.
+    if (cause instanceof TypeError) {
+      const message = `Temporal takes no such schedule: ${cause.message}`;
+      throw new ClientError('Usage', message, { cause, hint: CRON_HINT });
     }
     if (!(cause instanceof ScheduleAlreadyRunning)) throw cause;
     throw new ClientError('ScheduleExists', `there is a schedule ${name} already`, {
@@ -96,13 +95,6 @@ async function create(context: Context, name: string, options: CreateOptions): P
   terminal.document(shown);
   terminal.print(scheduleFacts(shown));
   return undefined;
-}
-
-/** What Temporal has against a cron expression or a time zone. */
-function refusalOf(error: unknown): string | undefined {
-  if (!isGrpcServiceError(error)) return undefined;
-  const code: number = error.code;
-  return code === GRPC_INVALID_ARGUMENT ? error.details : undefined;
 }
 
 interface ListedSchedule {
