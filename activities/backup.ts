@@ -31,7 +31,9 @@ export async function backup(deps: Deps, input: BackupInput, step: Step): Promis
     for (const folder of vmFolders) sources.push(await deps.vmFolders.open(folder));
     const { set, isNew } = await openOrCreate(vault, backupSet, passphrase);
     const reports = throttledReport(step);
-    const warnings: string[] = [];
+    const warnings = sources.flatMap(({ vmName, findings }) =>
+      findings.map(({ message }) => `${vmName}: ${message}`),
+    );
     const job = await set.backup(sources, {
       full,
       signal: step.signal,
@@ -54,7 +56,12 @@ async function openOrCreate(
   name: string,
   passphrase: string,
 ): Promise<{ set: BackupSet; isNew: boolean }> {
-  const known = await vault.hasSet(name);
-  const set = known ? await vault.unlockSet(name, passphrase) : await vault.createSet(name, passphrase);
-  return { set, isNew: !known };
+  if (await vault.hasSet(name)) return { set: await vault.unlockSet(name, passphrase), isNew: false };
+  try {
+    return { set: await vault.createSet(name, passphrase), isNew: true };
+  } catch (error) {
+    if (!(await vault.hasSet(name))) throw error;
+    // Another backup has made it meanwhile.
+    return { set: await vault.unlockSet(name, passphrase), isNew: false };
+  }
 }

@@ -20,6 +20,7 @@ const vault: Record<VaultErrorCode, FailureType> = {
   FormatUnsupported: 'FormatUnsupported',
   BackupInProgress: 'BackupInProgress',
   DestinationUnavailable: 'DestinationUnavailable',
+  DestinationRefused: 'DestinationRefused',
   StorageFull: 'StorageFull',
   InvalidInput: 'InvalidInput',
 };

@@ -20,6 +20,7 @@ export const failurePolicies = {
   BlockCorrupt: { retryable: false },
   KeyRejected: { retryable: false },
   FormatUnsupported: { retryable: false },
+  DestinationRefused: { retryable: false },
   SourceInvalid: { retryable: false },
   SourceInUse: { retryable: false },
   SourceChanged: { retryable: false },

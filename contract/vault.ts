@@ -89,7 +89,7 @@ export interface BackupResult extends JobSummary {
   readonly backupSet: string;
   readonly newSet: boolean;
   readonly durationMs: number;
-  /** What is wrong with the set beside this job, in words; the job itself is whole. */
+  /** What of the VMs can't come along, and what is wrong with the set beside this job, in words; the job is whole. */
   readonly warnings: readonly string[];
 }
 

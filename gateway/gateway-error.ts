@@ -24,6 +24,7 @@ const fromVault: Record<VaultErrorCode, GatewayErrorCode> = {
   FormatUnsupported: 'FormatUnsupported',
   BackupInProgress: 'Unexpected',
   DestinationUnavailable: 'DestinationUnavailable',
+  DestinationRefused: 'DestinationUnavailable',
   StorageFull: 'StorageFull',
   InvalidInput: 'InvalidInput',
 };

@@ -5,7 +5,14 @@
 // Refused where the disks in the session's directory are not the VM's state: after somebody took a snapshot, or gave
 // the VM a disk that the backup does not know.
 import { type SmallFile, type VmAtJob } from '../vault/index.ts';
-import { disksOf, type PublishedDisk, parseDescriptor, parseVmx, VmFolderError } from '../vm-folder/index.ts';
+import {
+  baseName,
+  disksOf,
+  type PublishedDisk,
+  parseDescriptor,
+  parseVmx,
+  VmFolderError,
+} from '../vm-folder/index.ts';
 import { GatewayError, messageOf } from './gateway-error.ts';
 import { type FrozenFile, type FrozenView } from './overlay/index.ts';
 import { type ExportEntry } from './registry.ts';
@@ -51,7 +58,7 @@ async function compose(view: FrozenView, entry: ExportEntry, backedUp: VmAtJob):
   const disks = published.map((disk) => diskOf(view, backedUp, disk));
   const files = new Map(backedUp.files.map((file) => [file.name, file.bytes]));
   const nvram = vmx.get('nvram');
-  if (nvram !== undefined && nvram !== '') await takeCurrent(view, plainName(nvram), files);
+  if (nvram !== undefined && nvram !== '') await takeCurrent(view, baseName(nvram), files);
   for (const disk of disks) await takeGrownDescriptor(view, disk, files);
   return { disks, files: [...files].map(([name, bytes]) => ({ name, bytes })) };
 }
@@ -75,8 +82,8 @@ async function refuseOtherConfiguration(
   if (bytes === undefined) throw beingWritten(vmxName);
   const ours = new Set(published.map(({ diskName }) => diskName));
   for (const { fileName } of disksOf(currentVmx(bytes, vmxName))) {
-    const isHere = !/[/[]/.test(fileName) || fileName.includes(`${request.sessionId}/`);
-    if (!isHere || !ours.has(plainName(fileName))) throw notTheBackups(fileName);
+    const isHere = !fileName.includes('/') || fileName.includes(`${request.sessionId}/`);
+    if (!isHere || !ours.has(baseName(fileName))) throw notTheBackups(fileName);
   }
 }
 
@@ -133,9 +140,6 @@ async function contentOf(view: FrozenView, name: string): Promise<Uint8Array | u
   }
   return (await view.read(file, 0, MAX_SMALL_FILE_BYTES)).bytes;
 }
-
-/** The last part of a path; of `[datastore] x.vmdk` too. */
-const plainName = (path: string): string => path.replace(/^.*[/\]]\s*/, '');
 
 function notTheBackups(file: string): GatewayError {
   return new GatewayError(

@@ -8,7 +8,15 @@ import { DEFAULT_BLOCK_SIZE_BYTES } from './block-file-format.ts';
 import { backupDisk } from './disk-backup.ts';
 import { DiskChain } from './disk-chain.ts';
 import { encodeManifest, type JobContent, type ManifestDisk, summaryOf } from './job-manifest.ts';
-import { blockFileSizes, type Job, listSequences, loadJob, loadJobs, type SetContext } from './job-store.ts';
+import {
+  blockFileSizes,
+  type Job,
+  listSequences,
+  loadJob,
+  loadJobs,
+  MAX_JOBS_PER_SET,
+  type SetContext,
+} from './job-store.ts';
 import { ImageCache } from './loading-cache.ts';
 import { blockFileName, jobIdFor, jobObjectName, setPrefix } from './object-names.ts';
 import type { BackupOptions, BackupSource, DiskChanges, JobSummary, KeptFrom, SourceDisk } from './ports.ts';
@@ -65,6 +73,7 @@ class BackupRun {
     for (const damage of damaged) this.#options.onDamage?.(damage);
     const done = jobs.find(({ content }) => isOf(content, this.#options.keptFrom));
     if (done !== undefined) return summaryOf(done);
+    this.#refuseFullSet(jobs.length + damaged.length);
     // A damaged manifest may name files that are whole: nothing is removed that it could be needed for.
     if (damaged.length === 0) await this.#removeLeftovers(jobs);
     try {
@@ -75,6 +84,15 @@ class BackupRun {
       for (const name of this.#written) await this.#set.destination.remove(name).catch(() => undefined);
       throw error;
     }
+  }
+
+  /** One job more, and nobody reads the set any more. */
+  #refuseFullSet(jobs: number): void {
+    if (jobs < MAX_JOBS_PER_SET) return;
+    throw new VaultError(
+      'InvalidInput',
+      `Backup set '${this.#set.setName}' has ${jobs} jobs, and takes no more. Begin another set.`,
+    );
   }
 
   async #backUp(jobs: readonly Job[]): Promise<JobSummary> {

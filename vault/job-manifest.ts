@@ -70,10 +70,16 @@ export interface ListedJob {
   readonly manifestBytes: number;
 }
 
-/** Throws VaultError InvalidInput when the small files are too large. */
+/** Throws VaultError InvalidInput when the small files, or the names and chains, are more than a reader takes. */
 export function encodeManifest(content: JobContent, vmFiles: readonly VmFiles[], setKey: Uint8Array): Buffer {
   const salt = randomBytes(SALT_BYTES);
   const publicBytes = Buffer.from(JSON.stringify({ ...content, salt: salt.toString('hex') }));
+  if (publicBytes.byteLength > MAX_PUBLIC_BYTES) {
+    throw new VaultError(
+      'InvalidInput',
+      `The names and chains of the job's disks make a manifest of ${publicBytes.byteLength} bytes; it has at most ${MAX_PUBLIC_BYTES}. Begin new chains (a full backup), or give some of the VMs a set of their own.`,
+    );
+  }
   const sealedPlain = zstd(encodeFiles(vmFiles));
   const prefix = Buffer.alloc(PREFIX_BYTES);
   MAGIC.copy(prefix);

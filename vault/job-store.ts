@@ -5,7 +5,7 @@ import { blocksPrefix, jobsPrefix, sequenceOfJobObject } from './object-names.ts
 import type { Destination } from './ports.ts';
 import { VaultError } from './vault-error.ts';
 
-const MAX_JOBS_PER_SET = 10_000;
+export const MAX_JOBS_PER_SET = 10_000;
 const JOB_ID = /^(\d{6,})-\d{8}T\d{6}Z$/;
 
 /** A set whose key is known, as its parts see it. */

@@ -185,8 +185,8 @@ export interface BackupSet {
   jobs(): Promise<readonly JobSummary[]>;
   /**
    * Backs up the VMs as one job: a full for a disk that the set does not know, an in-file delta otherwise.
-   * Throws VaultError: BackupInProgress, StorageFull, DestinationUnavailable, ChainBroken, BlockCorrupt,
-   * BackupNotFound (a base that is not there), InvalidInput; and whatever the sources throw. Nothing is visible
+   * Throws VaultError: BackupInProgress, StorageFull, DestinationUnavailable, DestinationRefused, ChainBroken,
+   * BlockCorrupt, BackupNotFound (a base that is not there), InvalidInput; and whatever the sources throw. Nothing is visible
    * unless it returns.
    */
   backup(sources: readonly BackupSource[], options?: BackupOptions): Promise<JobSummary>;
@@ -212,7 +212,7 @@ export interface Vault {
 
 /**
  * Where a vault's bytes live. Object names are relative, with '/' between parts; no part starts with a dot.
- * Failures are thrown as VaultError DestinationUnavailable or StorageFull; that an object is absent, or there
+ * Failures are thrown as VaultError DestinationUnavailable, DestinationRefused or StorageFull; that an object is absent, or there
  * already, is an answer. One contract suite tests every implementation: testing/destination-contract.ts.
  */
 export interface Destination {

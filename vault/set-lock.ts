@@ -59,8 +59,14 @@ export class SetLock {
     if (outcome === 'exists') {
       throw new VaultError('BackupInProgress', `Another backup of set '${setName}' has just started.`);
     }
-    for (const older of generations) await destination.remove(lockObjectName(setName, older));
-    return new SetLock(destination, setName, newest + 1, record);
+    const lock = new SetLock(destination, setName, newest + 1, record);
+    try {
+      for (const older of generations) await destination.remove(lockObjectName(setName, older));
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+    return lock;
   }
 
   /** Throws VaultError BackupInProgress when another took this lock for dead, which a long standstill can cause. */

@@ -17,8 +17,10 @@ export type VaultErrorCode =
   /** Written by a later version, or with parameters outside the limits of this one. */
   | 'FormatUnsupported'
   | 'BackupInProgress'
-  /** May well work later: the destination does not answer, or refuses. */
+  /** May well work later: the destination does not answer, or fails. */
   | 'DestinationUnavailable'
+  /** It answers, and refuses, until a person changes something: permissions, a file system that is mounted read-only. */
+  | 'DestinationRefused'
   | 'StorageFull'
   | 'InvalidInput';
 

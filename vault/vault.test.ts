@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { initVault, openVault } from './index.ts';
+import { encodeManifest } from './job-manifest.ts';
 import type { BackupSet, Vault } from './ports.ts';
 import { memorySource } from './testing/memory-source.ts';
 
@@ -308,6 +309,14 @@ describe('a backup that fails', () => {
       (await readdir(location, { recursive: true })).filter((name) => !name.includes('lock')).sort(),
     ).toEqual(before);
     expect((await set.backup([oneDisk(disk)])).kind).toBe('delta');
+  });
+
+  it('is refused before it makes a job that nobody could read', async () => {
+    const chain = Array.from({ length: 500 }, (_, at) => ({ fileId: 'f'.repeat(32), sizeBytes: at }));
+    const disks = Array.from({ length: 20 }, (_, at) => ({ name: `${at}.vmdk`, sizeBytes: 512, chain }));
+    const vms = Array.from({ length: 80 }, (_, at) => ({ name: `vm${at}`, disks }));
+    const content = { setId: 's', jobId: 'j', sequence: 1, createdAt: '', vms };
+    expect(() => encodeManifest(content, [], randomBytes(32))).toThrow(/at most 33554432.*full backup/);
   });
 
   it('stops when it is told to, and gives the set free', async () => {

@@ -50,7 +50,8 @@ export interface OpenVaultOptions {
 
 /**
  * Makes a vault in the folder `location` (absolute), which may exist if it is empty.
- * Throws VaultError: VaultExists; NotAVault when something else is there; DestinationUnavailable; StorageFull.
+ * Throws VaultError: VaultExists; NotAVault when something else is there; DestinationUnavailable; DestinationRefused;
+ * StorageFull.
  */
 export async function initVault(location: string): Promise<{ vaultId: string }> {
   const destination = localFolder(location);
@@ -79,7 +80,7 @@ export async function initVault(location: string): Promise<{ vaultId: string }> 
   return { vaultId };
 }
 
-/** Throws VaultError: VaultNotFound, NotAVault, FormatUnsupported, DestinationUnavailable. */
+/** Throws VaultError: VaultNotFound, NotAVault, FormatUnsupported, DestinationUnavailable, DestinationRefused. */
 export async function openVault(location: string, options: OpenVaultOptions = {}): Promise<Vault> {
   const destination = localFolder(location);
   const found = await inspectFolder(location);

@@ -1,13 +1,13 @@
-// Where the disks that a .vmx names are on this machine. A plain name lies in the VM's folder. `[NAME] dir/x.vmdk`
-// and `/vmfs/volumes/NAME/dir/x.vmdk` lie on a datastore: where the caller says that it is, or else beside the
-// VM's own, as in ROOT/DATASTORE/VM.
+// Where the disks that a .vmx names are on this machine. A plain name lies in the VM's folder, brackets in it or not.
+// `[NAME] dir/x.vmdk` and `/vmfs/volumes/NAME/dir/x.vmdk` lie on a datastore: where the caller says that it is, or
+// else beside the VM's own, as in ROOT/DATASTORE/VM. Hosts write the UUID of a datastore for its name.
 //
 // A .vmx can be edited by whoever may edit the VM: no path leads out of the VM's folder and the datastores.
 import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { VmFolderError } from './vm-folder-error.ts';
 
-const BRACKETS = /^\[([^\]]+)\]\s*(.+)$/;
+const BRACKETS = /^\[([^\]]+)\]\s*(.+\/.+)$/;
 const VOLUMES = /^\/vmfs\/volumes\/([^/]+)\/(.+)$/;
 
 /** The absolute path of a disk's descriptor. Throws VmFolderError SourceInvalid, naming the path and the way out. */
@@ -44,7 +44,7 @@ async function datastoreFolder(
   if (isPlain && (await isFolder(beside))) return beside;
   throw new VmFolderError(
     'SourceInvalid',
-    `The .vmx names disk ${fileName} on datastore '${datastore}', which is not at ${beside}. Say where that datastore is on this machine.`,
+    `The .vmx names disk ${fileName} on datastore '${datastore}', which is not at ${beside}. Mount it there, or make a symbolic link of that name to where it is: ln -s DATASTORE '${beside}'.`,
   );
 }
 

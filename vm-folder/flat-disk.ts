@@ -4,7 +4,8 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { FolderDisk } from './types.ts';
-import { messageOf, VmFolderError } from './vm-folder-error.ts';
+import { unreadable } from './unreadable.ts';
+import { VmFolderError } from './vm-folder-error.ts';
 import { type Extent, SECTOR_BYTES, type VmdkDescriptor } from './vmdk-descriptor.ts';
 
 const FLAT_TYPES = new Set(['FLAT', 'VMFS']);
@@ -101,13 +102,7 @@ async function openRegularFile(path: string, neededBytes: number): Promise<FileH
   try {
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
-    throw new VmFolderError(
-      'SourceInvalid',
-      `The disk's file ${path} can't be opened: ${messageOf(error)}.`,
-      {
-        cause: error,
-      },
-    );
+    throw unreadable(path, error);
   }
   const stat = await file.stat();
   if (stat.isFile() && stat.size >= neededBytes) return file;
@@ -126,12 +121,20 @@ async function readExtent(extent: OpenExtent, fromBytes: number, into: Uint8Arra
   let position = extent.offsetBytes + fromBytes - extent.startBytes;
   let filled = 0;
   while (filled < into.byteLength) {
-    const { bytesRead } = await extent.file.read(into, filled, into.byteLength - filled, position);
+    const bytesRead = await readSome(extent.path, extent.file, into.subarray(filled), position);
     if (bytesRead === 0) {
       throw new VmFolderError('SourceChanged', `${extent.path} became shorter while it was read.`);
     }
     filled += bytesRead;
     position += bytesRead;
+  }
+}
+
+async function readSome(path: string, file: FileHandle, into: Uint8Array, position: number): Promise<number> {
+  try {
+    return (await file.read(into, 0, into.byteLength, position)).bytesRead;
+  } catch (error) {
+    throw unreadable(path, error);
   }
 }
 

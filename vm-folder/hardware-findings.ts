@@ -17,7 +17,15 @@ export function hardwareFindings(
 
 function diskFindings(vmx: Vmx, descriptors: ReadonlyMap<string, VmdkDescriptor>): HardwareFinding[] {
   const findings: HardwareFinding[] = [];
-  for (const { device, diskName } of disksOf(vmx)) {
+  const disks = disksOf(vmx);
+  if (disks.length === 0) {
+    findings.push({
+      severity: 'warning',
+      code: 'NoDisk',
+      message: 'The VM has no disk: there is nothing of it but its settings.',
+    });
+  }
+  for (const { device, diskName } of disks) {
     const descriptor = descriptors.get(diskName);
     const type = vmx.get(`${device}.deviceType`)?.toLowerCase() ?? '';
     if (type.includes('rdm') || descriptor?.isRawDeviceMapping === true) {
@@ -65,7 +73,7 @@ function deviceFindings(vmx: Vmx): HardwareFinding[] {
         'Back it up again without the virtual TPM.',
     });
   }
-  if (vmx.get('encryption.keySafe') !== undefined || vmx.get('encryption.data') !== undefined) {
+  if (isEncrypted(vmx)) {
     findings.push({
       severity: 'error',
       code: 'EncryptedVm',
@@ -73,6 +81,10 @@ function deviceFindings(vmx: Vmx): HardwareFinding[] {
     });
   }
   return findings;
+}
+
+export function isEncrypted(vmx: Vmx): boolean {
+  return vmx.get('encryption.keySafe') !== undefined || vmx.get('encryption.data') !== undefined;
 }
 
 function mediaFindings(vmx: Vmx): HardwareFinding[] {

@@ -6,8 +6,9 @@
 // A lock file of a host that died looks like one of a host that lives. It is refused all the same: it can be
 // removed by a person who knows, and a running VM that is taken for a dead one can't be made whole again.
 import type { BigIntStats } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { namesIn } from './unreadable.ts';
 import { VmFolderError } from './vm-folder-error.ts';
 
 const LOCK_FILE = /^\.lck-|\.lck$/;
@@ -17,7 +18,7 @@ const HELD = /^\d+:\s+(?:->\s+)?(\S+)\s+\S+\s+\S+\s+(-?\d+)\s+([0-9a-f]+):([0-9a
 
 /** Throws VmFolderError SourceInUse when the folder holds the signs of a VM that runs. */
 export async function refuseLockFiles(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
+  for (const name of await namesIn(folder)) {
     if (LOCK_FILE.test(name)) {
       throw new VmFolderError(
         'SourceInUse',

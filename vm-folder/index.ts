@@ -17,4 +17,4 @@ export {
   withParent,
 } from './vmdk-descriptor.ts';
 export { parseVmx } from './vmx.ts';
-export { cardsOf, disksOf, uuidsOf } from './vmx-devices.ts';
+export { baseName, cardsOf, disksOf, uuidsOf } from './vmx-devices.ts';

@@ -121,6 +121,64 @@ describe('opening a VM folder', () => {
     expect(all.subarray(4096, 4096 + MIB)).toEqual(one);
   });
 
+  it('takes brackets in a name for a part of it', async () => {
+    await makeVm(
+      'nvram = "[test] ledger.nvram"',
+      'scsi0:1.present = "TRUE"',
+      'scsi0:1.fileName = "[test] data.vmdk"',
+    );
+    await writeFile(join(folder, '[test] ledger.nvram'), 'firmware');
+    const data = randomBytes(MIB);
+    await makeDisk(join(folder, '[test] data.vmdk'), data);
+    const vm = await openIt();
+    expect(vm.disks.map(({ name }) => name)).toEqual(['ledger.vmdk', '[test] data.vmdk']);
+    expect(vm.files.map(({ name }) => name)).toContain('[test] ledger.nvram');
+    expect(await readAll(vm, 1)).toEqual(data);
+  });
+
+  it('takes no encrypted VM, whose .vmx may show no disk at all', async () => {
+    const lines = [
+      'displayName = "ledger"',
+      'encryption.keySafe = "vmware:key/list/x"',
+      'encryption.data = "x"',
+    ];
+    await writeFile(join(folder, 'ledger.vmx'), lines.join('\n'));
+    await expect(openIt()).rejects.toMatchObject({ code: 'SourceInvalid', message: /encrypted.*Decrypt it/ });
+  });
+
+  it('tells of a VM without a disk', async () => {
+    await writeFile(join(folder, 'ledger.vmx'), 'displayName = "ledger"\n');
+    const vm = await openIt();
+    expect(vm.disks).toEqual([]);
+    expect(vm.findings).toMatchObject([{ code: 'NoDisk' }]);
+  });
+
+  it('says which file is not there, a link, or not to be read', async () => {
+    const path = join(folder, 'ledger.vmdk');
+    const flat = join(folder, 'ledger-flat.vmdk');
+    await makeVm();
+    await rename(flat, `${flat}.real`);
+    await expect(openIt()).rejects.toThrow(`${flat} can't be read: there is nothing of that name.`);
+    await symlink(`${flat}.real`, flat);
+    await expect(openIt()).rejects.toThrow(`${flat} can't be read: it is a symbolic link`);
+    await rm(flat);
+    await mkdir(flat);
+    await expect(openIt()).rejects.toThrow(`${flat} is not a regular file`);
+    await rm(path);
+    await expect(openIt()).rejects.toThrow(`${path} can't be read: there is nothing of that name.`);
+    await expect(openVmFolder(join(root, 'none'))).rejects.toMatchObject({ code: 'SourceInvalid' });
+  });
+
+  it('waits for no pipe', async () => {
+    await makeVm();
+    await rm(join(folder, 'ledger-flat.vmdk'));
+    execFileSync('mkfifo', [join(folder, 'ledger-flat.vmdk')]);
+    await expect(openIt()).rejects.toMatchObject({ code: 'SourceInvalid', message: /not a regular file/ });
+    execFileSync('mkfifo', [join(folder, 'other.vmx')]);
+    await rm(join(folder, 'ledger.vmx'));
+    await expect(openIt()).rejects.toMatchObject({ code: 'SourceInvalid', message: /not a regular file/ });
+  });
+
   it('says what can not be backed up', async () => {
     await expect(openIt()).rejects.toMatchObject({ code: 'SourceInvalid', message: /no .vmx file/ });
     await makeVm('scsi0:1.present = "TRUE"', 'scsi0:1.fileName = "[nowhere] x/y.vmdk"');
@@ -162,6 +220,32 @@ describe('opening a VM folder', () => {
     await expect(openIt()).rejects.toMatchObject({ code: 'SourceInvalid' });
   });
 
+  it('reads descriptors in any spelling, and none with a part that it does not understand', async () => {
+    const bytes = await makeVm();
+    const path = join(folder, 'ledger.vmdk');
+    const text = (...extents: string[]) =>
+      writeFile(
+        path,
+        [
+          '# Disk DescriptorFile',
+          'Version = 1',
+          'cid=FFFFFFFE',
+          'PARENTCID = FFFFFFFF',
+          'CreateType = "vmfs"',
+          ...extents,
+          'ddb.thinProvisioned = "1"',
+          '',
+        ].join('\r\n'),
+      );
+    await text('rw  4096\tvmfs  "ledger-flat.vmdk"  ');
+    expect(await readAll(await openIt(), 0)).toEqual(bytes);
+    await text('RW 63 VMFS "ledger-flat.vmdk" 0', 'RW 1024 FLAT "\\\\.\\PhysicalDrive0" 63 partitionUUID x');
+    await expect(openIt()).rejects.toMatchObject({
+      code: 'SourceInvalid',
+      message: /an extent that can't be read: RW 1024 FLAT/,
+    });
+  });
+
   it('refuses sparse disks, snapshots, raw device mappings and short files', async () => {
     await makeVm();
     const path = join(folder, 'ledger.vmdk');
@@ -196,6 +280,9 @@ describe('a VM that is in use', () => {
     await makeVm('checkpoint.vmState = "ledger.vmss"');
     await openIt();
     await writeFile(join(folder, 'ledger.vmss'), '');
+    await expect(openIt()).rejects.toMatchObject({ code: 'SourceInUse', message: /suspended/ });
+    await rm(join(folder, 'ledger.vmss'));
+    await makeVm('checkpoint.vmState = "/vmfs/volumes/fast/states/ledger.vmss"');
     await expect(openIt()).rejects.toMatchObject({ code: 'SourceInUse', message: /suspended/ });
   });
 
@@ -250,6 +337,33 @@ describe('a VM that changes while it is read', () => {
 });
 
 describe('the published descriptor', () => {
+  it('names no file of tracked changes, which is not in the backup', () => {
+    const lines = [
+      '# Disk DescriptorFile',
+      'version=3',
+      'encoding="UTF-8"',
+      'CID=123456fe',
+      'parentCID=ffffffff',
+      'createType="vmfs"',
+      '',
+      '# Extent description',
+      'RW 4096 VMFS "web-flat.vmdk"',
+      '',
+      '# Change Tracking File',
+      'changeTrackPath="web-ctk.vmdk"',
+      '',
+      'ddb.virtualHWVersion = "13"',
+    ];
+    const descriptor = parseDescriptor(Buffer.from(lines.join('\n')), 'web.vmdk');
+    const published = publishedDescriptor(descriptor, 'web-flat.vmdk').split('\n');
+    expect(published).toEqual([lines[0], 'version=1', ...lines.slice(2, 10), ...lines.slice(12)]);
+    const untracked = parseDescriptor(
+      Buffer.from(lines.filter((line) => !/track/i.test(line)).join('\n')),
+      'web.vmdk',
+    );
+    expect(publishedDescriptor(untracked, 'web-flat.vmdk')).toContain('version=3\n');
+  });
+
   it('is a disk that qemu-img reads as equal to the original', async () => {
     const bytes = await makeVm();
     const vm = await openIt();

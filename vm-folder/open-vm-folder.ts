@@ -1,13 +1,14 @@
 // Opens the folder of a VM that is powered off, as on a datastore or on disk, for a backup. What was there is
 // remembered (inode, size, times); `assertUnchanged` looks again when everything has been read.
 import { type BigIntStats, constants } from 'node:fs';
-import { access, open, readdir, realpath, stat } from 'node:fs/promises';
+import { access, open, realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { resolveDiskPath } from './datastore-paths.ts';
 import { FlatDisk } from './flat-disk.ts';
-import { hardwareFindings } from './hardware-findings.ts';
+import { hardwareFindings, isEncrypted } from './hardware-findings.ts';
 import { type LockableFile, refuseHeldLocks, refuseLockFiles } from './in-use.ts';
 import type { FolderDisk, FolderFile, HardwareFinding, OpenVmFolderOptions, VmFolder } from './types.ts';
+import { namesIn, unreadable } from './unreadable.ts';
 import { messageOf, VmFolderError } from './vm-folder-error.ts';
 import { MAX_DESCRIPTOR_BYTES, parseDescriptor, type VmdkDescriptor } from './vmdk-descriptor.ts';
 import { parseVmx, type Vmx } from './vmx.ts';
@@ -64,6 +65,7 @@ class OpenVmFolder implements VmFolder {
     const vmx = parseVmx(await this.#keepFile(this.vmxName), join(this.folder, this.vmxName));
     this.vmName = vmx.get('displayName') ?? this.vmxName.replace(/\.vmx$/i, '');
     if (this.vmName === '') throw invalid(`${join(this.folder, this.vmxName)} has an empty displayName.`);
+    refuseEncrypted(this.folder, vmx);
     await refuseLockFiles(this.folder);
     await refuseSuspended(this.folder, vmx);
     await this.#keepCompanions(vmx);
@@ -146,7 +148,7 @@ class OpenVmFolder implements VmFolder {
       }
     } catch (error) {
       if (error instanceof VmFolderError) throw error;
-      throw invalid(`${path} can't be read: ${messageOf(error)}.`, error);
+      throw unreadable(path, error);
     }
   }
 }
@@ -168,9 +170,19 @@ function refuseDescriptor(path: string, descriptor: VmdkDescriptor): void {
   }
 }
 
+/** The disks of an encrypted VM say nothing without its key; what disks it has may be encrypted, too. */
+function refuseEncrypted(folder: string, vmx: Vmx): void {
+  if (!isEncrypted(vmx)) return;
+  throw invalid(
+    `The VM in ${folder} is encrypted by vSphere or Workstation: what its disks hold can't be read without its key. Decrypt it before the backup.`,
+  );
+}
+
+/** A saved state that lies elsewhere can't be looked for: a host clears the key when it resumes the VM. */
 async function refuseSuspended(folder: string, vmx: Vmx): Promise<void> {
   const state = vmx.get('checkpoint.vmState');
-  if (state === undefined || state === '' || !(await exists(join(folder, baseName(state))))) return;
+  if (state === undefined || state === '') return;
+  if (!state.includes('/') && !(await exists(join(folder, state)))) return;
   throw new VmFolderError(
     'SourceInUse',
     `The VM in ${folder} is suspended (${baseName(state)}): its memory would not be in the backup. Resume it and shut it down.`,
@@ -182,13 +194,13 @@ async function realFolder(folder: string): Promise<string> {
     const path = await realpath(folder);
     if ((await stat(path)).isDirectory()) return path;
   } catch (error) {
-    throw invalid(`${folder} can't be opened: ${messageOf(error)}.`, error);
+    throw unreadable(folder, error);
   }
   throw invalid(`${folder} is not a folder.`);
 }
 
 async function findVmx(folder: string): Promise<string> {
-  const found = (await readdir(folder)).filter((name) => /^[^.].*\.vmx$/i.test(name)).sort();
+  const found = (await namesIn(folder)).filter((name) => /^[^.].*\.vmx$/i.test(name)).sort();
   const [only, ...others] = found;
   if (only === undefined) throw invalid(`${folder} is no VM's folder: it has no .vmx file.`);
   if (others.length > 0) throw invalid(`${folder} has several .vmx files: ${found.join(', ')}. Leave one.`);

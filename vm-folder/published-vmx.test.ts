@@ -164,6 +164,23 @@ describe('the published .vmx', () => {
     });
   });
 
+  it('keeps no path that leads out of its directory, and every name in it', () => {
+    const odd = parseVmx(
+      Buffer.from(
+        'serial0.fileName = "../other/console.log"\nserial1.fileName = "logs/../../x.log"\n' +
+          'some.file = "../x"\nnvram = "[test] web.nvram"\nsata0:1.present = "TRUE"\n' +
+          'sata0:1.fileName = "[test] web.vmdk"\n',
+      ),
+    );
+    const options = { sessionId: 's', displayName: 'd', network: 'original' } as const;
+    const result = parseVmx(Buffer.from(publishedVmx(odd, options)));
+    expect(result.get('serial0.fileName')).toBe('console.log');
+    expect(result.get('serial1.fileName')).toBe('x.log');
+    expect(result.get('some.file')).toBeUndefined();
+    expect(result.get('nvram')).toBe('[test] web.nvram');
+    expect(result.get('sata0:1.fileName')).toBe('[test] web.vmdk');
+  });
+
   it('leaves every other line as it was, in its order', () => {
     const changed = /displayName|annotation|fileName|deviceType|workingDir|swap|extended|checkpoint/;
     const kept = ORIGINAL.split('\n').filter((line) => !changed.test(line));
@@ -180,8 +197,9 @@ describe('the published .vmx', () => {
 });
 
 describe('hardware findings', () => {
+  const DISK = 'ide1:1.present = "TRUE"\nide1:1.fileName = "a.vmdk"\n';
   const codesOf = (text: string) =>
-    hardwareFindings(parseVmx(Buffer.from(text))).map(({ code, severity }) => `${severity} ${code}`);
+    hardwareFindings(parseVmx(Buffer.from(DISK + text))).map(({ code, severity }) => `${severity} ${code}`);
 
   it('names what the fixture has', () => {
     expect(codesOf(ORIGINAL)).toEqual(['warning RemovableMedia', 'warning RemovableMedia']);
@@ -204,8 +222,11 @@ describe('hardware findings', () => {
   });
 
   it('passes a VM without any', () => {
-    expect(
-      codesOf('pciPassthru0.present = "FALSE"\nide0:0.present = "TRUE"\nide0:0.fileName = "a.vmdk"\n'),
-    ).toEqual([]);
+    expect(codesOf('pciPassthru0.present = "FALSE"\n')).toEqual([]);
+  });
+
+  it('tells that there is no disk', () => {
+    const findings = hardwareFindings(parseVmx(Buffer.from('displayName = "web"\n')));
+    expect(findings).toMatchObject([{ severity: 'warning', code: 'NoDisk' }]);
   });
 });

@@ -25,7 +25,7 @@ const REMOVED_KEYS = [
 ];
 /** Prose and the guest's own data may look like a path and is none. */
 const PROSE = /^(annotation|displayname|guestinfo\.)/;
-const ABSOLUTE = /^(\/|\[[^\]]+\]\s)/;
+const LEADS_OUT = /^(?:\/|\[[^\]]+\]\s.*\/|(?:.*\/)?\.\.\/)/;
 const OTHER_SWITCH = /^ethernet\d+\.(?:dvs|opaquenetwork|externalid)\b/;
 const PORT_FILE = /^(?:serial|parallel)\d+\.filename$/;
 
@@ -34,7 +34,7 @@ export const SESSION_KEY = 'rundirect.session';
 
 export function publishedVmx(vmx: Vmx, options: PublishOptions): string {
   const changes = {
-    ...withoutAbsolutePaths(vmx),
+    ...withoutPathsOut(vmx),
     ...Object.fromEntries(REMOVED_KEYS.map((key) => [key, undefined])),
     ...disconnectedMedia(vmx),
     ...diskFiles(vmx, options),
@@ -118,11 +118,11 @@ function cardsOn(vmx: Vmx, portGroup: string): Record<string, string | undefined
   return changes;
 }
 
-/** A port that writes to a file goes on doing so, in the VM's directory; any other absolute path goes. */
-function withoutAbsolutePaths(vmx: Vmx): Record<string, string | undefined> {
+/** A port that writes to a file goes on doing so, in the VM's directory; any other path that leads out of it goes. */
+function withoutPathsOut(vmx: Vmx): Record<string, string | undefined> {
   const changes: Record<string, string | undefined> = {};
   for (const [key, value] of vmx.entries()) {
-    if (PROSE.test(key) || !ABSOLUTE.test(value)) continue;
+    if (PROSE.test(key) || !LEADS_OUT.test(value)) continue;
     changes[key] = PORT_FILE.test(key) ? baseName(value) : undefined;
   }
   return changes;

@@ -50,6 +50,7 @@ export type HardwareFindingCode =
   | 'EncryptedVm'
   | 'IndependentDisk'
   | 'HasSnapshots'
+  | 'NoDisk'
   | 'RemovableMedia';
 
 /** A disk of a .vmx, and what it is called in a backup and where that is published. */

@@ -8,11 +8,17 @@ export const MAX_DESCRIPTOR_BYTES = 1024 * 1024;
 export const SECTOR_BYTES = 512;
 const MAX_SECTORS = (64 * 1024 ** 4) / SECTOR_BYTES;
 const NO_PARENT = 'ffffffff';
-const ENCODING = /^\s*encoding\s*=\s*"?([A-Za-z0-9_.:-]+)"?/im;
-const EXTENT = /^\s*(RW|RDONLY|NOACCESS)\s+(\d+)\s+([A-Z0-9]+)(?:\s+"([^"]*)"(?:\s+(\d+))?)?\s*$/;
-const SETTING = /^\s*([A-Za-z0-9_.]+)\s*=\s*(?:"([^"]*)"|(\S*))\s*$/;
+const ENCODING = /^[ \t]*encoding[ \t]*=[ \t]*"?([A-Za-z0-9_.:-]+)"?/im;
+/** Of lines without blanks at their ends, like SETTING. */
+const EXTENT = /^(RW|RDONLY|NOACCESS)\s+(\d+)\s+([A-Z0-9]+)(?:\s+"([^"]*)"(?:\s+(\d+))?)?$/i;
+const LIKE_EXTENT = /^(?:RW|RDONLY|NOACCESS)\s/i;
+const SETTING = /^([A-Za-z0-9_.]+)\s*=\s*(?:"([^"]*)"|(\S*))$/;
+/** Of a line, in an error. */
+const SHOWN_CHARACTERS = 60;
 /** First bytes of disks that carry their descriptor inside, or none: hosted sparse, COWD, SE sparse. */
 const BINARY_MAGICS = ['KDMV', 'COWD', '\xbe\xba\xfe\xca'];
+const TRACKING_KEY = 'changetrackpath';
+const TRACKING_TITLE = /^\s*#\s*Change Tracking File/i;
 const RAW_DEVICE_MAPPINGS = new Set(['vmfsrawdevicemap', 'vmfspassthroughrawdevicemap']);
 
 export interface Extent {
@@ -45,7 +51,8 @@ export function parseDescriptor(bytes: Uint8Array, name: string): VmdkDescriptor
   for (const line of text.split(/\r?\n/)) {
     const extent = parseExtent(line);
     if (extent !== undefined) extents.push(extent);
-    const [, key, quoted, bare] = SETTING.exec(line) ?? [];
+    else refuseLikeExtent(line, name);
+    const [, key, quoted, bare] = SETTING.exec(line.trim()) ?? [];
     if (key !== undefined) settings.set(key.toLowerCase(), quoted ?? bare ?? '');
   }
   const createType = settings.get('createtype');
@@ -71,14 +78,19 @@ export function parseDescriptor(bytes: Uint8Array, name: string): VmdkDescriptor
 
 /**
  * The descriptor with one flat extent, `flatName`, that holds the whole disk as a datastore does it
- * (createType "vmfs"). CID, geometry, UUIDs and everything else stay as they are.
+ * (createType "vmfs"). CID, geometry, UUIDs and everything else stay as they are, but for a file in which a host kept
+ * which blocks changed: it is not in the backup, and a disk that names it opens nowhere without it.
+ * Source: Virtual Disk Development Kit, "Changed Block Tracking": version 3 is version 1 with such a file.
  */
 export function publishedDescriptor(descriptor: VmdkDescriptor, flatName: string): string {
   const lines: string[] = [];
   let extentWritten = false;
-  for (const line of descriptor.text.split(/\r?\n/)) {
+  const all = descriptor.text.split(/\r?\n/);
+  const isTracked = all.some((line) => keyOf(line) === TRACKING_KEY);
+  for (const line of all) {
+    if (isTracked && (keyOf(line) === TRACKING_KEY || TRACKING_TITLE.test(line))) continue;
     if (parseExtent(line) === undefined) {
-      lines.push(publishedSetting(line));
+      lines.push(publishedSetting(line, isTracked));
     } else if (!extentWritten) {
       lines.push(`RW ${descriptor.sizeBytes / SECTOR_BYTES} VMFS "${flatName}"`);
       extentWritten = true;
@@ -87,18 +99,33 @@ export function publishedDescriptor(descriptor: VmdkDescriptor, flatName: string
   return lines.join('\n');
 }
 
-function publishedSetting(line: string): string {
-  const key = SETTING.exec(line)?.[1]?.toLowerCase();
+function publishedSetting(line: string, isTracked: boolean): string {
+  const key = keyOf(line);
+  if (key === 'version' && isTracked) return line.replace('3', '1');
   if (key === 'createtype') return 'createType="vmfs"';
   if (key === 'encoding') return 'encoding="UTF-8"';
   return line;
 }
 
+const keyOf = (line: string): string | undefined => SETTING.exec(line.trim())?.[1]?.toLowerCase();
+
 function parseExtent(line: string): Extent | undefined {
-  const [, access, sectors, type, fileName, offset] = EXTENT.exec(line) ?? [];
+  const [, mode, sectors, type, fileName, offset] = EXTENT.exec(line.trim()) ?? [];
   if (sectors === undefined || type === undefined) return undefined;
+  const access = mode?.toUpperCase();
   if (access !== 'RW' && access !== 'RDONLY' && access !== 'NOACCESS') return undefined;
-  return { access, sectors: Number(sectors), type, fileName, offsetSectors: Number(offset ?? 0) };
+  const offsetSectors = Number(offset ?? 0);
+  return { access, sectors: Number(sectors), type: type.toUpperCase(), fileName, offsetSectors };
+}
+
+/** Passed over, it would leave its part of the disk out of the backup: a partition of a physical disk, for one. */
+function refuseLikeExtent(line: string, name: string): void {
+  if (!LIKE_EXTENT.test(line.trim())) return;
+  const start = line.trim().slice(0, SHOWN_CHARACTERS);
+  throw new VmFolderError(
+    'SourceInvalid',
+    `${name} has an extent that can't be read: ${start}. Only flat files can be backed up from a folder.`,
+  );
 }
 
 function refuseBinary(bytes: Uint8Array, name: string): void {
@@ -117,13 +144,13 @@ function refuseBinary(bytes: Uint8Array, name: string): void {
   }
 }
 
-const ADAPTER = /^\s*ddb\.adapterType\s*=.*$/im;
+const ADAPTER = /^[ \t]*ddb\.adapterType[ \t]*=.*$/im;
 /** What a disk has whose descriptor names none. */
 const DEFAULT_ADAPTER = 'lsilogic';
 
 /** `lsilogic`, `buslogic`, `ide`, `pvscsi`, …: lower case, as descriptors write it. */
 export function adapterTypeOf({ text }: VmdkDescriptor): string {
-  const [, value] = /^\s*ddb\.adapterType\s*=\s*"?([A-Za-z0-9]+)"?\s*$/im.exec(text) ?? [];
+  const [, value] = /^[ \t]*ddb\.adapterType[ \t]*=[ \t]*"?([A-Za-z0-9]+)"?[ \t]*$/im.exec(text) ?? [];
   return value?.toLowerCase() ?? DEFAULT_ADAPTER;
 }
 
@@ -133,8 +160,8 @@ export function withAdapterType({ text }: VmdkDescriptor, adapterType: string): 
   return ADAPTER.test(text) ? text.replace(ADAPTER, line) : `${text.trimEnd()}\n${line}\n`;
 }
 
-const PARENT_CID = /^(\s*parentCID\s*=\s*)"?([0-9a-f]{8})"?\s*$/im;
-const PARENT_HINT = /^(\s*parentFileNameHint\s*=\s*)"([^"]*)"\s*$/im;
+const PARENT_CID = /^([ \t]*parentCID[ \t]*=[ \t]*)"?([0-9a-f]{8})"?[ \t]*$/im;
+const PARENT_HINT = /^([ \t]*parentFileNameHint[ \t]*=[ \t]*)"([^"]*)"[ \t]*$/im;
 
 /** What a disk of changes stands on, as its descriptor names it; undefined where it stands by itself. */
 export interface ParentLink {

@@ -77,9 +77,9 @@ function apiUuid(text: string | undefined): string | undefined {
   return parts === null ? undefined : parts.slice(1).join('-');
 }
 
-/** The last part of a path; of `[datastore] x.vmdk` too. */
+/** The last part of a path. What has no slash is a name, brackets in it or not: VMs are called `[test] web`, too. */
 export function baseName(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1).replace(/^\[[^\]]*\]\s*/, '');
+  return path.slice(path.lastIndexOf('/') + 1);
 }
 
 /** By its file's name or by what it says to be: a disk of another name is an error to be told, not one to be left out. */

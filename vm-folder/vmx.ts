@@ -1,17 +1,24 @@
-// A .vmx file: a dictionary of lines `key = "value"`. Keys are case-insensitive; in values `|XX` stands for the
-// byte XX, at least for the quote and the bar themselves. What is not changed is written back as it was read,
-// order, comments and odd spacing included, because hosts keep keys there that only they know.
-// Source: .vmx files as ESXi, vCenter and Workstation write them; there is no published grammar.
+// A .vmx file: a dictionary of lines `key = "value"`, each of which may end in a comment. Keys are case-insensitive; in
+// values `|XX` stands for the byte XX, at least for the quote and the bar themselves. What is not changed is written
+// back as it was read, order, comments and odd spacing included, because hosts keep keys there that only they know.
+//
+// A line that is no entry is refused rather than passed over: it could be the one that names a disk.
+// Source: .vmx files as ESXi, vCenter and Workstation write them, and what open-vm-tools' reader of them takes; there
+// is no published grammar.
 import { decodeText } from './text-encoding.ts';
 import { VmFolderError } from './vm-folder-error.ts';
 
 const MAX_VMX_BYTES = 4 * 1024 * 1024;
-const ENCODING = /^\s*\.encoding\s*=\s*"?([A-Za-z0-9_.:-]+)"?/im;
-const ENTRY = /^\s*([^\s=#"]+)\s*=\s*(?:"([^"]*)"|([^"\s][^"]*?)?)\s*$/;
+const ENCODING = /^[ \t]*\.encoding[ \t]*=[ \t]*"?([A-Za-z0-9_.:-]+)"?/im;
+/** Of a line without blanks at its ends. In time that grows with the line alone, whatever stands in it. */
+const ENTRY = /^([^\s=#"]+)\s*=(?:\s*"([^"]*)"\s*(?:#.*)?|([^"#]*)(?:#.*)?)$/;
+/** Of a line, in an error. */
+const SHOWN_CHARACTERS = 60;
+const YES = /^(?:true|t|yes|y|on|1)$/i;
 
 interface VmxLine {
   readonly text: string;
-  /** Lower case; undefined for a comment, an empty line, or one that is no entry. */
+  /** Lower case; undefined for a comment and an empty line. */
   readonly key: string | undefined;
   readonly value: string;
 }
@@ -35,9 +42,9 @@ export class Vmx {
     return this.#values.get(key.toLowerCase());
   }
 
-  /** Whether the value is TRUE, in any case of letters. */
+  /** Whether the value is TRUE, or another yes that hosts take for it, in any case of letters. */
   isTrue(key: string): boolean {
-    return this.get(key)?.toLowerCase() === 'true';
+    return YES.test(this.get(key) ?? '');
   }
 
   /** Keys in lower case with their values, in the file's order. */
@@ -84,21 +91,33 @@ export function parseVmx(bytes: Uint8Array, name = 'The .vmx file'): Vmx {
   const lineEnd = text.includes('\r\n') ? '\r\n' : '\n';
   const texts = text.split(/\r?\n/);
   if (texts.at(-1) === '') texts.pop();
-  const vmx = new Vmx(texts.map(parseLine), lineEnd);
+  const vmx = new Vmx(
+    texts.map((line, index) => parseLine(line, () => `Line ${index + 1} of ${name}`)),
+    lineEnd,
+  );
   if (vmx.entries().next().done === true || text.includes('\0')) {
     throw new VmFolderError('SourceInvalid', `${name} is no .vmx file: it has no lines 'key = "value"'.`);
   }
   return vmx;
 }
 
-function parseLine(text: string): VmxLine {
-  const [, key, quoted, bare] = ENTRY.exec(text) ?? [];
-  if (key === undefined) return { text, key: undefined, value: '' };
-  return { text, key: key.toLowerCase(), value: unescapeValue(quoted ?? bare ?? '') };
+/** `where` says for a person which line it is. */
+function parseLine(text: string, where: () => string): VmxLine {
+  const line = text.trim();
+  if (line === '' || line.startsWith('#')) return { text, key: undefined, value: '' };
+  const [, key, quoted, bare] = ENTRY.exec(line) ?? [];
+  if (key !== undefined) {
+    return { text, key: key.toLowerCase(), value: unescapeValue(quoted ?? bare?.trim() ?? '') };
+  }
+  const start = line.slice(0, SHOWN_CHARACTERS);
+  throw new VmFolderError(
+    'SourceInvalid',
+    `${where()} is no 'key = "value"': ${start}. Mend it, or make it a comment (#).`,
+  );
 }
 
 function originalKey(line: VmxLine): string {
-  return ENTRY.exec(line.text)?.[1] ?? line.key ?? '';
+  return ENTRY.exec(line.text.trim())?.[1] ?? line.key ?? '';
 }
 
 function entryLine(key: string, value: string): VmxLine {

@@ -129,12 +129,15 @@ export const tryingSteps = (site: string): Proxy =>
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   });
 
-/** A backup writes its job at the very end: cancelled, it must have cleaned up before the Workflow ends. */
+/**
+ * A backup writes its job at the very end: cancelled, it must have cleaned up before the Workflow ends. It does not wait
+ * for space: each attempt reads and writes all of it anew.
+ */
 export const backupSteps = (site: string): Proxy =>
   proxyOf(site, {
     startToCloseTimeout: LONG_STEP,
     scheduleToStartTimeout: '2m',
     heartbeatTimeout: HEARTBEAT_TIMEOUT,
-    retry: { ...quickRetry, maximumAttempts: 20 },
+    retry: { ...quickRetry, maximumAttempts: 20, nonRetryableErrorTypes: ['StorageFull'] },
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   });

@@ -15,6 +15,7 @@ export const hints = {
   KeyRejected: 'Check the passphrase; it belongs to the backup set, not to the vault or the VM.',
   FormatUnsupported:
     'A newer version wrote it, or it is damaged: update the site, or restore the file that the message names from a copy.',
+  DestinationRefused: 'Settle at the site what the message says, then give the command again.',
   SourceInvalid: "Name the folder that holds the VM's .vmx and its disks, as the site sees it.",
   SourceInUse: 'Shut the VM down first; its disks must be closed.',
   SourceChanged: 'Something wrote to the disks during the backup. Shut the VM down and back it up again.',

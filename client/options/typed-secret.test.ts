@@ -87,4 +87,5 @@ it('names the file that holds no secret', async () => {
   await expect(read(source)).rejects.toThrow(`the passphrase is empty in ${source.file ?? ''}`);
   await rm(source.file ?? '');
   await expect(read(source)).rejects.toThrow(/^the passphrase can't be read: ENOENT: .*secret'$/);
+  await expect(read({ ...source, file: directory })).rejects.toThrow(`${directory} is a folder`);
 });

@@ -65,7 +65,9 @@ async function fromFile(path: string, name: string, terminal: Terminal): Promise
   try {
     handle = await open(path, constants.O_RDONLY);
     const { mode } = await handle.stat();
-    if ((mode & OTHERS_MAY_READ) !== 0 && (mode & constants.S_IFMT) === constants.S_IFREG) {
+    const kind = mode & constants.S_IFMT;
+    if (kind === constants.S_IFDIR) throw unreadable(`the ${name} can't be read: ${path} is a folder`);
+    if ((mode & OTHERS_MAY_READ) !== 0 && kind === constants.S_IFREG) {
       terminal.note(`warning: others may read the ${name} in ${path}; chmod 600 it`);
     }
     return withoutTrailingNewline(decoded(await readLimited(handle), name));

@@ -30,6 +30,11 @@ describe('a local folder', () => {
     });
   });
 
+  it('waits for no pipe', async () => {
+    execFileSync('mkfifo', [join(root, 'pipe')]);
+    expect(await localFolder(root).get('pipe', 10)).toHaveLength(0);
+  });
+
   it('is readable by its owner alone', async () => {
     const destination = localFolder(join(root, 'vault'));
     await destination.put('sets/a/key.json', Buffer.from('key'));
@@ -50,7 +55,7 @@ describe('a local folder', () => {
 // Only root can mount; a user's run has the permission case instead.
 const isRoot = process.getuid?.() === 0;
 
-describe.runIf(isRoot)('a destination that fills up', () => {
+describe.runIf(isRoot)('a destination of a small file system', () => {
   let mounted: string;
   beforeEach(async () => {
     mounted = join(root, 'small');
@@ -74,14 +79,25 @@ describe.runIf(isRoot)('a destination that fills up', () => {
     ).toEqual([]);
     expect(await destination.put('small', Buffer.alloc(1024))).toBe('written');
   });
+
+  it('refuses for good what a person has to settle: a file system that is mounted read-only', async () => {
+    const destination = localFolder(mounted);
+    await destination.put('small', Buffer.alloc(1024));
+    execFileSync('mount', ['-o', 'remount,ro', mounted]);
+    expect(await destination.get('small', 1024)).toHaveLength(1024);
+    await expect(destination.put('other', Buffer.alloc(1))).rejects.toMatchObject({
+      code: 'DestinationRefused',
+      message: expect.stringContaining('read-only') as string,
+    });
+  });
 });
 
 describe.runIf(!isRoot)('a destination without permission', () => {
-  it('is DestinationUnavailable and says why', async () => {
+  it('is DestinationRefused and says why', async () => {
     await mkdir(join(root, 'closed'));
     await chmod(join(root, 'closed'), 0o500);
     await expect(localFolder(join(root, 'closed')).put('a', Buffer.alloc(1))).rejects.toMatchObject({
-      code: 'DestinationUnavailable',
+      code: 'DestinationRefused',
       message: expect.stringContaining('permission') as string,
     });
   });

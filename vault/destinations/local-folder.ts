@@ -13,6 +13,17 @@ import { messageOf, systemErrorCode, VaultError } from '../vault-error.ts';
 
 const TEMPORARY_PREFIX = '.tmp-';
 const LIST_MAX_DEPTH = 8;
+/** What no waiting mends. */
+const REFUSALS = new Set([
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'ENAMETOOLONG',
+  'ELOOP',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOSYS',
+]);
 
 /** A destination in the folder `location`, which need not exist: it is made by the first write. */
 export function localFolder(location: string): Destination {
@@ -22,7 +33,7 @@ export function localFolder(location: string): Destination {
 /**
  * What stands at `location` before it is a vault: nothing, something that is no folder, or a folder with or
  * without entries. What a file system makes by itself, and what a killed write left, counts as empty.
- * Throws VaultError DestinationUnavailable.
+ * Throws VaultError DestinationUnavailable, DestinationRefused.
  */
 export async function inspectFolder(location: string): Promise<'absent' | 'not-a-folder' | 'empty' | 'used'> {
   try {
@@ -268,7 +279,8 @@ class LocalWriter implements DestinationWriter {
 
 async function openForReading(path: string): Promise<FileHandle | undefined> {
   try {
-    return await open(path, constants.O_RDONLY);
+    // A pipe that somebody put there answers at once, too.
+    return await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw failure('open', path, error);
@@ -352,9 +364,8 @@ function failure(what: string, path: string, error: unknown): VaultError {
       cause: error,
     });
   }
-  return new VaultError('DestinationUnavailable', `Could not ${what} ${path}: ${reason(code, error)}`, {
-    cause: error,
-  });
+  const kind = REFUSALS.has(code ?? '') ? 'DestinationRefused' : 'DestinationUnavailable';
+  return new VaultError(kind, `Could not ${what} ${path}: ${reason(code, error)}`, { cause: error });
 }
 
 function reason(code: string | undefined, error: unknown): string {
@@ -362,8 +373,14 @@ function reason(code: string | undefined, error: unknown): string {
     case 'EACCES':
     case 'EPERM':
       return `permission denied (${code}). The service's user must be able to read and write there, on a file system with hard links.`;
+    case 'ENOTSUP':
+    case 'EOPNOTSUPP':
+    case 'ENOSYS':
+      return `the file system can't do that (${code}). A vault needs one with hard links, and where folders can be synced.`;
     case 'EROFS':
       return 'the file system is mounted read-only (EROFS).';
+    case 'ENAMETOOLONG':
+      return 'the name is longer than the file system takes (ENAMETOOLONG).';
     case 'EIO':
       return 'the disk or the network share reports an input/output error (EIO).';
     case 'ESTALE':
