@@ -1,7 +1,7 @@
 // Two sessions share one host's datastore: neither may lose it to the other, or to a call of a worker that died.
 import { ApplicationFailure } from '@temporalio/common';
 import { expect, it } from 'vitest';
-import type { SiteActivities, TargetStepInput } from '../contract/index.ts';
+import type { SiteActivities, TargetStepInput, UnmountInput } from '../contract/index.ts';
 import type { SiteKey } from '../secrets/index.ts';
 import { activityDeps } from '../test/activity-deps.ts';
 import { FakeGateway } from '../test/fake-gateway.ts';
@@ -31,6 +31,7 @@ async function insist<N extends 'mount' | 'unmount' | 'registerVm' | 'unregister
   deps: ActivityDeps,
   name: N,
   sessionId: string,
+  more: Pick<UnmountInput, 'sparesGuest'> = {},
 ): Promise<Awaited<ReturnType<SiteActivities[N]>>> {
   const exported = {
     remoteHost: '127.0.0.1',
@@ -39,7 +40,7 @@ async function insist<N extends 'mount' | 'unmount' | 'registerVm' | 'unregister
   };
   const target = { host: 'esx', port: 443, user: 'root', fingerprint: 'A'.repeat(64), password: sealed };
   const input: TargetStepInput & { moref: undefined } = {
-    ...{ sessionId, target, exported, moref: undefined },
+    ...{ sessionId, target, exported, moref: undefined, ...more },
     placement: fakePlacement,
   };
   for (let attempt = 1; ; attempt++) {
@@ -80,6 +81,22 @@ it('takes back a registration that arrived after it was undone', async () => {
   expect(await insist(deps, 'unmount', 'a')).toMatchObject({ unmounted: true });
   expect(target.vms.size + target.mounts.size).toBe(0);
 });
+
+it.each(['unregisterVm', 'unmount'] as const)(
+  '%s leaves a guest that runs to run, where nobody said that it may be powered off',
+  async (step) => {
+    const { target, gateway, deps } = site();
+    await insist(deps, 'mount', 'a');
+    const { moref } = await insist(deps, 'registerVm', 'a');
+    target.change(moref, { powerState: 'poweredOn' });
+    const spared = insist(deps, step, 'a', { sparesGuest: true });
+    await expect(spared).rejects.toMatchObject({ type: 'GuestRuns' });
+    expect(target.vms.get(moref)?.powerState).toBe('poweredOn');
+    expect(gateway.held).toHaveLength(1);
+    await insist(deps, step, 'a');
+    expect(target.vms.size).toBe(0);
+  },
+);
 
 it("leaves the datastore where somebody's own VM lies on it", async () => {
   const { target, deps } = site();

@@ -1,6 +1,6 @@
 // The VM that an undoing step may touch: by its moref where that is known, else by the path that only this
 // session's VM can have. None is an answer, too: the step never happened.
-import type { VmStepInput } from '../contract/index.ts';
+import { guestRunsWords, type VmStepInput } from '../contract/index.ts';
 import type { Vm, Vsphere } from '../vsphere/index.ts';
 import { failureFor } from './failures.ts';
 import type { Step } from './step.ts';
@@ -21,10 +21,14 @@ export async function ownVm(vsphere: Vsphere, input: VmStepInput, step: Step): P
   );
 }
 
-/** Powers the session's VM off where it is on, and takes it out of the inventory. None is done. */
+/** Powers the session's VM off where it is on and may be, and takes it out of the inventory. None is done. */
 export async function removeOwnVm(vsphere: Vsphere, input: VmStepInput, step: Step): Promise<void> {
   const vm = await ownVm(vsphere, input, step);
   if (vm === undefined) return;
+  // One that is powered on after this look is refused by the target: it unregisters none that runs.
+  if (input.sparesGuest === true && vm.powerState === 'poweredOn') {
+    throw failureFor('GuestRuns', guestRunsWords(vm));
+  }
   if (vm.powerState !== 'poweredOff') await vsphere.powerOffVm(vm.moref, { signal: step.signal });
   await vsphere.unregisterVm(vm.moref, { signal: step.signal });
 }

@@ -29,7 +29,7 @@ export async function claimFolder(
   if (before.length > 0 && !wasOurs) throw taken(folder, before);
   const lasting = await vsphere.makeDirectory(folder.path, { signal });
   if (wasOurs) return lasting;
-  await vsphere.uploadFile(ownerFile(folder), Buffer.from(`${folder.words}\n`), { signal });
+  await mark(vsphere, folder, { signal });
   const after = (await vsphere.listFolder(folder.path, { signal })) ?? [];
   if (isOwn(after, folder)) return lasting;
   await vsphere.deleteDatastoreFile(ownerFile(folder), { signal });
@@ -55,7 +55,19 @@ export async function removeFolder(
   // An empty one was made by a claim that got no further, or by nobody who misses it.
   if (files === undefined || (files.length > 0 && !isOwn(files, folder))) return;
   await assertUnused(vsphere, folder, { signal });
-  await vsphere.deleteDatastoreFile(folder.path, { signal });
+  try {
+    await vsphere.deleteDatastoreFile(folder.path, { signal, last: ownerName(folder) });
+  } catch (error) {
+    // The target may have come as far as the file that says whose the rest is, which would be nobody's then.
+    const left = (await vsphere.listFolder(folder.path)) ?? [];
+    if (left.length > 0 && ownersIn(left).length === 0) await mark(vsphere, folder, {});
+    throw error;
+  }
+}
+
+/** Says whose it is. */
+function mark(vsphere: Vsphere, folder: OwnedFolder, options: Partial<Pick<Step, 'signal'>>): Promise<void> {
+  return vsphere.uploadFile(ownerFile(folder), Buffer.from(`${folder.words}\n`), options);
 }
 
 /** The files among these, by their paths, that say of which sessions a folder is, other than this one. */
@@ -88,9 +100,12 @@ const ownerName = ({ sessionId, purpose }: OwnedFolder): string => `rundirect-${
 
 const ownerFile = (folder: OwnedFolder): string => `${folder.path}/${ownerName(folder)}`;
 
+const ownersIn = (files: readonly DatastoreFile[]): readonly string[] =>
+  files.map(nameOf).filter((name) => OWNER_FILE.test(name));
+
 /** Ours, and nobody else's. */
 function isOwn(files: readonly DatastoreFile[], folder: OwnedFolder): boolean {
-  const owners = files.map(nameOf).filter((name) => OWNER_FILE.test(name));
+  const owners = ownersIn(files);
   return owners.length === 1 && owners[0] === ownerName(folder);
 }
 

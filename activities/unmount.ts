@@ -1,6 +1,6 @@
 // Gives a session's lease back and unmounts the datastore when nobody needs it: no other session, and no VM that
 // somebody put there. Not mounted is done.
-import type { TargetStepInput, UnmountResult } from '../contract/index.ts';
+import type { UnmountInput, UnmountResult } from '../contract/index.ts';
 import type { Vsphere } from '../vsphere/index.ts';
 import type { ActivityDeps } from './deps.ts';
 import { otherLeases, releaseLease, removeMarked, withHostLock } from './host-mount.ts';
@@ -10,7 +10,7 @@ import { assertOwnSession, withTarget } from './target.ts';
 
 export async function unmount(
   deps: Pick<ActivityDeps, 'siteKey' | 'targets' | 'gateway'>,
-  input: TargetStepInput,
+  input: UnmountInput,
   step: Step,
 ): Promise<UnmountResult> {
   assertOwnSession(step, input.sessionId);

@@ -796,6 +796,22 @@ describe('what goes wrong before anything starts', () => {
     expect(outcome.stderr).toContain('rundirect worker --site branch');
   });
 
+  it.concurrent('tells a failure as an event where the result would be one', async ({ expect }) => {
+    const wanted = startUsage('--disk', 'scsi0:0', '--to-vm', 'x', '--site', 'branch', '--json').slice(1);
+    const outcome = await rundirect(['restore', 'disk', ...wanted]);
+    expect(outcome.documents()).toMatchObject([{ event: 'error', error: { type: 'NoWorker' } }]);
+  });
+
+  it.concurrent('says what ends a proof that still runs, where its round is to be cleaned up', async ({
+    expect,
+  }) => {
+    const workflowId = 'prove-k3v9q2m4xa';
+    const proof = await temporal.client.workflow.start('prove', { workflowId, taskQueue: 'nobody' });
+    const outcome = await rundirect(['clean-up', `${workflowId}-live-1`]);
+    expect(outcome.stderr).toContain(`temporal workflow cancel --workflow-id ${workflowId}`);
+    await proof.terminate();
+  });
+
   it.concurrent('says that nobody takes it up where Temporal still lists a worker that is gone', async ({
     expect,
   }) => {

@@ -137,6 +137,7 @@ function sessionOf(command: Command): string | undefined {
 const followers: ReadonlySet<string> = new Set([
   'backup',
   'clean-up',
+  'disk',
   'finalize',
   'keep',
   'prove',

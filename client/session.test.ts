@@ -84,6 +84,7 @@ it('shows how a copy is held back, in its facts and beside its progress', () => 
   expect(progressLine(paused)).toBe(
     '100 %  restoring  copyRestoreDisk  25 %  1 KiB of 4 KiB  0 B/s  a.vmdk  paused, later at most 50 MiB/s',
   );
+  expect(progressLine({ ...copying, step: 'copyDiskToVm' })).toContain('25 %  1 KiB of 4 KiB');
   expect(sessionFacts({ ...copying, throttle: { paused: true } })).toMatch(/copying +paused$/m);
   expect(sessionFacts(copying)).not.toContain('copying');
 });

@@ -78,8 +78,13 @@ export interface DropExportInput {
   readonly sessionId: string;
 }
 
+/** Of a step that takes the session's VM out of the inventory. */
+export interface UnmountInput extends TargetStepInput {
+  /** A guest that runs is left to run, with GuestRuns; otherwise it is powered off for it, hard. */
+  readonly sparesGuest?: boolean | undefined;
+}
 /** A step that undoes a start may come before anybody knew the VM's moref. */
-export interface VmStepInput extends TargetStepInput {
+export interface VmStepInput extends UnmountInput {
   readonly moref: string | undefined;
 }
 export interface UnmountResult {
@@ -171,8 +176,8 @@ export interface SiteActivities
   publish(input: PublishInput): Promise<SessionExport>;
   dropExport(input: DropExportInput): Promise<void>;
   mount(input: TargetStepInput): Promise<void>;
-  /** Gives the session's lease back, and unmounts when nobody else needs the datastore. */
-  unmount(input: TargetStepInput): Promise<UnmountResult>;
+  /** Takes a VM of the session that came late out of the inventory, gives its lease back, and unmounts when nobody else needs the datastore. */
+  unmount(input: UnmountInput): Promise<UnmountResult>;
   registerVm(input: TargetStepInput): Promise<RunningVm>;
   /** Throws VmMoved and NotOurs rather than touch a VM that is not the session's. */
   unregisterVm(input: VmStepInput): Promise<void>;

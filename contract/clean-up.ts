@@ -76,6 +76,10 @@ export interface TracedVm extends VmSighting {
   readonly name: string;
 }
 
+/** Why a VM is not taken out of the inventory where nobody said that it may be powered off. */
+export const guestRunsWords = ({ name, moref }: Pick<TracedVm, 'name' | 'moref'>): string =>
+  `${name} (${moref}) runs, and its guest may be writing: all that it wrote since the start would be lost`;
+
 export interface Traces {
   /** As the steps of a session's end take it; its host counts where it is among `hosts`. Undefined: nothing to look at. */
   readonly place: { readonly placement: Placement; readonly exported: SessionExport } | undefined;

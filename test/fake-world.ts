@@ -304,10 +304,13 @@ export class FakeWorld {
         const { vmName, host, datastore } = placement;
         return { moref, name: vmName, hostName: host.name, datastore };
       }),
-    unregisterVm: async ({ moref, sessionId }) =>
+    unregisterVm: async ({ moref, sessionId, sparesGuest }) =>
       this.#step('unregisterVm', () => {
         const own = this.#own(moref, sessionId);
-        if (own?.[1].powerState === 'poweredOn') throw ApplicationFailure.retryable('it is on', 'Unexpected');
+        if (own?.[1].powerState === 'poweredOn') {
+          if (sparesGuest === true) throw ApplicationFailure.nonRetryable('it runs', 'GuestRuns');
+          throw ApplicationFailure.retryable('it is on', 'Unexpected');
+        }
         if (own !== undefined) this.vms.delete(own[0]);
       }),
     claimChangesFolder: async ({ sessionId }) =>

@@ -11,6 +11,7 @@ import type {
   CopyFileSpec,
   CopySpec,
   DatastoreFile,
+  DeleteFileOptions,
   FileOptions,
   TaskOptions,
 } from './types.ts';
@@ -53,12 +54,12 @@ async function makePlain(session: Session, { full, datacenter }: Place, options:
 export async function deleteDatastoreFile(
   session: Session,
   path: string,
-  options: FileOptions = {},
+  { last, ...options }: DeleteFileOptions = {},
 ): Promise<void> {
   const place = await locate(session, path, options);
   const isTop = !place.path.includes('/');
   if (isTop && (await hasNamespaces(session, place, options))) {
-    await deleteNamespace(session, place, options);
+    await deleteNamespace(session, place, last, options);
     return;
   }
   await deleteFile(session, place, options);
@@ -148,7 +149,12 @@ async function hasNamespaces(session: Session, { datastore }: Place, options: Ca
 }
 
 /** Emptied first: a namespace that is not empty stays, and disks are objects beside it. */
-async function deleteNamespace(session: Session, place: Place, options: CallOptions): Promise<void> {
+async function deleteNamespace(
+  session: Session,
+  place: Place,
+  last: string | undefined,
+  options: CallOptions,
+): Promise<void> {
   const uuid = await namespaceUuid(session, place, place.path, options);
   if (uuid === undefined) return;
   const full = `[${place.datastoreName}] ${uuid}`;
@@ -157,7 +163,11 @@ async function deleteNamespace(session: Session, place: Place, options: CallOpti
     await deleteDisk(session, place, disk.path, options);
   }
   // A folder is listed before what is in it.
-  for (const file of files.toReversed()) await deleteFile(session, { ...place, full: file.path }, options);
+  const inOrder = files.toReversed().map((file) => file.path);
+  const isLast = (file: string): boolean => last !== undefined && file === `${full}/${last}`;
+  for (const file of [...inOrder.filter((each) => !isLast(each)), ...inOrder.filter(isLast)]) {
+    await deleteFile(session, { ...place, full: file }, options);
+  }
   const { datacenter } = place;
   const url = await urlOf(session, place.datastore, options);
   const datastorePath = `${url.replace(/^ds:\/\//, '')}/${uuid}`;

@@ -319,6 +319,14 @@ export interface FileOptions extends TaskOptions {
   readonly datacenter?: string | undefined;
 }
 
+export interface DeleteFileOptions extends FileOptions {
+  /**
+   * Name of the file in the folder that goes after all others, where they are deleted one by one (vSAN, vVols). A plain
+   * folder is the host's to delete, in an order of its own.
+   */
+  readonly last?: string | undefined;
+}
+
 /** Of a file or disk, both as `[datastore] folder/name`; datacenters as in `FileOptions`. */
 export interface CopySpec {
   readonly source: string;
@@ -465,7 +473,7 @@ export interface Vsphere extends AsyncDisposable {
   /** A folder's path as `makeDirectory` returns it, and as VMs name their files in it; where there is none, as it was asked for. */
   lastingPath(path: string, options?: FileOptions): Promise<string>;
   /** A file, or a folder with all that is in it, on vSAN with its disks. Gone is done. */
-  deleteDatastoreFile(path: string, options?: FileOptions): Promise<void>;
+  deleteDatastoreFile(path: string, options?: DeleteFileOptions): Promise<void>;
   copyDatastoreFile(spec: CopyFileSpec, options?: TaskOptions): Promise<void>;
   moveDatastoreFile(spec: CopyFileSpec, options?: TaskOptions): Promise<void>;
   /** Files and folders in a folder and below it; undefined when there is none. */

@@ -40,3 +40,20 @@ test.for(['esx', 'vcenter'] as const)('folders and disks of a vSAN: %s', async (
   expect(await vsphere.listFolder(folder)).toBeUndefined();
   expect(await readdir(join(lab.directory, 'objects', 'vsan1'))).toEqual([]);
 });
+
+test('a folder of a vSAN whose deletion breaks off still has the file that is to go last', async () => {
+  await using lab = await startLab({ model: 'esx' });
+  await using vsphere = await connect(lab);
+  const folder = await vsphere.makeDirectory('[vsan1] owned');
+  for (const name of ['a.txt', 'zz.mark']) {
+    await vsphere.uploadFile(`[vsan1] owned/${name}`, new TextEncoder().encode(name));
+  }
+  const [first, second] = (await vsphere.listFolder('[vsan1] owned'))?.map(({ path }) => path) ?? [];
+  expect([first, second]).toEqual([`${folder}/a.txt`, `${folder}/zz.mark`]);
+  await lab.addFault({ method: 'DeleteDatastoreFile_Task', action: 'drop', times: 1 });
+  await expect(vsphere.deleteDatastoreFile('[vsan1] owned', { last: 'zz.mark' })).rejects.toThrow();
+  const left = async () => (await vsphere.listFolder('[vsan1] owned'))?.map(({ path }) => path);
+  await expect.poll(left).toEqual([`${folder}/zz.mark`]);
+  await vsphere.deleteDatastoreFile('[vsan1] owned', { last: 'zz.mark' });
+  expect(await vsphere.listFolder('[vsan1] owned')).toBeUndefined();
+});

@@ -24,8 +24,8 @@ const FIRST_WAIT_MS = 2_000;
 const MAX_WAIT_MS = 600_000;
 /** Together about three days. */
 const MAX_ROUNDS = 450;
-/** To go on would touch what is not ours. */
-const hopeless: ReadonlySet<string> = new Set(['VmMoved', 'NotOurs']);
+/** To go on would touch what is not ours, or end a guest that nobody gave up. */
+const hopeless: ReadonlySet<string> = new Set(['VmMoved', 'NotOurs', 'GuestRuns']);
 
 /** Names of what could not be undone, and why; empty when nothing is left. */
 export interface Undone {

@@ -1,5 +1,6 @@
 // What the end of a session has in common, however it ends: the folder of its changes goes, where it has one, then the
 // datastore when nobody else needs it, then the export. Each step is tried until it is done, and says what it waits for.
+import type { UnmountInput } from '../contract/index.ts';
 import { undoSteps } from './activities-of.ts';
 import { type Compensation, insist } from './compensation.ts';
 import type { Reason } from './failure.ts';
@@ -31,11 +32,16 @@ export async function removeChanges(
   return undefined;
 }
 
-/** From the place's host; it stays where others need it. */
-export function unmount(session: EndingSession, place: SessionPlace): Promise<Reason | undefined> {
+/** From the place's host; it stays where others need it. `policy` is about a VM of the session that came late. */
+export function unmount(
+  session: EndingSession,
+  place: SessionPlace,
+  policy: Pick<UnmountInput, 'sparesGuest'> = {},
+): Promise<Reason | undefined> {
   const { input, record } = session;
   return take(session, 'unmount the datastore', async () => {
-    const { unmounted, reason } = await undoSteps(input.site).unmount(targetStep(session, place));
+    const step = { ...targetStep(session, place), ...policy };
+    const { unmounted, reason } = await undoSteps(input.site).unmount(step);
     const { datastore, host } = place.placement;
     record.say(
       unmounted

@@ -7,7 +7,7 @@ import type { Session } from './session.ts';
 /** Ends with the chain found whole; fails with BlockCorrupt and what is wrong with it. */
 export async function verifyBefore(session: Session, jobId: string): Promise<void> {
   const { record } = session;
-  record.say('Verify: checks every block of the chain before the VM starts');
+  record.say('Verify: checks every block of the chain before all else');
   await runVerify(session, jobId);
   const { findings } = record.status().verify;
   if (findings.length > 0) {
@@ -19,7 +19,7 @@ export async function verifyBefore(session: Session, jobId: string): Promise<voi
 /** Ends when the chain was checked, whatever came of it: the session's record says what. */
 export async function verifyBeside(session: Session, jobId: string): Promise<void> {
   const { record } = session;
-  record.say('Verify: checks every block of the chain while the VM runs');
+  record.say('Verify: checks every block of the chain beside all else');
   try {
     await runVerify(session, jobId);
   } catch (error) {

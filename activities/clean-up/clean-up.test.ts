@@ -104,7 +104,7 @@ it('names the hosts with a lease of the session, and those that have the datasto
 });
 
 it('lists the exports whose Workflow is not open, the oldest first, with how it ended', async () => {
-  for (const id of ['runs', 'terminated', 'unknown']) await publish(id);
+  for (const id of ['runs', 'terminated', 'unknown', 'stops meanwhile']) await publish(id);
   const described: Record<string, object | undefined> = {
     runs: { closeTime: undefined },
     terminated: {
@@ -118,8 +118,10 @@ it('lists the exports whose Workflow is not open, the oldest first, with how it 
     work({
       workflow: {
         getHandle: (id: string) => ({
-          describe: async () =>
-            described[id] ?? Promise.reject(new WorkflowNotFoundError('no', id, undefined)),
+          describe: async () => {
+            if (id === 'stops meanwhile') gateway.published.delete(id);
+            return described[id] ?? Promise.reject(new WorkflowNotFoundError('no', id, undefined));
+          },
         }),
       },
     })) as unknown as Step['withTemporal'];

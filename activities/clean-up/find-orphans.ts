@@ -24,7 +24,10 @@ export async function findOrphans(
     }
   };
   await Promise.all(Array.from({ length: PARALLEL_LOOKS }, look));
-  return { orphans: orphans.sort((a, b) => (a.since < b.since ? -1 : 1)) };
+  // One that came to its own end meanwhile has dropped its export before its Workflow was closed.
+  const left = new Set((await gateway.exports()).map(({ sessionId }) => sessionId));
+  const stillThere = orphans.filter(({ sessionId }) => left.has(sessionId));
+  return { orphans: stillThere.sort((a, b) => (a.since < b.since ? -1 : 1)) };
 }
 
 const ends: Partial<Record<WorkflowExecutionDescription['status']['name'], WorkflowEnd>> = {

@@ -31,6 +31,8 @@ class Disk {
   readonly files = new Set<string>();
   /** VMs by their morefs: the .vmx of each, and whose mark it has. */
   readonly vms = new Map<string, { vmx: string; mark?: string }>();
+  /** Files that somebody has open: a folder's deletion comes no further than to them. */
+  isLocked: (file: string) => boolean = () => false;
   /** Called when a file is written. */
   onWrite: (() => Promise<void>) | undefined;
   #callsLeft = Number.POSITIVE_INFINITY;
@@ -64,10 +66,12 @@ class Disk {
       this.#performed();
     },
     deleteDatastoreFile: async (path: string) => {
-      this.folders.delete(path);
       for (const file of [...this.files]) {
-        if (file === path || file.startsWith(`${path}/`)) this.files.delete(file);
+        if (file !== path && !file.startsWith(`${path}/`)) continue;
+        if (this.isLocked(file)) throw new Error(`${file} is locked`);
+        this.files.delete(file);
       }
+      this.folders.delete(path);
       this.#performed();
     },
     lastingPath: async (path: string) => path,
@@ -125,6 +129,17 @@ it('makes a folder its own, as often as it is tried, and removes it with what it
     await remove(disk, ONE);
     expect([...disk.folders, ...disk.files]).toEqual([]);
   }
+});
+
+it('knows its folder again where the target has deleted it in part, and refused the rest', async () => {
+  const disk = new Disk();
+  await disk.run('claimRestoreFolder', ONE);
+  disk.add('web01.vmdk', 'web01-flat.vmdk');
+  disk.isLocked = (file) => file.endsWith('-flat.vmdk');
+  await expect(remove(disk, ONE)).rejects.toThrow('is locked');
+  disk.isLocked = () => false;
+  await remove(disk, ONE);
+  expect([...disk.folders, ...disk.files]).toEqual([]);
 });
 
 it('takes no folder that has files in it, and leaves them alone', async () => {

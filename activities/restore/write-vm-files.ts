@@ -20,8 +20,12 @@ export async function writeVmFiles(
   const { source, production } = input;
   const set = await unlockSource(deps, source, step);
   const vm = await set.openVm(source.jobId, source.vmName);
-  const files = restoredFiles(vm, input);
-  await vm.close();
+  let files: SmallFile[];
+  try {
+    files = restoredFiles(vm, input);
+  } finally {
+    await vm.close();
+  }
   await withTarget(deps, step, input.target, async (vsphere) => {
     for (const { name, bytes } of files) {
       await vsphere.uploadFile(`${folderPath(production)}/${name}`, bytes, { signal: step.signal });

@@ -71,15 +71,17 @@ async function cleanUp(context: Context, sessionId: string, options: Options): P
 
 const isOpen = ({ closeTime }: WorkflowExecutionDescription): boolean => closeTime === undefined;
 
+/** What ends that which no stop does. */
+const endOf: Partial<Record<string, (workflowId: string) => string>> = {
+  [WorkflowType.browse]: (id) => `rundirect browse close ${id}`,
+  [WorkflowType.prove]: (id) => `temporal workflow cancel --workflow-id ${id}`,
+};
+
 function runs(sessionId: string, type: string): ClientError {
-  const end =
-    type === WorkflowType.browse ? `rundirect browse close ${sessionId}` : `rundirect stop ${sessionId}`;
   return new ClientError(
     'SessionRuns',
     `${sessionId} still runs: its Workflow is open, and removes it itself`,
-    {
-      hint: `End it with: ${end}`,
-    },
+    { hint: `End it with: ${endOf[type]?.(workflowIdOf(sessionId)) ?? `rundirect stop ${sessionId}`}` },
   );
 }
 
@@ -196,7 +198,8 @@ async function follow(
   const status = await awaitSession(context, workflowIdOf(sessionId), () => false);
   terminal.document({ event: 'result', session: status ?? null });
   if (status === undefined) return undefined;
-  terminal.print(`Session ${sessionId} ${words[status.state] ?? `is ${status.state}`}.`);
+  // Of a proof, it may be another round's.
+  terminal.print(`Session ${status.sessionId} ${words[status.state] ?? `is ${status.state}`}.`);
   return exitCodeOf(status);
 }
 

@@ -63,7 +63,7 @@ export const hints = {
   TargetUnavailable: 'Check the address of the target, and that the site reaches it.',
   TaskInProgress: 'The target is still busy with an earlier task. Give the command again later.',
   ResourceInUse: 'Something still uses it on the host. Give the command again later.',
-  GatewayUnavailable: "Start the site's gateway: rundirect gateway",
+  GatewayUnavailable: "Start the site's gateway: rundirect gateway --site NAME --advertise ADDRESS",
   GatewayOutdated:
     "Upgrade the site's gateway before its worker, and start it again: VMs that run from it wait for it.",
   SiteUnavailable: 'Start the worker of the site: rundirect worker --site NAME',

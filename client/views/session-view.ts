@@ -144,12 +144,13 @@ export function logLine({ time, level, message }: LogEntry, terminal: Terminal):
 
 /** Steps that move the disks. */
 const MIGRATING: ReadonlySet<string> = new Set(['migrateVm', 'copyFrozenDisk']);
+const RESTORING: ReadonlySet<string> = new Set(['copyRestoreDisk', 'copyDiskToVm']);
 
 /** What stands on the line that is written over. */
 export function progressLine(status: SessionStatus): string {
   const verify = status.verify.state === 'running' ? `  verify ${verifyText(status.verify)}` : '';
   const { finalize, restore, step } = status;
-  const copy = restore !== undefined && step === 'copyRestoreDisk' ? `  ${copyText(restore)}` : '';
+  const copy = restore !== undefined && RESTORING.has(step) ? `  ${copyText(restore)}` : '';
   const migration = finalize !== undefined && MIGRATING.has(step) ? `  ${migrationText(finalize)}` : '';
   const turn = finalize?.waitsFor === undefined ? '' : `  ${turnText(finalize.waitsFor)}`;
   const held = status.throttle === undefined ? '' : `  ${throttleText(status.throttle) ?? ''}`;

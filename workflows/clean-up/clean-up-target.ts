@@ -1,16 +1,14 @@
 // Removes from its target what a session has left there, as a look has found it: each step is insisted on, as at the end
 // of every session.
-import { drillOfSession, type TracedVm, type Traces } from '../../contract/index.ts';
+import { drillOfSession, guestRunsWords, type TracedVm, type Traces } from '../../contract/index.ts';
 import { undoSteps } from '../activities-of.ts';
-import { failureFrom, mayPass, type Reason } from '../failure.ts';
+import { mayPass, type Reason } from '../failure.ts';
 import { removeChanges, take, unmount } from '../remove-traces.ts';
 import { type EndingSession, type SessionPlace, targetStep } from '../session.ts';
 
 /** Why a VM is not touched; undefined where it may be. */
-export function refusalOf(
-  { moref, name, standing, powerState, detail }: TracedVm,
-  powerOff: boolean,
-): Reason | undefined {
+export function refusalOf(traced: TracedVm, powerOff: boolean): Reason | undefined {
+  const { moref, name, standing, powerState, detail } = traced;
   const vm = `${name} (${moref})`;
   if (standing === 'crossing') {
     const message =
@@ -24,14 +22,9 @@ export function refusalOf(
       'Move the rest to production storage or unregister it, then clean up again';
     return { type: 'VmMoved', message, details: [] };
   }
-  return standing === 'ours' && powerState === 'poweredOn' && !powerOff ? guestRuns(vm) : undefined;
+  if (standing !== 'ours' || powerState !== 'poweredOn' || powerOff) return undefined;
+  return { type: 'GuestRuns', message: guestRunsWords(traced), details: [] };
 }
-
-const guestRuns = (vm: string): Reason => ({
-  type: 'GuestRuns',
-  message: `${vm} runs, and its guest may be writing: all that it wrote since the start would be lost`,
-  details: [],
-});
 
 /** Answers why it was given up, if it was. */
 export async function removeFromTarget(
@@ -51,7 +44,8 @@ export async function removeFromTarget(
   if (changes !== undefined) return changes;
   for (const { moref, name } of hosts) {
     const onHost = { ...place, placement: { ...place.placement, host: { moref, name } } };
-    const kept = (await unmount(session, onHost)) ?? (await removeNetwork(session, onHost));
+    const kept =
+      (await unmount(session, onHost, { sparesGuest: !powerOff })) ?? (await removeNetwork(session, onHost));
     if (kept !== undefined) return kept;
   }
   return undefined;
@@ -71,7 +65,7 @@ function handOver(
   return take(session, "take the session's marks off the VM", handOverVm, mayPass);
 }
 
-/** Each round looks anew: while the target was away, somebody may have powered it on. */
+/** While the target was away, somebody may have powered it on: each try looks anew. */
 async function removeVm(
   session: EndingSession,
   place: SessionPlace,
@@ -83,9 +77,7 @@ async function removeVm(
   const step = { ...targetStep(session, place), moref };
   const remove = async (): Promise<void> => {
     if (powerOff) await steps.powerOffVm(step);
-    else if ((await steps.inspectVm(step)).powerState === 'poweredOn')
-      throw failureFrom(guestRuns(`${name} (${moref})`));
-    await steps.unregisterVm(step);
+    await steps.unregisterVm({ ...step, sparesGuest: !powerOff });
   };
   const kept = await take(session, 'remove the VM', remove, mayPass);
   if (kept === undefined) record.say(`${name} is ${powerOff ? 'powered off and ' : ''}unregistered`);

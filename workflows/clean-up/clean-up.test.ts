@@ -1,5 +1,6 @@
 // What a session leaves whose Workflow is terminated, at any step, and that a clean-up under its id removes all of it:
 // but no guest that runs, unless that was said, and no VM that is not the session's alone.
+import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
   type CleanUpInput,
@@ -140,6 +141,18 @@ it('a VM that somebody powers on after the look is not powered off', async () =>
     expect(await failureOf(cleanUp(input))).toMatchObject({ type: 'GuestRuns' });
     expect(world.vms.get(moref)?.powerState).toBe('poweredOn');
     expect(world.mounted && world.exports.has(input.sessionId)).toBe(true);
+  });
+});
+
+it('a VM that comes late and runs is left to run, with all that it stands on', async () => {
+  const [world, input] = [new FakeWorld(), startInput({ powerOn: false })];
+  world.activities.unmount = async ({ sparesGuest }) => {
+    throw ApplicationFailure.nonRetryable(`spares its guest: ${String(sparesGuest)}`, 'GuestRuns');
+  };
+  await terminated(world, input, async () => {
+    const failure = await failureOf(cleanUp(input));
+    expect(failure).toMatchObject({ type: 'GuestRuns', message: 'spares its guest: true' });
+    expect(world.exports.has(input.sessionId)).toBe(true);
   });
 });
 

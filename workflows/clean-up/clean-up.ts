@@ -2,8 +2,8 @@
 // Temporal sees to it that none is open under it, the site's steps act for it as for the session, and the password that
 // was sealed for the session opens.
 //
-//   look → end its turn, lift its limit of reading → (marks off VMs in production) → power off and unregister the VM → folder of changes → unmount
-//   → (a drill's network) → look again, until nothing is found → drop the export
+//   look → end its turn, lift its limit of reading → (marks off VMs in production) → (power off and) unregister the VM
+//   → folder of changes → unmount → (a drill's network) → look again, until nothing is found → drop the export
 //
 // A look that finds a VM which is not the session's alone ends it with nothing touched. From then on each step is
 // idempotent, and tried for days; the export goes last, so that a clean-up which is cancelled, terminated or given up

@@ -22,10 +22,10 @@ export async function besideVerify<T>(
   }
 }
 
-/** What a verify beside the copying has found so far. */
+/** Throws BlockCorrupt where a verify beside the copying has found damage so far, or could not go on. */
 export function assertWhole({ record }: Session): void {
   const { state, findings } = record.status().verify;
   if (state !== 'failed' && findings.length === 0) return;
-  const message = `The verify found damage, so the backup is not restored as it is. ${findings.map(sentence).join(' ')}`;
+  const message = `The verify did not find the backup whole, so it is not restored as it is. ${findings.map(sentence).join(' ')}`;
   throw failureFrom({ type: 'BlockCorrupt', message: message.trim(), details: [] });
 }
