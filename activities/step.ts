@@ -38,7 +38,7 @@ export async function runStep<T>(body: (step: Step) => Promise<T>): Promise<T> {
   if (workflowExecution === undefined) {
     throw ApplicationFailure.nonRetryable('a step runs in a Workflow', 'InvalidInput');
   }
-  const { workflowId } = workflowExecution;
+  const { workflowId, runId } = workflowExecution;
   let left: unknown = heartbeatDetails;
   const beat = setInterval(() => context.heartbeat(left), timeoutMs * HEARTBEAT_SHARE);
   try {
@@ -53,7 +53,8 @@ export async function runStep<T>(body: (step: Step) => Promise<T>): Promise<T> {
         left = state;
         context.heartbeat(left);
       },
-      report: (report) => context.client.workflow.getHandle(workflowId).signal(REPORT_SIGNAL, report),
+      // To its own run: what has ended can have a successor under its id, a clean-up for one.
+      report: (report) => context.client.workflow.getHandle(workflowId, runId).signal(REPORT_SIGNAL, report),
       withTemporal: (work) =>
         context.client.withAbortSignal(context.cancellationSignal, () => work(context.client)),
       open: (key, sealed, purpose, subject) =>
