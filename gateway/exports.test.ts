@@ -1,11 +1,12 @@
 // Publishing, dropping and restoring: what a worker and a host notice of it, and what is left on disk.
-import { readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Nfs3Status } from '../nfs/index.ts';
 import { VaultError, type VmAtJob } from '../vault/index.ts';
 import { type GatewayErrorCode, type PublishRequest } from './control-api.ts';
 import { type ExportFileSystem, type ExportNode } from './export-file-system.ts';
+import { overlayPath } from './state-directory.ts';
 import { DISK_BYTES, digests, LOOPBACK, publishRequest, type TestSite, testSite } from './testing/fixture.ts';
 import { openExports, openRealVm } from './testing/open-exports.ts';
 
@@ -168,6 +169,24 @@ describe('dropping', () => {
     expect(again.exports.count).toBe(0);
     expect(await leftovers(site)).toEqual([...EMPTY_STATE, 'dropped/s1'].sort());
     await again.exports.publish(publishRequest(site, 's2'));
+  });
+});
+
+describe('a share’s root that is damaged', () => {
+  it('keeps no session from being dropped, and the gateway not from starting', async () => {
+    await using site = await testSite();
+    const opened = await openExports(site.stateDirectory);
+    await opened.exports.publish(publishRequest(site, 's1'));
+    const folder = overlayPath(site.stateDirectory, opened.registry.share('esx1')?.volume ?? 0);
+    await opened.exports.close();
+    for (const name of await readdir(folder)) await writeFile(join(folder, name), 'damaged');
+    const damaged = await openExports(site.stateDirectory);
+    expect(damaged.exports.status('s1').lastError).toContain('could not be restored');
+    await damaged.exports.drop('s1');
+    expect(damaged.exports.statuses()).toEqual([]);
+    await damaged.exports.close();
+    await using again = await openExports(site.stateDirectory);
+    expect(again.exports.count).toBe(0);
   });
 });
 

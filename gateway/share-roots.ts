@@ -2,7 +2,7 @@
 // the last. The root's handle stays, whatever comes and goes under it.
 import { type Log } from '../nfs/index.ts';
 import { VolumeFence } from './fence.ts';
-import { GatewayError } from './gateway-error.ts';
+import { GatewayError, messageOf } from './gateway-error.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { type HeldReads, ReadLimit } from './read-limit.ts';
 import { type Registry } from './registry.ts';
@@ -60,8 +60,20 @@ export class ShareRoots {
     });
   }
 
-  /** With a target's last session go the files at its share's root. */
+  /**
+   * With a target's last session go the files at its share's root. Those that can't be read are logged and left to the
+   * next start: no session needs them, and none is kept from its end, or from coming back, by them.
+   */
   async removeUnused(targetId: string): Promise<void> {
+    try {
+      await this.#removeUnused(targetId);
+    } catch (error) {
+      const { log } = this.#options;
+      log.error({ targetId, reason: messageOf(error) }, 'the files at the share’s root are not removed');
+    }
+  }
+
+  async #removeUnused(targetId: string): Promise<void> {
     const { registry, volumes, shares } = this.#options;
     const entry = registry.share(targetId);
     if (entry === undefined || !(await volumes.hasKey(entry.volume))) return;

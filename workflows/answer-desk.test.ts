@@ -61,6 +61,27 @@ it('shows a question, refuses what does not answer it, and gives the answer to t
   });
 });
 
+it('leaves the warning of a guest that is silent, when the question is gone', async () => {
+  const world = new FakeWorld();
+  world.guestComes = false;
+  await harness.withSession(startInput({ guestTimeoutMs: 1_000 }), world, async (session) => {
+    const silent = async () => {
+      const status = await session.status();
+      return status.state === 'running' && status.guest === 'silent' ? status : undefined;
+    };
+    const { vm } = await eventually('the guest given up', silent);
+    world.change(vm?.moref ?? '', { question });
+    await eventually('the question', async () => (await session.status()).question);
+    world.change(vm?.moref ?? '', { question: undefined });
+    const after = await eventually('the question to be gone', async () => {
+      const status = await session.status();
+      return status.question === undefined ? status : undefined;
+    });
+    expect(after.status).toBe('Warning');
+    await session.stop();
+  });
+});
+
 it('gives an answer to the VM as it is registered after a finalize that went back', async () => {
   const world = new FakeWorld();
   world.isHostAlone = true;

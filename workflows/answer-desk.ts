@@ -8,6 +8,7 @@ import {
   type HostQuestion,
   SessionMessage,
   type SessionState,
+  type SessionStatus,
 } from '../contract/index.ts';
 import { shortSteps } from './activities-of.ts';
 import { rejection } from './desk.ts';
@@ -94,16 +95,21 @@ async function give(session: Session, running: RunningSession, chosen: Chosen): 
   return { sessionId: input.sessionId, question: question.text, answer: choice.label };
 }
 
+/** What a session is warned of beside a question; that it is answered settles none of it. */
+const hasOtherConcern = ({ guest, verify, finalize }: SessionStatus): boolean =>
+  guest === 'silent' || verify.state === 'failed' || finalize?.outcome === 'failed';
+
 /** Shows a question that is new, and takes one away that is not open any more. */
 export function tellQuestion(
   { input, record }: Session,
   { vm }: RunningSession,
   question: HostQuestion | undefined,
 ): void {
-  const { question: shown, status } = record.status();
-  if (question?.id === shown?.id) return;
+  const now = record.status();
+  const { status } = now;
+  if (question?.id === now.question?.id) return;
   if (question === undefined) {
-    record.update({ question, ...(status === 'Warning' ? { status: 'OK' } : {}) });
+    record.update({ question, ...(status === 'Warning' && !hasOtherConcern(now) ? { status: 'OK' } : {}) });
     record.say(`The host waits for no answer about ${vm.name} any more`);
     return;
   }
