@@ -45,17 +45,22 @@ it('tells at once what of a VM can not come along', async () => {
   ]);
 });
 
-it('goes on with a set that another backup has made meanwhile', async () => {
+it('leaves a set to the backup that has made it meanwhile, and goes on with that at its next attempt', async () => {
   const asked = await input();
   const late = async (location: string): Promise<Vault> => {
     const opened = await openVault(location);
     vi.spyOn(opened, 'hasSet').mockImplementationOnce(async (name) => {
-      await opened.createSet(name, PASSPHRASE);
+      const made = await opened.createSet(name, PASSPHRASE);
+      vi.spyOn(opened, 'createSet').mockResolvedValueOnce(await opened.createSet(name, PASSPHRASE));
+      await made.backup([await openVmFolder(vm)]);
       return false;
     });
     return opened;
   };
-  const { newSet, jobId } = await runActivity(depsWith(late), 'backup', asked, owner);
+  await expect(runActivity(depsWith(late), 'backup', asked, owner)).rejects.toMatchObject({
+    type: 'BackupInProgress',
+  });
+  const { newSet, jobId } = await runActivity(depsWith(openVault), 'backup', asked, owner);
   expect(newSet).toBe(false);
-  expect(jobId).toMatch(/^000001-/);
+  expect(jobId).toMatch(/^000002-/);
 });

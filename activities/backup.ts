@@ -56,12 +56,7 @@ async function openOrCreate(
   name: string,
   passphrase: string,
 ): Promise<{ set: BackupSet; isNew: boolean }> {
-  if (await vault.hasSet(name)) return { set: await vault.unlockSet(name, passphrase), isNew: false };
-  try {
-    return { set: await vault.createSet(name, passphrase), isNew: true };
-  } catch (error) {
-    if (!(await vault.hasSet(name))) throw error;
-    // Another backup has made it meanwhile.
-    return { set: await vault.unlockSet(name, passphrase), isNew: false };
-  }
+  const known = await vault.hasSet(name);
+  const set = known ? await vault.unlockSet(name, passphrase) : await vault.createSet(name, passphrase);
+  return { set, isNew: !known };
 }

@@ -17,8 +17,9 @@ import {
   MAX_JOBS_PER_SET,
   type SetContext,
 } from './job-store.ts';
+import { MAX_KEY_FILE_BYTES } from './key-file.ts';
 import { ImageCache } from './loading-cache.ts';
-import { blockFileName, jobIdFor, jobObjectName, setPrefix } from './object-names.ts';
+import { blockFileName, jobIdFor, jobObjectName, keyFileName, setPrefix } from './object-names.ts';
 import type { BackupOptions, BackupSource, DiskChanges, JobSummary, KeptFrom, SourceDisk } from './ports.ts';
 import { SetLock } from './set-lock.ts';
 import { VaultError } from './vault-error.ts';
@@ -69,6 +70,7 @@ class BackupRun {
   }
 
   async run(): Promise<JobSummary> {
+    await this.#refuseOtherKey();
     const { jobs, damaged } = await loadJobs(this.#set);
     for (const damage of damaged) this.#options.onDamage?.(damage);
     const done = jobs.find(({ content }) => isOf(content, this.#options.keptFrom));
@@ -84,6 +86,15 @@ class BackupRun {
       for (const name of this.#written) await this.#set.destination.remove(name).catch(() => undefined);
       throw error;
     }
+  }
+
+  /** Two that make one set have different keys: whoever comes second unlocks the set of the first. */
+  async #refuseOtherKey(): Promise<void> {
+    const { destination, setName, newKeyFile } = this.#set;
+    if (newKeyFile === undefined) return;
+    const found = await destination.get(keyFileName(setName), MAX_KEY_FILE_BYTES);
+    if (found === undefined || Buffer.from(newKeyFile).equals(found)) return;
+    throw new VaultError('BackupInProgress', `Another backup has just made the set '${setName}'.`);
   }
 
   /** One job more, and nobody reads the set any more. */
@@ -187,11 +198,15 @@ class BackupRun {
     this.#report('committing', '', '', 0, 0);
     this.#options.signal?.throwIfAborted();
     await this.#lock.assertHeld();
-    const name = jobObjectName(this.#set.setName, sequence);
+    const { destination, setName, newKeyFile } = this.#set;
+    if (newKeyFile !== undefined) {
+      await destination.put(keyFileName(setName), newKeyFile, { ifAbsent: true });
+    }
+    const name = jobObjectName(setName, sequence);
     this.#committing = true;
-    const outcome = await this.#set.destination.put(name, manifest, { ifAbsent: true });
+    const outcome = await destination.put(name, manifest, { ifAbsent: true });
     if (outcome === 'exists') {
-      throw new VaultError('BackupInProgress', `Another backup of set '${this.#set.setName}' took ${name}.`);
+      throw new VaultError('BackupInProgress', `Another backup of set '${setName}' took ${name}.`);
     }
     return summaryOf({ content, manifestBytes: manifest.byteLength });
   }

@@ -14,6 +14,8 @@ export interface SetContext {
   readonly setName: string;
   readonly setId: string;
   readonly setKey: Uint8Array;
+  /** Of a set that is being made: it is there with its first job, so that a backup that fails leaves none. */
+  readonly newKeyFile: Uint8Array | undefined;
 }
 
 export type Job = NonNullable<Awaited<ReturnType<typeof readManifest>>>;

@@ -18,12 +18,18 @@ const CHILD = join(import.meta.dirname, 'testing', 'backup-child.ts');
 let root: string;
 let location: string;
 let set: BackupSet;
+/** Seeds of the disks by job. */
+const expected = new Map<string, number>();
+const FIRST_SEED = 50;
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'vault-killed-'));
   location = join(root, 'vault');
   await initVault(location);
   set = await (await openVault(location)).createSet('office', 'correct horse');
+  const disk = diskOf(SIZE_MIB, FIRST_SEED);
+  const job = await set.backup([memorySource({ vmName: 'ledger', disks: { 'ledger.vmdk': disk } })]);
+  expected.set(job.jobId, FIRST_SEED);
 });
 afterAll(async () => rm(root, { recursive: true }));
 
@@ -49,7 +55,6 @@ async function everyFile(): Promise<string[]> {
 }
 
 it('leaves earlier jobs whole, shows no half job, and lets the next one work', async () => {
-  const expected = new Map<string, number>();
   for (const [seed, lines] of [1, 2, 11, 23, 24, 25].entries()) {
     const before = (await set.jobs()).map(({ jobId }) => jobId);
     await killAfter(lines, 100 + seed);

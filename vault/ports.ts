@@ -202,7 +202,10 @@ export interface Vault {
   /** Needs no passphrase. */
   listSets(): Promise<readonly SetSummary[]>;
   hasSet(name: string): Promise<boolean>;
-  /** Throws VaultError InvalidInput for a name that is taken or not a plain name, or an empty passphrase. */
+  /**
+   * A set that is in the vault with its first job, and not before.
+   * Throws VaultError InvalidInput for a name that is taken or not a plain name, or an empty passphrase.
+   */
   createSet(name: string, passphrase: string): Promise<BackupSet>;
   /** Throws VaultError: BackupNotFound for no such set, KeyRejected for the wrong passphrase. */
   unlockSet(name: string, passphrase: string): Promise<BackupSet>;

@@ -74,6 +74,7 @@ describe('a vault', () => {
 
   it('opens a set with its passphrase or its key and with nothing else', async () => {
     const { vault, set } = await newSet();
+    await set.backup([oneDisk(randomBytes(BLOCK))]);
     expect(await vault.hasSet('office')).toBe(true);
     expect(await vault.hasSet('home')).toBe(false);
     expect((await vault.unlockSet('office', 'correct horse')).key).toEqual(set.key);
@@ -89,6 +90,39 @@ describe('a vault', () => {
     await expect(vault.createSet('office', 'x')).rejects.toMatchObject({ code: 'InvalidInput' });
     await expect(vault.createSet('../x', 'x')).rejects.toMatchObject({ code: 'InvalidInput' });
     await expect(vault.createSet('new', '')).rejects.toMatchObject({ code: 'InvalidInput' });
+  });
+
+  it('has a set from its first job on, whose key is that of the backup that came first', async () => {
+    const { location, vault, set } = await newSet();
+    const failing = { ...oneDisk(randomBytes(BLOCK)), assertUnchanged: () => Promise.reject(new Error('x')) };
+    await expect(set.backup([failing])).rejects.toThrow('x');
+    expect(await vault.listSets()).toEqual([]);
+    expect(await vault.hasSet('office')).toBe(false);
+    const other = await vault.createSet('office', 'another passphrase');
+    const { jobId } = await other.backup([oneDisk(randomBytes(BLOCK))]);
+    await expect(set.backup([oneDisk(randomBytes(BLOCK))])).rejects.toMatchObject({
+      code: 'BackupInProgress',
+    });
+    await other.backup([oneDisk(randomBytes(BLOCK))]);
+    const [first] = await (await vault.unlockSet('office', 'another passphrase')).jobs();
+    expect(first?.jobId).toBe(jobId);
+    expect(await readdir(join(location, 'sets', 'office', 'blocks'))).toHaveLength(2);
+  });
+
+  it("takes no other set's key file for its own", async () => {
+    const { location, vault, set } = await newSet();
+    await set.backup([oneDisk(randomBytes(BLOCK))]);
+    await (await vault.createSet('home', 'correct horse')).backup([oneDisk(randomBytes(BLOCK))]);
+    await cp(join(location, 'sets', 'home', 'key.json'), join(location, 'sets', 'office', 'key.json'));
+    const foreign = {
+      code: 'FormatUnsupported',
+      message: expect.stringMatching(/^sets\/office\/key.json is not the key file/) as string,
+    };
+    await expect(vault.unlockSet('office', 'correct horse')).rejects.toMatchObject(foreign);
+    expect(await vault.listSets()).toMatchObject([
+      { name: 'home', damaged: [] },
+      { name: 'office', damaged: [foreign.message], jobs: [{}] },
+    ]);
   });
 
   it('makes no new key for a set that has jobs and lost its key file', async () => {
@@ -110,7 +144,7 @@ describe('a vault', () => {
 
   it('knows a passphrase whichever way its letters were composed', async () => {
     const { vault } = await newVault();
-    await vault.createSet('s', 'M\u00fcller');
+    await (await vault.createSet('s', 'M\u00fcller')).backup([oneDisk(randomBytes(BLOCK))]);
     await expect(vault.unlockSet('s', 'Mu\u0308ller')).resolves.toBeDefined();
   });
 
@@ -336,6 +370,7 @@ describe('a backup that fails', () => {
   it('is refused while another runs', async () => {
     const { set, vault } = await newSet();
     const source = oneDisk(randomBytes(4 * MIB));
+    await set.backup([source]);
     let second: Promise<unknown> | undefined;
     await set.backup([source], {
       onProgress: () => {

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { runBackup } from './backup.ts';
 import { inspectFolder, localFolder } from './destinations/local-folder.ts';
-import { readManifest, summaryOf } from './job-manifest.ts';
-import { listJobs, listSequences, loadJob, type SetContext } from './job-store.ts';
+import { readManifest, readPublicPart, summaryOf } from './job-manifest.ts';
+import { isDamage, listJobs, listSequences, loadJob, type SetContext } from './job-store.ts';
 import {
   checkKey,
   createKeyFile,
@@ -150,14 +150,12 @@ class OpenVault implements Vault {
   async createSet(name: string, passphrase: string): Promise<BackupSet> {
     checkSetName(name);
     if (passphrase === '') throw new VaultError('InvalidInput', 'A backup set needs a passphrase.');
-    await this.#requireNoOrphans(name);
-    const { keyFile, key } = await createKeyFile(randomUUID(), new Date().toISOString(), passphrase);
-    const bytes = Buffer.from(`${JSON.stringify(keyFile, undefined, 2)}\n`);
-    const outcome = await this.#destination.put(keyFileName(name), bytes, { ifAbsent: true });
-    if (outcome === 'exists') {
+    if (await this.hasSet(name)) {
       throw new VaultError('InvalidInput', `There is a backup set '${name}' already.`);
     }
-    return this.#open(name, keyFile, key);
+    await this.#requireNoOrphans(name);
+    const { keyFile, key } = await createKeyFile(randomUUID(), new Date().toISOString(), passphrase);
+    return this.#open(name, keyFile, key, Buffer.from(`${JSON.stringify(keyFile, undefined, 2)}\n`));
   }
 
   async unlockSet(name: string, passphrase: string): Promise<BackupSet> {
@@ -173,7 +171,11 @@ class OpenVault implements Vault {
   async #keyFile(name: string): Promise<KeyFile> {
     checkSetName(name);
     const bytes = await this.#destination.get(keyFileName(name), MAX_KEY_FILE_BYTES);
-    if (bytes !== undefined) return parseKeyFile(bytes, keyFileName(name));
+    if (bytes !== undefined) {
+      const keyFile = parseKeyFile(bytes, keyFileName(name));
+      await this.#requireOwnJobs(name, keyFile);
+      return keyFile;
+    }
     await this.#requireNoOrphans(name);
     throw new VaultError(
       'BackupNotFound',
@@ -190,6 +192,21 @@ class OpenVault implements Vault {
     );
   }
 
+  /** Another set's key file opens no job here, and a job under its key beside them would hide the loss. */
+  async #requireOwnJobs(name: string, { setId }: KeyFile): Promise<void> {
+    let foreign = false;
+    for (const sequence of (await listSequences(this.#destination, name)).reverse()) {
+      const job = await readPublicPart(this.#destination, name, sequence).catch(undefinedIfDamaged);
+      if (job?.content.setId === setId) return;
+      foreign ||= job !== undefined;
+    }
+    if (!foreign) return;
+    throw new VaultError(
+      'FormatUnsupported',
+      `${keyFileName(name)} is not the key file of backup set '${name}': its jobs are those of another one. Bring it back from a copy of the vault.`,
+    );
+  }
+
   async #summarize(name: string): Promise<SetSummary> {
     const damaged: string[] = [];
     let createdAt = '';
@@ -203,10 +220,14 @@ class OpenVault implements Vault {
     return { name, createdAt, jobs: listed.jobs.map(summaryOf), damaged: [...damaged, ...listed.damaged] };
   }
 
-  #open(name: string, keyFile: KeyFile, key: Uint8Array): BackupSet {
-    const set = { destination: this.#destination, setName: name, setId: keyFile.setId, setKey: key };
+  #open(name: string, { setId }: KeyFile, setKey: Uint8Array, newKeyFile?: Uint8Array): BackupSet {
+    const set = { destination: this.#destination, setName: name, setId, setKey, newKeyFile };
     return new OpenSet(set, this.#cache);
   }
+}
+
+function undefinedIfDamaged(error: unknown): undefined {
+  if (!isDamage(error)) throw error;
 }
 
 class OpenSet implements BackupSet {

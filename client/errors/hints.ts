@@ -16,7 +16,8 @@ export const hints = {
   FormatUnsupported:
     'A newer version wrote it, or it is damaged: update the site, or restore the file that the message names from a copy.',
   DestinationRefused: 'Settle at the site what the message says, then give the command again.',
-  SourceInvalid: "Name the folder that holds the VM's .vmx and its disks, as the site sees it.",
+  SourceInvalid:
+    "Settle what the message says; the folder to name is the one that holds the VM's .vmx, as the site sees it.",
   SourceInUse: 'Shut the VM down first; its disks must be closed.',
   SourceChanged: 'Something wrote to the disks during the backup. Shut the VM down and back it up again.',
   SecretRejected: "Compare the site's key with what its worker printed, and pin it: rundirect site pin",

@@ -19,6 +19,7 @@ const REFUSALS = new Set([
   'EPERM',
   'EROFS',
   'ENAMETOOLONG',
+  'EISDIR',
   'ELOOP',
   'ENOTSUP',
   'EOPNOTSUPP',
@@ -379,6 +380,8 @@ function reason(code: string | undefined, error: unknown): string {
       return `the file system can't do that (${code}). A vault needs one with hard links, and where folders can be synced.`;
     case 'EROFS':
       return 'the file system is mounted read-only (EROFS).';
+    case 'EISDIR':
+      return 'it is a folder (EISDIR).';
     case 'ENAMETOOLONG':
       return 'the name is longer than the file system takes (ENAMETOOLONG).';
     case 'EIO':
