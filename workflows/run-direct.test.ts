@@ -1,6 +1,7 @@
 // Sessions against a world in memory: whatever fails, is cancelled or times out, at whatever step, nothing leaks.
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { REPORT_SIGNAL } from '../contract/index.ts';
 import { FakeWorld, type Fault, type StepName } from '../test/fake-world.ts';
 import { failureOf, openSessionHarness, type SessionHarness, startInput } from '../test/session-harness.ts';
 import { eventually } from '../test/temporal.ts';
@@ -37,6 +38,26 @@ describe.concurrent('a session that goes well', () => {
       expect(last).toMatchObject({ state: 'stopped', status: 'OK', progressPercent: 100 });
       expect(last.log.at(-1)?.message).toContain('Stopped');
     });
+  });
+});
+
+it('passes over a report that comes late, and one that it does not know', async () => {
+  await withSession(startInput({ verify: 'beside' }), new FakeWorld(), async (session) => {
+    const settled = await eventually('guest and verify', async () => {
+      const now = await session.status();
+      return now.guest === 'ready' && now.verify.state === 'passed' ? now : undefined;
+    });
+    const verify = { kind: 'verify', checkedBytes: 1, totalBytes: 2, findings: ['late'] };
+    const copy = { kind: 'copy', percent: 3, bytesPerSecond: 4 };
+    const migration = { kind: 'migration', percent: 5, bytesPerSecond: 6, leftMs: 7 };
+    for (const late of [verify, copy, migration]) await session.handle.signal(REPORT_SIGNAL, late);
+    await session.handle.signal(REPORT_SIGNAL, { kind: 'note', level: 'info', message: 'heard' });
+    const heard = await eventually('the note', async () => {
+      const now = await session.status();
+      return now.log.at(-1)?.message === 'heard' ? now : undefined;
+    });
+    expect({ ...heard, log: [] }).toEqual({ ...settled, log: [] });
+    await session.stop();
   });
 });
 

@@ -26,14 +26,12 @@ import {
   targetSubject,
 } from '../contract/index.ts';
 import { paced } from './pace.ts';
-import { migrationPercent, percentAt, startWeights, type Weights } from './progress.ts';
+import { percentAt, startWeights, type Weights } from './progress.ts';
 import { newsTeller } from './session-news.ts';
+import { leftOfFinalize, sessionReports } from './session-reports.ts';
 
 /** Lines of the log in the web page's current details, the newest first: its box is small. */
 const DETAILS_LOG_LINES = 15;
-/** Findings of a verify that are kept; the report says how many there were. */
-const MAX_FINDINGS = 20;
-
 type Changes = Partial<
   Pick<
     SessionStatus,
@@ -82,9 +80,6 @@ export type Recorded = Pick<
   /** Undefined for what is on no target. */
   readonly target: Target | undefined;
 };
-
-/** Steps whose reports tell how far a finalize is. */
-const MIGRATING: ReadonlySet<string> = new Set(['migrateVm', 'copyFrozenDisk']);
 
 const keyword = (name: string) => defineSearchAttributeKey(name, 'KEYWORD');
 const stateKey = keyword(SearchAttribute.state);
@@ -135,74 +130,22 @@ export function sessionRecord(
     if (finalize?.outcome === 'underWay') migration(paced(undefined, leftOfFinalize(finalize), throttle));
     upsertMemo({ [THROTTLE_MEMO]: throttle ?? null });
   };
-  let copyTasks: readonly string[] = [];
+  const heard = { status: () => current, update, say, migration };
+  const reports = sessionReports(heard, weights);
   return {
-    status: () => current,
-    update,
-    copyTasks: () => copyTasks,
-    say,
-    step: (name, fraction = 0) => update({ step: name, progressPercent: percentAt(weights, name, fraction) }),
-    migration,
+    ...heard,
     throttled,
+    report: (report) => reports.hear(report),
+    copyTasks: () => reports.copyTasks(),
+    step: (name, fraction = 0) => update({ step: name, progressPercent: percentAt(weights, name, fraction) }),
     timed: (what, atMs) =>
       update({
         timings: { ...current.timings, [what]: Math.max(0, Math.round(atMs - input.commandedAtMs)) },
       }),
-    report: (report) => {
-      if (report.kind === 'note') {
-        say(report.message, report.level);
-        return;
-      }
-      if (report.kind === 'copyTask') {
-        if (!copyTasks.includes(report.task)) copyTasks = [...copyTasks, report.task];
-        return;
-      }
-      if (report.kind === 'turn') {
-        // One that comes late must not undo what is known by now.
-        if (current.step !== 'awaitTurn') return;
-        const { waitsFor } = report;
-        if (current.finalize?.waitsFor === undefined) {
-          say(`Waits for its turn to be migrated: before it come ${waitsFor.join(', ')}`);
-        }
-        migration({ waitsFor });
-        return;
-      }
-      if (report.kind === 'migration') {
-        // One that comes late must not undo what is known by now.
-        if (!MIGRATING.has(current.step)) return;
-        const { percent, bytesPerSecond, leftMs } = report;
-        const { throttle, finalize } = current;
-        update({ progressPercent: migrationPercent(percent) });
-        migration({ percent, bytesPerSecond, leftMs });
-        if (throttle === undefined || finalize === undefined) return;
-        migration(paced(bytesPerSecond, leftOfFinalize({ ...finalize, percent }), throttle));
-        return;
-      }
-      if (report.kind === 'keep') {
-        const { doneBytes, totalBytes, storedBytes } = report;
-        // One that comes late must not undo what is known by now.
-        if (current.keep?.outcome !== 'underWay') return;
-        update({ keep: { ...current.keep, doneBytes, totalBytes, storedBytes } });
-        return;
-      }
-      const known = new Set(current.verify.findings);
-      const { checkedBytes, totalBytes } = report;
-      const findings = report.findings.slice(0, MAX_FINDINGS);
-      update({ verify: { state: 'running', checkedBytes, totalBytes, findings } });
-      if (current.step === 'verifyChain' && totalBytes > 0) {
-        update({ progressPercent: percentAt(weights, 'verifyChain', checkedBytes / totalBytes) });
-      }
-      for (const finding of findings.filter((each) => !known.has(each))) {
-        update({ status: 'Error' });
-        say(`Verify found damage: ${finding}`, 'error');
-      }
-    },
   };
 }
 
 const leftOfRestore = ({ totalBytes = 0, copiedBytes }: RestoreStatus): number => totalBytes - copiedBytes;
-const leftOfFinalize = ({ totalBytes = 0, percent }: FinalizeStatus): number =>
-  totalBytes * (1 - Math.min(100, percent) / 100);
 
 function firstStatus(input: Recorded): SessionStatus {
   const state: SessionState = 'preflight';
