@@ -159,7 +159,7 @@ async function readPassword(
   return password;
 }
 
-/** Throws ClientError SessionRuns where one was started meanwhile. */
+/** Throws ClientError SessionRuns where somebody has begun one meanwhile. */
 async function begin(context: Context, input: CleanUpInput): Promise<void> {
   const { client } = await context.temporal();
   const { sessionId, source } = input;
@@ -174,8 +174,11 @@ async function begin(context: Context, input: CleanUpInput): Promise<void> {
       staticDetails: `Removes what session \`${sessionId}\` of VM \`${source.vmName}\` has left at site \`${input.site}\`.`,
     });
   } catch (error) {
-    if (error instanceof WorkflowExecutionAlreadyStartedError) throw runs(sessionId, WorkflowType.cleanUp);
-    throw error;
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    throw new ClientError('SessionRuns', `somebody has begun to clean up after ${sessionId} just now`, {
+      cause: error,
+      hint: `Follow it with: rundirect watch --follow ${workflowIdOf(sessionId)}`,
+    });
   }
 }
 
