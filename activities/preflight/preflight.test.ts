@@ -147,6 +147,13 @@ it('takes no name from a backup that is longer than vSphere takes, and says how 
   expect(found?.message).toContain('81 characters; vSphere takes 80. Name this one with --name');
 });
 
+it('takes no name from a backup that has line breaks, before anything is touched', async () => {
+  const failure = await refusal({ source: { vmName: 'web\n01' } });
+  const [{ findings }] = failure.details as [{ findings: PreflightFinding[] }];
+  const found = findings.find(({ code }) => code === 'InvalidInput');
+  expect(found?.message).toContain('"web\\n01" has line breaks');
+});
+
 it('says when the newest job was kept from a session, and nothing where it was asked for', async () => {
   const { jobId, warnings } = await preflight({ source: { vmName: 'app01' } });
   expect(warnings).toMatchObject([

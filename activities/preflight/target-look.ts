@@ -21,6 +21,8 @@ import { type Findings, findings } from './findings.ts';
 import type { GatewayLook } from './gateway-look.ts';
 import { type ChosenPlace, choosePlace } from './placement.ts';
 
+const CONTROL_CHARACTER = /\p{Cc}/u;
+
 export interface TargetLook {
   readonly targetId: string;
   readonly place: ChosenPlace;
@@ -84,6 +86,12 @@ export async function lookAtVms(
     found.error(
       'NameTooLong',
       `The name ${name} has ${name.length} characters; vSphere takes ${MAX_VM_NAME_CHARACTERS}. Name this one with --name`,
+    );
+  }
+  if (CONTROL_CHARACTER.test(name)) {
+    found.error(
+      'InvalidInput',
+      `The name ${JSON.stringify(name)} has line breaks or other control characters, which vSphere takes in no name. Name this one with --name`,
     );
   }
   const macs = connectedMacs(placement, backup);

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { Act } from '../act.ts';
 import { siteOption, vaultOption } from '../options/arguments.ts';
 import { askSite } from '../temporal/site-workflow.ts';
+import { shellWord } from '../views/shell-word.ts';
 
 interface Options {
   readonly vault: string;
@@ -24,7 +25,7 @@ export function addVaultInit(vault: Command, act: Act): void {
         terminal.document(made);
         terminal.print(`Made the vault ${made.vault} (${made.vaultId}).`);
         terminal.print(
-          terminal.style('dim', `Next: rundirect backup --vault ${made.vault} --set NAME FOLDER`),
+          terminal.style('dim', `Next: rundirect backup --vault ${shellWord(made.vault)} --set NAME FOLDER`),
         );
         return undefined;
       }),

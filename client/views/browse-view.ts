@@ -1,11 +1,8 @@
 // An open browse as a person reads it: where it is, and the commands that mount it and its partitions on Linux.
 import type { BrowseExport, BrowseStatus } from '../../contract/index.ts';
 import { formatBytes } from '../quantity.ts';
+import { shellWord } from './shell-word.ts';
 import { facts, printable } from './table.ts';
-
-/** For a shell: in single quotes wherever it is more than plain. */
-const quoted = (text: string): string =>
-  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
 const address = (host: string): string => (host.includes(':') ? `[${host}]` : host);
 
@@ -19,12 +16,12 @@ export function mountCommands(browseId: string, exported: BrowseExport): string[
       const at = `${folder}-disk${index + 1}-${number}`;
       const loop = `ro,loop,offset=${offsetBytes},sizelimit=${sizeBytes}`;
       return [
-        `mkdir -p ${at} && mount -o ${loop} ${quoted(`${folder}/${file}`)} ${at}  # ${formatBytes(sizeBytes)}`,
+        `mkdir -p ${at} && mount -o ${loop} ${shellWord(`${folder}/${file}`)} ${at}  # ${formatBytes(sizeBytes)}`,
       ];
     }),
   );
   return [
-    `mkdir -p ${folder} && mount -t nfs -o ${options} ${quoted(`${address(host)}:${path}`)} ${folder}`,
+    `mkdir -p ${folder} && mount -t nfs -o ${options} ${shellWord(`${address(host)}:${path}`)} ${folder}`,
     ...partitions,
   ];
 }
