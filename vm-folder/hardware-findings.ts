@@ -3,7 +3,7 @@
 import type { HardwareFinding } from './types.ts';
 import type { VmdkDescriptor } from './vmdk-descriptor.ts';
 import type { Vmx } from './vmx.ts';
-import { disksOf, mediaOf } from './vmx-devices.ts';
+import { disksOf, mediaOf, otherDisksOf } from './vmx-devices.ts';
 
 const PCI_PASSTHROUGH = /^(pcipassthru\d+)\.present$/;
 
@@ -12,7 +12,21 @@ export function hardwareFindings(
   vmx: Vmx,
   descriptors: ReadonlyMap<string, VmdkDescriptor> = new Map(),
 ): HardwareFinding[] {
-  return [...diskFindings(vmx, descriptors), ...deviceFindings(vmx), ...mediaFindings(vmx)];
+  return [
+    ...diskFindings(vmx, descriptors),
+    ...otherDiskFindings(vmx),
+    ...deviceFindings(vmx),
+    ...mediaFindings(vmx),
+  ];
+}
+
+/** Disks on what is no controller of disks: persistent memory (`nvdimm0:0`), and whatever hosts think of next. */
+function otherDiskFindings(vmx: Vmx): HardwareFinding[] {
+  return otherDisksOf(vmx).map(({ device, fileName }) => ({
+    severity: 'error',
+    code: 'OtherDisk',
+    message: `${fileName} is on ${device}, which is no SCSI, SATA, IDE or NVMe disk: it is not in the backup. Copy what it holds to such a disk, and remove it.`,
+  }));
 }
 
 function diskFindings(vmx: Vmx, descriptors: ReadonlyMap<string, VmdkDescriptor>): HardwareFinding[] {

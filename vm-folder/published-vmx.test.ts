@@ -212,6 +212,7 @@ describe('hardware findings', () => {
     ],
     ['pciPassthru0.present = "TRUE"\n', 'error PciPassthrough'],
     ['vtpm.present = "TRUE"\n', 'error VirtualTpm'],
+    ['nvdimm0:0.present = "TRUE"\nnvdimm0:0.fileName = "p.vmdk"\n', 'error OtherDisk'],
     ['encryption.keySafe = "vmware:key/list"\n', 'error EncryptedVm'],
     [
       'nvme0:0.present = "TRUE"\nnvme0:0.mode = "independent-persistent"\nnvme0:0.fileName = "n.vmdk"\n',
@@ -222,7 +223,7 @@ describe('hardware findings', () => {
   });
 
   it('passes a VM without any', () => {
-    expect(codesOf('pciPassthru0.present = "FALSE"\n')).toEqual([]);
+    expect(codesOf('pciPassthru0.present = "FALSE"\nnvdimm0:0.fileName = "p.vmdk"\n')).toEqual([]);
   });
 
   it('tells that there is no disk', () => {

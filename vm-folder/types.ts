@@ -51,6 +51,7 @@ export type HardwareFindingCode =
   | 'IndependentDisk'
   | 'HasSnapshots'
   | 'NoDisk'
+  | 'OtherDisk'
   | 'RemovableMedia';
 
 /** A disk of a .vmx, and what it is called in a backup and where that is published. */

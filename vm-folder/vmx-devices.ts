@@ -5,6 +5,7 @@ import type { NetworkCard, PublishedDisk } from './types.ts';
 import type { Vmx } from './vmx.ts';
 
 const DISK_FILE = /^((?:scsi|sata|ide|nvme)\d+:\d+)\.filename$/;
+const ANY_FILE = /^(.+)\.filename$/;
 const REMOVABLE = /^((?:(?:scsi|sata|ide)\d+:\d+)|floppy\d+)\.filename$/;
 const NIC_PRESENT = /^(ethernet\d+)\.present$/;
 const DESCRIPTOR_END = /\.vmdk$/i;
@@ -28,6 +29,17 @@ export function disksOf(vmx: Vmx): PublishedDisk[] {
     disks.push({ device, fileName, diskName: `${free}.vmdk`, flatName: `${free}-flat.vmdk` });
   }
   return disks;
+}
+
+/** Disks by their files' names that hang on no controller of `disksOf`. */
+export function otherDisksOf(vmx: Vmx): { device: string; fileName: string }[] {
+  const others: { device: string; fileName: string }[] = [];
+  for (const [key, fileName] of vmx.entries()) {
+    const device = DISK_FILE.test(key) ? undefined : ANY_FILE.exec(key)?.[1];
+    if (device === undefined || !DESCRIPTOR_END.test(fileName) || !vmx.isTrue(`${device}.present`)) continue;
+    others.push({ device, fileName });
+  }
+  return others;
 }
 
 /** Drives whose medium is a file: ISO and floppy images. */
