@@ -37,7 +37,10 @@ export type CrossingFinalizePlan = FinalizePlan & { readonly crossing: CrossingP
  */
 export type CrossingOutcome =
   | { readonly kind: 'arrived'; readonly vm: RunningVm }
-  | { readonly kind: 'back' | 'torn' | 'stuck'; readonly vm: RunningVm; readonly reason: Reason };
+  | (({ readonly kind: 'back' } | { readonly kind: 'torn' } | { readonly kind: 'stuck' }) & {
+      readonly vm: RunningVm;
+      readonly reason: Reason;
+    });
 
 /** What a crossing knows on its way. */
 interface Crossing {

@@ -12,7 +12,6 @@ import { type Reason, sentence } from '../failure.ts';
 import { MIGRATED_PERCENT } from '../progress.ts';
 import { removeTraces, take } from '../remove-traces.ts';
 import { type RunningSession, runningVmStep, type Session } from '../session.ts';
-import type { CrossingOutcome } from './cross-over.ts';
 import { afterArrival } from './original-vm.ts';
 
 /**
@@ -68,7 +67,7 @@ export async function settle(
   const kept = await take(session, "take the session's marks off the VM", async () => {
     ({ location } = await undoSteps(input.site).handOverVm(runningVmStep(session, running)));
   });
-  if (kept !== undefined) return goBack(session, before, { kind: 'back', reason: kept, vm: running.vm });
+  if (kept !== undefined) return goBack(session, before, { kind: 'held', reason: kept, vm: running.vm });
   onGone();
   record.say(
     location === undefined
@@ -110,10 +109,20 @@ function finish(
 const datastoreOf = (location: string | undefined): string | undefined =>
   /^\[(.+?)\] /.exec(location ?? '')?.[1];
 
+const standsNow = {
+  back: 'It runs from its backup as before, with every change',
+  torn: 'Its changes are kept; where it runs is to be settled by hand',
+  held: 'It is past its migration, and the session holds on to it: settle that, then finalize it again',
+} as const;
+
 export function goBack(
   { record }: Session,
   before: Before,
-  { kind, reason, vm }: Exclude<CrossingOutcome, { readonly kind: 'arrived' }>,
+  {
+    kind,
+    reason,
+    vm,
+  }: { readonly kind: keyof typeof standsNow; readonly reason: Reason; readonly vm: RunningVm },
 ): FinalizeOutcome {
   const wasCancelled = reason.type === 'FinalizeCancelled';
   const now = record.status();
@@ -133,10 +142,7 @@ export function goBack(
     progressPercent: 100,
     status: isDamaged ? 'Error' : concern,
   });
-  const next = isTorn
-    ? 'Its changes are kept; where it runs is to be settled by hand'
-    : 'It runs from its backup as before, with every change';
-  if (wasCancelled) record.say(`The finalize was cancelled. ${next}`, 'warning');
-  else record.say(`Not finalized: ${sentence(reason.message)} ${next}`, 'error');
+  if (wasCancelled) record.say(`The finalize was cancelled. ${standsNow[kind]}`, 'warning');
+  else record.say(`Not finalized: ${sentence(reason.message)} ${standsNow[kind]}`, 'error');
   return { kind: 'failed', reason, vm };
 }

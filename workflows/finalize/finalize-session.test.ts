@@ -475,6 +475,8 @@ describe.concurrent('a VM that somebody migrates by hand', () => {
       await eventually('the way back', async () =>
         (await session.status()).finalize?.outcome === 'failed' ? true : undefined,
       );
+      const { log } = await session.status();
+      expect(log.at(-1)?.message).toContain('past its migration, and the session holds on to it');
       world.change(moref, { standing: 'ours' });
       await expectRunsOn(world, session, moref);
       await session.stop();
