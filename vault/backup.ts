@@ -201,6 +201,7 @@ class BackupRun {
     const { destination, setName, newKeyFile } = this.#set;
     if (newKeyFile !== undefined) {
       await destination.put(keyFileName(setName), newKeyFile, { ifAbsent: true });
+      await this.#refuseOtherKey();
     }
     const name = jobObjectName(setName, sequence);
     this.#committing = true;

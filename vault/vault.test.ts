@@ -109,6 +109,18 @@ describe('a vault', () => {
     expect(await readdir(join(location, 'sets', 'office', 'blocks'))).toHaveLength(2);
   });
 
+  it('writes no first job under another key than the one that is there by then', async () => {
+    const { location, vault, set } = await newSet();
+    await (await vault.createSet('home', 'correct horse')).backup([oneDisk(randomBytes(BLOCK))]);
+    const keyOf = (name: string): string => join(location, 'sets', name, 'key.json');
+    const late = {
+      ...oneDisk(randomBytes(BLOCK)),
+      assertUnchanged: () => cp(keyOf('home'), keyOf('office')),
+    };
+    await expect(set.backup([late])).rejects.toMatchObject({ code: 'BackupInProgress' });
+    expect(await readdir(join(location, 'sets', 'office', 'jobs')).catch(() => [])).toEqual([]);
+  });
+
   it("takes no other set's key file for its own", async () => {
     const { location, vault, set } = await newSet();
     await set.backup([oneDisk(randomBytes(BLOCK))]);
