@@ -4,7 +4,7 @@ import { type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
 import type { LogEntry, SessionStatus } from '../../contract/index.ts';
 import type { Context } from '../context.ts';
 import { ClientError } from '../errors/client-error.ts';
-import { type Followed, followSession } from '../temporal/follow.ts';
+import { entriesAfter, type Followed, followSession, queryStatus } from '../temporal/follow.ts';
 import { requireWorkers, type Temporal } from '../temporal/temporal.ts';
 import { listedSession } from './session-list.ts';
 import { findStarted } from './session-lookup.ts';
@@ -69,13 +69,20 @@ async function narrate<Answer, Status extends Followed>(
 ): Promise<void> {
   if (onStatus === undefined) return;
   const until = AbortSignal.any([answered, context.interrupted]);
-  let sinceAsked = false;
-  for await (const event of followSession<Status>(await context.temporal(), sessionId, until)) {
+  const temporal = await context.temporal();
+  let shown: Status | undefined;
+  for await (const event of followSession<Status>(temporal, sessionId, until)) {
     if (event.kind === 'trouble') context.terminal.note(event.message);
     if (event.kind !== 'status') continue;
-    onStatus(event.status, sinceAsked ? event.newEntries : []);
-    sinceAsked = true;
+    onStatus(event.status, shown === undefined ? [] : event.newEntries);
+    shown = event.status;
   }
+  if (shown === undefined || context.interrupted.aborted) return;
+  // What it said with its answer.
+  const handle = temporal.client.workflow.getHandle(sessionId);
+  const seen = shown;
+  const last = await queryStatus<Status>(temporal, handle).catch(() => seen);
+  onStatus(last, entriesAfter(last.log, seen.log.at(-1)));
 }
 
 function ended(sessionId: string, state: string, cause?: unknown): ClientError {
