@@ -15,9 +15,16 @@ const { runCommandLine } = await import('./program.ts');
 const interrupted = new AbortController();
 // Once: a second Ctrl-C ends the process as usual.
 process.once('SIGINT', () => interrupted.abort());
-// A reader that has seen enough, like `head`, is no failure.
+// A reader that has seen enough, like `head`, is no failure; a disk that is full is one.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? ExitCode.ok : ExitCode.failed);
+  if (error.code === 'EPIPE') process.exit(ExitCode.ok);
+  process.stderr.write(`rundirect: standard output can't be written: ${error.message}\n`);
+  process.exit(ExitCode.failed);
 });
+// Words that nobody hears any more end nothing.
+process.stderr.on('error', () => undefined);
 
-process.exit(await runCommandLine(process.argv.slice(2), interrupted.signal));
+const exitCode = await runCommandLine(process.argv.slice(2), interrupted.signal);
+// What became of the last write is told a turn later.
+await new Promise(setImmediate);
+process.exit(exitCode);

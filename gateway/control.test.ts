@@ -2,6 +2,7 @@
 // their holder.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { GatewayClient } from './gateway-client.ts';
@@ -47,6 +48,16 @@ describe('the control socket', () => {
     expect(files.map(({ name }) => name)).toContain('web01-flat.vmdk');
     expect(files.every(({ writes }) => writes.stable === 0 && writes.unstable === 0)).toBe(true);
     await expect(client.files('s2')).rejects.toMatchObject({ code: 'NotFound' });
+  });
+
+  it('waits for a gateway that hangs no longer than it is told to', async () => {
+    await using site = await testSite();
+    const socketPath = controlSocketPath(site.stateDirectory);
+    await using silent = createServer((socket) => socket.resume());
+    silent.listen(socketPath);
+    const client = new GatewayClient(socketPath, { silenceMs: 50 });
+    await expect(client.status()).rejects.toMatchObject({ code: 'GatewayUnavailable' });
+    await expect(client.status()).rejects.toThrow('silent for 0.05 s');
   });
 
   it('says how to start a gateway that is not there', async () => {

@@ -67,6 +67,26 @@ describe('publishing', () => {
     await opened.exports.publish(request);
   });
 
+  it('begins anew after a publish that failed and could not be undone', async () => {
+    await using site = await testSite();
+    await using opened = await openExports(site.stateDirectory);
+    const { registry, exports, fileSystem } = opened;
+    const request = publishRequest(site, 's1');
+    const { vault, backupSet, jobId, vmName } = request.source;
+    const left = {
+      request: { ...request, source: { vault, backupSet, jobId, vmName } },
+      ...{ publishedAt: new Date().toISOString(), jobId, vmxName: 'web01.vmx', disks: [] },
+      ...{ provisionedBytes: DISK_BYTES, reservedBytes: DISK_BYTES },
+    };
+    await registry.add(left, async () => undefined);
+    await exports.publish(request);
+    expect(fileSystem.attributes(flatOf(fileSystem, 's1')).sizeBytes).toBe(DISK_BYTES);
+    expect(registry.exports()).toHaveLength(1);
+    await registry.add({ ...left, request: { ...left.request, sessionId: 's2' } }, async () => undefined);
+    await exports.drop('s2');
+    expect(registry.exports().map((entry) => entry.request.sessionId)).toEqual(['s1']);
+  });
+
   it('never promises more space than there is, however many ask at once', async () => {
     await using site = await testSite();
     // Each wants two fifths of what the gateway may use: two fit.
@@ -239,6 +259,33 @@ describe('restoring', () => {
     await again.exports.close();
     await using third = await openExports(site.stateDirectory);
     expect(third.exports.statuses().map(({ sessionId }) => sessionId)).toEqual(['s2']);
+  });
+});
+
+describe('changes that are gone', () => {
+  it('are not taken for none: the export is not served until they are back', async () => {
+    await using site = await testSite();
+    const opened = await openExports(site.stateDirectory);
+    await opened.exports.publish(publishRequest(site, 's1'));
+    const flat = flatOf(opened.fileSystem, 's1');
+    await opened.fileSystem.write(flat, 0, Buffer.alloc(4096, 9), true);
+    const handle = opened.fileSystem.handle(flat);
+    const folder = overlayPath(site.stateDirectory, opened.registry.export('s1')!.volume);
+    await opened.exports.close();
+    await rename(folder, `${folder}-away`);
+
+    const without = await openExports(site.stateDirectory);
+    expect(without.exports.status('s1').lastError).toContain(`${folder} is empty`);
+    expect(() => without.fileSystem.resolve(handle, LOOPBACK)).toThrow(
+      expect.objectContaining({ status: Nfs3Status.IO }) as Error,
+    );
+    await without.exports.close();
+
+    await rm(folder, { recursive: true });
+    await rename(`${folder}-away`, folder);
+    await using again = await openExports(site.stateDirectory);
+    const restored = again.fileSystem.resolve(handle, LOOPBACK);
+    expect((await again.fileSystem.read(restored, 0, 4096)).bytes[0]).toBe(9);
   });
 });
 

@@ -107,8 +107,10 @@ export class Exports {
       const { registry } = this.#options;
       if (await registry.isDropped(request.sessionId)) throw dropped(request.sessionId);
       const existing = registry.export(request.sessionId);
-      if (existing !== undefined) return this.#same(existing, request);
+      if (existing?.state === 'published') return this.#same(existing, request);
       try {
+        // What an earlier attempt began and could not undo, on a full disk for one.
+        if (existing !== undefined) await this.#remove(existing);
         return await this.#publish(request);
       } catch (error) {
         throw asGatewayError(error);
@@ -331,7 +333,7 @@ export class Exports {
   }
 
   async #build(entry: ExportEntry, files: PublishedVm, setKey: Uint8Array): Promise<PublishedExport> {
-    const { registry, volumes } = this.#options;
+    const { registry, volumes, log } = this.#options;
     let live: (LiveExport & { overlay: Overlay }) | undefined;
     try {
       await volumes.createKeys(entry.volume, setKey);
@@ -344,7 +346,10 @@ export class Exports {
       return this.#published(entry);
     } catch (error) {
       if (live !== undefined) this.#live.set(entry.request.sessionId, live);
-      await this.#remove(entry);
+      await this.#remove(entry).catch((left: unknown) => {
+        const { sessionId } = entry.request;
+        log.error({ sessionId, reason: messageOf(left) }, 'a publish that failed is undone later');
+      });
       throw error;
     }
   }
@@ -386,6 +391,7 @@ export class Exports {
     });
     const overlay = await volumes.open(entry.volume, {
       quotaBytes: entry.reservedBytes,
+      mustExist: entry.state === 'published',
       base: (diskName, offsetBytes, into) => images.read(diskName, offsetBytes, into),
       onProblem: (error) => {
         log.error({ sessionId, reason: error.message }, 'the export’s changes');

@@ -35,10 +35,15 @@ export interface OpenPoint extends ExportPoint {
 
 export class GatewayClient {
   readonly #socketPath: string;
+  readonly #silenceMs: number | undefined;
 
-  /** `socketPath`: controlSocketPath(stateDirectory). Connects at each call. */
-  constructor(socketPath: string) {
+  /**
+   * `socketPath`: controlSocketPath(stateDirectory). Connects at each call. One that hears nothing for `silenceMs` ends as
+   * GatewayUnavailable; without it the caller has a limit of its own.
+   */
+  constructor(socketPath: string, { silenceMs }: { readonly silenceMs?: number } = {}) {
     this.#socketPath = socketPath;
+    this.#silenceMs = silenceMs;
   }
 
   status(): Promise<GatewayStatus> {
@@ -237,6 +242,10 @@ export class GatewayClient {
       agent: false,
       headers: payload === undefined ? {} : { 'content-length': payload.byteLength },
     });
+    const silenceMs = this.#silenceMs;
+    if (silenceMs !== undefined) {
+      request.setTimeout(silenceMs, () => request.destroy(new Error(`silent for ${silenceMs / 1000} s`)));
+    }
     request.end(payload);
     return request;
   }

@@ -2,7 +2,7 @@
 import { Nfs3Error } from '../nfs/index.ts';
 import { VaultError, type VaultErrorCode } from '../vault/index.ts';
 import { type GatewayErrorCode } from './control-api.ts';
-import { OverlayError, type OverlayErrorCode } from './overlay/index.ts';
+import { isDiskFull, OverlayError, type OverlayErrorCode } from './overlay/index.ts';
 
 export class GatewayError extends Error {
   override readonly name = 'GatewayError';
@@ -48,6 +48,10 @@ export function asGatewayError(error: unknown): GatewayError {
   }
   // What the NFS server was to be told of the backup's state.
   if (error instanceof Nfs3Error && error.cause instanceof VaultError) return asGatewayError(error.cause);
+  if (isDiskFull(error)) {
+    const message = `The disk of the gateway's state folder is full (${messageOf(error)}). Make room there.`;
+    return new GatewayError('StorageFull', message, { cause: error });
+  }
   return new GatewayError('Unexpected', messageOf(error), { cause: error });
 }
 

@@ -1,8 +1,10 @@
 // The gateway as a process, asked over its control socket and over NFS by a foreign client (libnfs), and killed.
-import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Readable } from 'node:stream';
@@ -21,26 +23,17 @@ interface Ready {
 }
 
 let site: TestSite;
-let running: ReturnType<typeof spawnGateway> | undefined;
+let running: ChildProcess | undefined;
 let log = '';
 
+const commandLine = (args: readonly string[]): string[] => [
+  ...[MAIN, '--json', '--state', site.stateDirectory],
+  ...['--advertise', '127.0.0.1', '--host', '127.0.0.1', '--no-portmap'],
+  ...args,
+];
+
 function spawnGateway(args: readonly string[]): ChildProcessByStdio<null, Readable, Readable> {
-  const child = spawn(
-    process.execPath,
-    [
-      MAIN,
-      '--json',
-      '--state',
-      site.stateDirectory,
-      '--advertise',
-      '127.0.0.1',
-      '--host',
-      '127.0.0.1',
-      '--no-portmap',
-      ...args,
-    ],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+  const child = spawn(process.execPath, commandLine(args), { stdio: ['ignore', 'pipe', 'pipe'] });
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     log += chunk;
   });
@@ -48,8 +41,9 @@ function spawnGateway(args: readonly string[]): ChildProcessByStdio<null, Readab
 }
 
 async function start(port = 0): Promise<number> {
-  running = spawnGateway(['--nfs-port', String(port), '--mount-port', String(port)]);
-  const [line] = (await once(createInterface(running.stdout), 'line')) as [string];
+  const child = spawnGateway(['--nfs-port', String(port), '--mount-port', String(port)]);
+  running = child;
+  const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
   return (JSON.parse(line) as Ready).ports.nfs;
 }
 
@@ -156,6 +150,46 @@ describe('the gateway process', () => {
     await expect(client().status()).rejects.toMatchObject({ code: 'GatewayUnavailable' });
     await start();
     expect((await client().status()).exports).toBe(0);
+  });
+
+  it('lives on where neither its log nor that it is ready can be written', async () => {
+    const full = openSync('/dev/full', 'w');
+    try {
+      const stdio = ['ignore', full, full] as const;
+      running = spawn(process.execPath, commandLine(['--nfs-port', '0', '--mount-port', '0']), {
+        stdio: [...stdio],
+      });
+    } finally {
+      closeSync(full);
+    }
+    await expect
+      .poll(
+        () =>
+          client()
+            .status()
+            .catch(() => undefined),
+        { timeout: 10_000 },
+      )
+      .toBeDefined();
+    const { ports } = await client().status();
+    // Garbage is worth a line in the log.
+    const peer = connect(ports.nfs, '127.0.0.1');
+    peer.end('GET / HTTP/1.0\r\n\r\n');
+    peer.on('error', () => undefined).resume();
+    await once(peer, 'close');
+    await client().publish(publishRequest(site, 's1'));
+    expect(await end('SIGTERM')).toBe(0);
+  });
+
+  it('says in JSON, too, why it is not started', async () => {
+    const child = spawnGateway(['--site', 'Main Street']);
+    const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
+    expect(JSON.parse(line)).toMatchObject({ error: { type: 'Usage' } });
+    const options = ['status', '--json', '--state', join(site.root, 'nowhere')];
+    const failed = await run(process.execPath, [MAIN, ...options]).catch((error: unknown) => error);
+    expect(JSON.parse((failed as { stdout: string }).stdout)).toMatchObject({
+      error: { type: 'GatewayUnavailable' },
+    });
   });
 
   it('shows its state', async () => {

@@ -2,11 +2,11 @@
 import { writeSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { pino } from 'pino';
+import { Command, type CommanderError, InvalidArgumentError, Option } from 'commander';
 import { NfsServerError } from '../nfs/index.ts';
 import { GatewayClient } from './gateway-client.ts';
 import { GatewayError, messageOf } from './gateway-error.ts';
+import { openLog } from './open-log.ts';
 import { startGateway } from './start-gateway.ts';
 import { controlSocketPath, siteStateDirectory } from './state-directory.ts';
 import { statusText } from './status-text.ts';
@@ -16,6 +16,10 @@ const EXIT_USAGE = 2;
 const NFS_PORT = 2049;
 const MOUNT_PORT = 20048;
 const PORTMAP_PORT = 111;
+/** A gateway that hangs, or whose disk does, is told of; nobody waits for it at a terminal. */
+const STATUS_SILENCE_MS = 10_000;
+/** As its worker takes it (contract/names.ts). */
+const SITE_NAME = /^[a-z0-9][a-z0-9-]{0,30}$/;
 const HOST_NAME = /^[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_.])?$/;
 
 const examples = `
@@ -58,19 +62,36 @@ const program = withSite(new Command('rundirect gateway'))
   .option('--space <size>', 'the most that changes may take, as 200GiB (default: what is free)', size)
   .addHelpText('after', examples)
   .showHelpAfterError('(rundirect gateway --help shows examples)')
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
+  .exitOverride(leave)
   .action(serve);
 
 withSite(program.command('status'))
   .description('show exports, space, leases, turns and mounts of the running gateway')
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
+  .exitOverride(leave)
   .action(status);
 
 function withSite(command: Command): Command {
   return command
-    .option('--site <name>', 'the site that is served', 'main')
+    .option('--site <name>', 'the site that is served', siteName, 'main')
     .option('--state <folder>', "the site's state folder, shared with its worker (default: the user's own)")
     .option('--json', 'print one line of JSON', false);
+}
+
+/** Commander has said what is wrong. */
+function leave(error: CommanderError): never {
+  if (error.exitCode === 0) process.exit(0);
+  tellFailure('Usage', error.message.replace(/^error: /, ''));
+  process.exit(EXIT_USAGE);
+}
+
+/** For scripts, beside the words on standard error. */
+function tellFailure(type: string, message: string): void {
+  if (process.argv.includes('--json')) tell(JSON.stringify({ error: { type, message } }));
+}
+
+function siteName(text: string): string {
+  if (SITE_NAME.test(text)) return text;
+  throw new InvalidArgumentError('a site is named with up to 31 of a-z, 0-9 and -, not starting with -');
 }
 
 /** `200GiB`, `1.5TiB`, or plain bytes. */
@@ -99,7 +120,7 @@ async function serve(flags: ServeFlags): Promise<void> {
   if (advertise === undefined) {
     return program.error("error: --advertise is needed: this machine's name or address as the hosts know it");
   }
-  const log = pino({ base: { process: 'gateway', site } }, pino.destination({ dest: 2, sync: true }));
+  const log = openLog(site);
   const stateDirectory = stateDirectoryOf(flags);
   const ending = endingSignal();
   await using gateway = await startGateway({
@@ -115,7 +136,7 @@ async function serve(flags: ServeFlags): Promise<void> {
     log,
   });
   const { ports } = gateway;
-  print(
+  tell(
     flags.json
       ? JSON.stringify({ ready: true, site, advertise, host, ports, stateDirectory, pid: process.pid })
       : `Gateway of site ${site} is ready: NFS ${host}:${ports.nfs}, MOUNT ${ports.mount}, portmap ${ports.portmap ?? 'off'}\n` +
@@ -137,7 +158,9 @@ function endingSignal(): Promise<void> {
 }
 
 async function status(flags: SiteFlags): Promise<void> {
-  const client = new GatewayClient(controlSocketPath(stateDirectoryOf(flags)));
+  const client = new GatewayClient(controlSocketPath(stateDirectoryOf(flags)), {
+    silenceMs: STATUS_SILENCE_MS,
+  });
   const shown = {
     gateway: await client.status(),
     exports: await client.exports(),
@@ -152,6 +175,15 @@ function print(text: string): void {
   writeSync(1, `${text}\n`);
 }
 
+/** To whoever reads it, who may be gone, or whose disk be full: VMs need the gateway all the same. */
+function tell(text: string): void {
+  try {
+    print(text);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error;
+  }
+}
+
 function explain(error: unknown): string {
   if (error instanceof NfsServerError && error.code === 'PortInUse') {
     return `${error.message} Or choose others: --nfs-port, --mount-port, --portmap-port, --no-portmap (ESXi itself insists on 2049 and 111).`;
@@ -162,7 +194,10 @@ function explain(error: unknown): string {
 try {
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`rundirect gateway: ${explain(error)}\n`);
+  const message = explain(error);
+  const type = error instanceof GatewayError || error instanceof NfsServerError ? error.code : 'Unexpected';
+  tellFailure(type, message);
+  process.stderr.write(`rundirect gateway: ${message}\n`);
   process.exitCode =
     error instanceof GatewayError && error.code === 'InvalidInput' ? EXIT_USAGE : EXIT_FAILED;
 }

@@ -10,10 +10,18 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { GatewayError, messageOf } from './gateway-error.ts';
+import { asGatewayError, GatewayError, messageOf } from './gateway-error.ts';
+import { isDiskFull } from './overlay/index.ts';
 
 /** Of sockaddr_un, without the zero at its end: 108 on Linux, 104 elsewhere. */
 const MAX_SOCKET_PATH_BYTES = 103;
+
+/** https://sqlite.org/rescode.html#busy */
+const SQLITE_BUSY = 5;
+const OTHER_GATEWAY =
+  'another gateway runs on it. Ask it with `rundirect gateway status`, stop it first, or give this one another --state.';
+const OWN_FOLDER =
+  "the state folder must belong to the gateway's user, who can write to it, and all in it be the gateway's own. Mend that, or give --state another folder.";
 
 /** Where a site keeps its state unless it is told otherwise. */
 export function siteStateDirectory(site: string): string {
@@ -38,27 +46,36 @@ export function controlSocketPath(stateDirectory: string): string {
 export const overlayPath = (stateDirectory: string, volume: number): string =>
   join(stateDirectory, 'overlays', String(volume));
 
-/** Makes the folder where it is absent, for this user alone. */
+/** Makes the folder where it is absent, for this user alone. Throws InvalidInput where that can't be. */
 export async function makeStateDirectory(stateDirectory: string): Promise<void> {
-  await mkdir(join(stateDirectory, 'dropped'), { recursive: true, mode: 0o700 });
-  await mkdir(join(stateDirectory, 'overlays'), { recursive: true, mode: 0o700 });
-  await chmod(stateDirectory, 0o700);
+  try {
+    await mkdir(join(stateDirectory, 'dropped'), { recursive: true, mode: 0o700 });
+    await mkdir(join(stateDirectory, 'overlays'), { recursive: true, mode: 0o700 });
+    await chmod(stateDirectory, 0o700);
+  } catch (error) {
+    if (isDiskFull(error)) throw asGatewayError(error);
+    throw cannotTake(stateDirectory, error, OWN_FOLDER);
+  }
 }
 
-/** Takes the folder for this process. Throws InvalidInput when another gateway runs on it. */
+/** Takes the folder for this process. Throws InvalidInput when another gateway runs on it, and where it can't be taken. */
 export function lockStateDirectory(stateDirectory: string): Disposable {
   const path = join(stateDirectory, 'gateway.lock');
-  const lock = new DatabaseSync(path);
+  let lock: DatabaseSync | undefined;
   try {
+    lock = new DatabaseSync(path);
     lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
   } catch (error) {
-    lock.close();
-    throw new GatewayError(
-      'InvalidInput',
-      `${stateDirectory} can't be taken (${path}: ${messageOf(error)}): another gateway runs on it. ` +
-        'Ask it with `rundirect gateway status`, stop it first, or give this one another --state.',
-      { cause: error },
-    );
+    lock?.close();
+    const isHeld = error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
+    throw cannotTake(path, error, isHeld ? OTHER_GATEWAY : OWN_FOLDER);
   }
-  return { [Symbol.dispose]: () => lock.close() };
+  const held = lock;
+  return { [Symbol.dispose]: () => held.close() };
+}
+
+function cannotTake(path: string, error: unknown, why: string): GatewayError {
+  return new GatewayError('InvalidInput', `${path} can't be taken (${messageOf(error)}): ${why}`, {
+    cause: error,
+  });
 }

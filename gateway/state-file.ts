@@ -3,7 +3,7 @@
 import { open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
-import { GatewayError, messageOf } from './gateway-error.ts';
+import { asGatewayError, GatewayError, messageOf } from './gateway-error.ts';
 
 export class StateFile<T> {
   readonly #path: string;
@@ -43,7 +43,7 @@ export class StateFile<T> {
     return this.#value;
   }
 
-  /** Replaces the value with what `change` makes of it. What `change` throws leaves it as it is. */
+  /** Replaces the value with what `change` makes of it. What `change` throws leaves it as it is. Throws StorageFull. */
   async update(change: (value: T) => T | Promise<T>): Promise<T> {
     const updated = this.#last.then(async () => {
       const next = await change(this.#value);
@@ -57,13 +57,18 @@ export class StateFile<T> {
 
   async #write(value: T): Promise<void> {
     const temporary = `${this.#path}.new`;
-    {
-      await using file = await open(temporary, 'w', 0o600);
-      await file.writeFile(JSON.stringify(value, undefined, 2));
-      await file.sync();
+    try {
+      {
+        await using file = await open(temporary, 'w', 0o600);
+        await file.writeFile(JSON.stringify(value, undefined, 2));
+        await file.sync();
+      }
+      await rename(temporary, this.#path);
+      await syncDirectory(dirname(this.#path));
+    } catch (error) {
+      const { code, message } = asGatewayError(error);
+      throw new GatewayError(code, `${this.#path} can't be written: ${message}`, { cause: error });
     }
-    await rename(temporary, this.#path);
-    await syncDirectory(dirname(this.#path));
   }
 }
 

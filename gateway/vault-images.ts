@@ -72,12 +72,12 @@ export class VaultImages {
 
   async #readStalled(diskName: string, offsetBytes: number, into: Uint8Array, first: unknown): Promise<void> {
     this.#beginStall(messageOf(first));
-    const deadline = Date.now() + (this.#options.deadlineMs ?? READ_DEADLINE_MS);
+    const deadlineMs = performance.now() + (this.#options.deadlineMs ?? READ_DEADLINE_MS);
     let last = first;
     try {
       for (
         let waitMs = FIRST_RETRY_MS;
-        Date.now() < deadline;
+        performance.now() < deadlineMs;
         waitMs = Math.min(2 * waitMs, LONGEST_RETRY_MS)
       ) {
         await this.#wait(waitMs);

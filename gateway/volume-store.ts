@@ -18,6 +18,8 @@ export interface OpenVolumeOptions {
   readonly quotaBytes: number;
   readonly base: BaseReader;
   readonly firstId?: number;
+  /** See OverlayOptions. */
+  readonly mustExist?: boolean;
   readonly onProblem: (error: Error) => void;
 }
 

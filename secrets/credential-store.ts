@@ -57,9 +57,11 @@ function decrypt(key: Uint8Array, name: string, sealed: Buffer): Buffer {
   ]);
 }
 
-async function loadStoreKey(path: string): Promise<Uint8Array> {
+async function loadStoreKey(path: string, folder: string): Promise<Uint8Array> {
   let key = await readPrivateFile(path);
   if (key === undefined) {
+    const sealed = await namesIn(folder);
+    if (sealed.length > 0) throw lost(path, folder, sealed.length);
     await createPrivateFile(path, randomBytes(KEY_BYTES));
     key = await readPrivateFile(path);
   }
@@ -72,10 +74,24 @@ async function loadStoreKey(path: string): Promise<Uint8Array> {
   return key;
 }
 
-/** Opens the store of a site's state folder; makes it and its key at the first call. */
+/** A new key would open none of them, and pass for the lost one. */
+function lost(path: string, folder: string, count: number): SecretsError {
+  return new SecretsError(
+    'KeyUnavailable',
+    `${path} is missing, and ${count} keys of this site's sessions in ${folder} are sealed under it. Restore it from a copy. ` +
+      `Where there is none, their changes are lost: remove ${folder}, start again, and stop those sessions`,
+  );
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  const names = (await ifPresent(readdir(folder))) ?? [];
+  return names.filter((name) => name.endsWith(SUFFIX)).map((name) => name.slice(0, -SUFFIX.length));
+}
+
+/** Opens the store of a site's state folder; makes it and its key at the first call. Throws SecretsError KeyUnavailable. */
 export async function openCredentialStore(stateDirectory: string): Promise<CredentialStore> {
   const folder = join(stateDirectory, 'credentials');
-  const key = await loadStoreKey(join(stateDirectory, 'credential-store-key'));
+  const key = await loadStoreKey(join(stateDirectory, 'credential-store-key'), folder);
 
   const pathOf = (name: string): string => {
     if (!NAME.test(name)) throw new SecretsError('InvalidInput', `'${name}' can't name a stored credential`);
@@ -101,9 +117,6 @@ export async function openCredentialStore(stateDirectory: string): Promise<Crede
         );
       }
     },
-    async list() {
-      const names = (await ifPresent(readdir(folder))) ?? [];
-      return names.filter((name) => name.endsWith(SUFFIX)).map((name) => name.slice(0, -SUFFIX.length));
-    },
+    list: () => namesIn(folder),
   };
 }

@@ -144,6 +144,19 @@ describe('credential store', () => {
     await expect(store.get('a')).rejects.toThrow('does not open');
   });
 
+  test('makes no new key while something is sealed under the one that is missing', async () => {
+    const store = await openCredentialStore(state);
+    await store.put('a', Buffer.from('x'));
+    const key = readFileSync(join(state, 'credential-store-key'));
+    rmSync(join(state, 'credential-store-key'));
+    await expect(openCredentialStore(state)).rejects.toThrow('Restore it from a copy');
+    writeFileSync(join(state, 'credential-store-key'), key, { mode: 0o600 });
+    expect(await (await openCredentialStore(state)).get('a')).toEqual(new Uint8Array(Buffer.from('x')));
+    rmSync(join(state, 'credential-store-key'));
+    rmSync(join(state, 'credentials'), { recursive: true });
+    expect(await (await openCredentialStore(state)).list()).toEqual([]);
+  });
+
   test('refuses a name that leads out of its folder', async () => {
     const store = await openCredentialStore(state);
     expect(() => store.put('../escape', Buffer.from('x'))).toThrow("can't name");

@@ -89,9 +89,16 @@ async function main(flags: Flags): Promise<void> {
   log.info('the worker has ended');
 }
 
+// Whoever read that the worker is ready may be gone, or its disk be full: the worker works all the same.
+process.stdout.on('error', () => undefined);
+
 try {
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`rundirect worker: ${error instanceof Error ? error.message : String(error)}\n`);
+  const message = error instanceof Error ? error.message : String(error);
+  const type = error instanceof ConfigError ? 'InvalidInput' : 'Unexpected';
+  if (process.argv.includes('--json'))
+    process.stdout.write(`${JSON.stringify({ error: { type, message } })}\n`);
+  process.stderr.write(`rundirect worker: ${message}\n`);
   process.exitCode = error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILED;
 }

@@ -64,9 +64,19 @@ async function readReport(folder: string): Promise<DrillResult | undefined> {
     throw error;
   });
   if (text === undefined) return undefined;
-  const report = drillReportSchema.safeParse(JSON.parse(text));
-  if (!report.success) throw new Error(`${json} is no report of this version`);
+  const report = drillReportSchema.safeParse(parsedJson(text));
+  if (!report.success)
+    throw failureFor('FormatUnsupported', `${json} at the site is no report of this version`);
   return { report: report.data, files: { folder, html: join(folder, REPORT_HTML), json } };
+}
+
+/** Undefined for what is none: a file that was cut off, or somebody else's. */
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function isMissing(error: unknown): boolean {

@@ -2,7 +2,7 @@
 // worker listens. Where it is comes from Temporal's own profiles and variables (TEMPORAL_ADDRESS,
 // TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, temporal.toml): https://docs.temporal.io/develop/environment-configuration
 import { setTimeout as delay } from 'node:timers/promises';
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, isGrpcServiceError, ServiceError } from '@temporalio/client';
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
 import proto from '@temporalio/proto';
 import { siteTaskQueue, WORKFLOW_TASK_QUEUE } from '../../contract/index.ts';
@@ -53,12 +53,7 @@ export async function connectTemporal(profile: string | undefined): Promise<Temp
     await connection.ensureConnected();
   } catch (cause) {
     await connection.close();
-    throw new ClientError('TemporalUnreachable', `Temporal does not answer at ${address}`, {
-      cause,
-      hint:
-        'Start it (for a first try: temporal server start-dev), or say where it is with TEMPORAL_ADDRESS or ' +
-        'a profile (--profile).',
-    });
+    throw notConnected(address, cause);
   }
   return {
     client: new Client({ connection, namespace, interceptors: { workflow: [refusedUpdates] } }),
@@ -66,6 +61,24 @@ export async function connectTemporal(profile: string | undefined): Promise<Temp
     name: `${address}/${namespace}`,
     [Symbol.asyncDispose]: () => connection.close(),
   };
+}
+
+/** One that answers, and does not want us, is there. */
+function notConnected(address: string, cause: unknown): ClientError {
+  const refusal = cause instanceof ServiceError && isGrpcServiceError(cause.cause) ? cause.cause : undefined;
+  if (refusal !== undefined) {
+    const why = refusal.details === '' ? refusal.message : refusal.details;
+    return new ClientError('TemporalMisconfigured', `Temporal at ${address} refused this client: ${why}`, {
+      cause,
+      hint: 'See its certificate and key, or its API key: a profile (--profile), or the TEMPORAL_… variables.',
+    });
+  }
+  return new ClientError('TemporalUnreachable', `Temporal does not answer at ${address}`, {
+    cause,
+    hint:
+      'Start it (for a first try: temporal server start-dev), or say where it is with TEMPORAL_ADDRESS or ' +
+      'a profile (--profile). One that wants TLS is silent to whoever comes without (TEMPORAL_TLS), and the other way round.',
+  });
 }
 
 type QueueKind = 'workflow' | 'activity';

@@ -8,7 +8,7 @@
 // It is written while writes go on. What it holds of later ones is replayed once more and ends the same (tree.ts).
 import { type KeyObject, randomBytes } from 'node:crypto';
 import { type LogEnd } from './log.ts';
-import { OverlayError } from './overlay-error.ts';
+import { diskFull, isDiskFull, OverlayError } from './overlay-error.ts';
 import { CHUNK_PAGES } from './page-table.ts';
 import { fileKey, frameBytes, frameHeader, openFrame, SALT_BYTES, sealFrame } from './seal.ts';
 import { type Storage, type StorageFile } from './storage.ts';
@@ -52,7 +52,10 @@ export interface LoadedCheckpoint {
   readonly bytes: number;
 }
 
-/** Writes the tree's state, durable and in place on return. Answers its size in bytes. */
+/**
+ * Writes the tree's state, durable and in place on return. Answers its size in bytes. Throws OverlayError NoSpace on a disk
+ * that is full, and leaves the room that is left there to the writes.
+ */
 export async function writeCheckpoint(
   storage: Storage,
   overlayKey: Uint8Array,
@@ -61,17 +64,26 @@ export async function writeCheckpoint(
   segments: readonly (readonly [number, number])[],
 ): Promise<number> {
   await removeLeftover(storage);
-  const file = await storage.open(NEW_NAME, 'create');
-  let bytes: number;
   try {
-    bytes = await writeParts(file, overlayKey, parts(tree, end, segments));
+    const bytes = await writeNew(storage, overlayKey, parts(tree, end, segments));
+    await storage.rename(NEW_NAME, CHECKPOINT_NAME);
+    await storage.syncNames();
+    return bytes;
+  } catch (error) {
+    await removeLeftover(storage).catch(() => undefined);
+    throw isDiskFull(error) ? diskFull(storage.path, error) : error;
+  }
+}
+
+async function writeNew(storage: Storage, overlayKey: Uint8Array, all: Iterable<Part>): Promise<number> {
+  const file = await storage.open(NEW_NAME, 'create');
+  try {
+    const bytes = await writeParts(file, overlayKey, all);
     await file.sync();
+    return bytes;
   } finally {
     await file.close();
   }
-  await storage.rename(NEW_NAME, CHECKPOINT_NAME);
-  await storage.syncNames();
-  return bytes;
 }
 
 async function removeLeftover(storage: Storage): Promise<void> {

@@ -31,6 +31,9 @@ export const MAX_OPEN_SEGMENTS = 64;
 export const CHECKPOINT_LOG_BYTES = 256 * 1024 * 1024;
 export const CHECKPOINT_LOG_FACTOR = 4;
 
+/** After one that could not be written, on a full disk for one, so much log comes before the next try. */
+export const CHECKPOINT_RETRY_LOG_BYTES = 16 * 1024 * 1024;
+
 /** Garbage below this is left alone. */
 export const MIN_COMPACTION_BYTES = 64 * 1024 * 1024;
 

@@ -16,7 +16,7 @@ import {
   SLOT_BYTES,
 } from './limits.ts';
 import { ABSENT, recordLocation } from './location.ts';
-import { OverlayError } from './overlay-error.ts';
+import { diskFull, isDiskFull, OverlayError } from './overlay-error.ts';
 import { encodeEffects, encodeMeta, type LogRecord, META_BYTES } from './record.ts';
 import { frameBytes, sealFrame } from './seal.ts';
 import { createSegment, type OpenSegment, type Segments, segmentName } from './segments.ts';
@@ -236,7 +236,7 @@ export class Log {
       const open = await createSegment(storage, overlayKey, number, link);
       this.#current = { number, open, lengthBytes: open.headBytes };
     } catch (error) {
-      throw isNoSpace(error) ? noSpace(storage, error) : this.#fail(segmentName(number), error);
+      throw isDiskFull(error) ? diskFull(storage.path, error) : this.#fail(segmentName(number), error);
     }
     this.#end = { number, lengthBytes: this.#current.lengthBytes };
     segments.add(number, this.#current.lengthBytes);
@@ -248,10 +248,10 @@ export class Log {
     const name = segmentName(current.number);
     this.#current = undefined;
     try {
-      if (!isNoSpace(error)) return this.#fail(name, error);
+      if (!isDiskFull(error)) return this.#fail(name, error);
       await current.open.file.truncate(current.lengthBytes);
       await current.open.file.sync();
-      return noSpace(this.#options.storage, error);
+      return diskFull(this.#options.storage.path, error);
     } catch (truncateError) {
       return this.#fail(name, truncateError);
     } finally {
@@ -274,15 +274,4 @@ export class Log {
     }
     return error;
   }
-}
-
-function isNoSpace(error: unknown): boolean {
-  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
-  return code === 'ENOSPC' || code === 'EDQUOT';
-}
-
-function noSpace(storage: Storage, cause: unknown): OverlayError {
-  return new OverlayError('NoSpace', `The disk that holds ${storage.path} is full. Make room on it.`, {
-    cause,
-  });
 }

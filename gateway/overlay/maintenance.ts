@@ -7,6 +7,7 @@ import { writeCheckpoint } from './checkpoint.ts';
 import {
   CHECKPOINT_LOG_BYTES,
   CHECKPOINT_LOG_FACTOR,
+  CHECKPOINT_RETRY_LOG_BYTES,
   COMPACTION_BATCH_RECORDS,
   COMPACTION_ROUND_BYTES,
   MAX_RECORD_PAGES,
@@ -57,6 +58,8 @@ export class Maintenance {
   #checkpointBytes: number;
   /** Log bytes (since opening) that the last checkpoint covers. Negative: what was replayed counts too. */
   #coveredBytes: number;
+  /** Log bytes (since opening) before which none is begun beside the writes. */
+  #notBeforeBytes = 0;
   #running: Promise<void> | undefined;
   #closed = false;
   #quotaBytes: number;
@@ -142,6 +145,11 @@ export class Maintenance {
   /** Waits for what runs, and begins nothing more. */
   async close(): Promise<void> {
     this.#closed = true;
+    await this.idle();
+  }
+
+  /** Resolves when nothing runs. */
+  async idle(): Promise<void> {
     while (this.#running !== undefined) await this.#running.catch(() => undefined);
   }
 
@@ -153,8 +161,9 @@ export class Maintenance {
   }
 
   #checkpointDue(): boolean {
+    const { appendedBytes } = this.#options.log;
     const due = Math.max(CHECKPOINT_LOG_BYTES, CHECKPOINT_LOG_FACTOR * this.#checkpointBytes);
-    return this.#options.log.appendedBytes - this.#coveredBytes >= due;
+    return appendedBytes >= this.#notBeforeBytes && appendedBytes - this.#coveredBytes >= due;
   }
 
   #compactionDue(): boolean {
@@ -221,6 +230,7 @@ export class Maintenance {
 
   #inTheBackground(task: () => Promise<void>): void {
     this.#exclusively(task).catch((error: unknown) => {
+      this.#notBeforeBytes = this.#options.log.appendedBytes + CHECKPOINT_RETRY_LOG_BYTES;
       // Where the disk is full or the log gave up, writers are told; both are no news from here.
       const known = error instanceof OverlayError && error.code !== 'Corrupt';
       if (!known) this.#options.onProblem(asError(error));
@@ -228,6 +238,7 @@ export class Maintenance {
   }
 
   async #exclusively(task: () => Promise<unknown>): Promise<void> {
+    // Not `idle()`: between the last look and the beginning nobody else may begin.
     while (this.#running !== undefined) await this.#running.catch(() => undefined);
     const running = task().then(() => undefined);
     this.#running = running;

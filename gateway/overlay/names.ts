@@ -261,7 +261,8 @@ function assertSizeable(inode: Inode, sizeBytes: number): void {
   assertSize(sizeBytes);
 }
 
-function assertSize(sizeBytes: number): void {
+/** Throws FBIG. */
+export function assertSize(sizeBytes: number): void {
   if (sizeBytes > MAX_FILE_BYTES)
     throw new Nfs3Error(Nfs3Status.FBIG, `A file has at most ${MAX_FILE_BYTES} bytes.`);
 }

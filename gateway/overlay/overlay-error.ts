@@ -20,3 +20,14 @@ export class OverlayError extends Error {
     this.code = code;
   }
 }
+
+/** Whether that is what the file system says of a disk, or a user's share of it, that is full. */
+export function isDiskFull(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+/** `path`: what lies on it. */
+export function diskFull(path: string, cause: unknown): OverlayError {
+  return new OverlayError('NoSpace', `The disk that holds ${path} is full. Make room on it.`, { cause });
+}

@@ -4,7 +4,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PAGE_BYTES } from './limits.ts';
+import { Nfs3Status } from '../../nfs/index.ts';
+import { MAX_FILE_BYTES, PAGE_BYTES } from './limits.ts';
 import { type Overlay } from './overlay.ts';
 import { MIB, memoryBase, openTestOverlay, patternBytes, testFolder, testKey } from './testing/fixture.ts';
 
@@ -280,6 +281,21 @@ describe('overlay', () => {
       expect(bytes.includes('planted-secret')).toBe(false);
       expect(bytes.includes('secret-name')).toBe(false);
     }
+  });
+
+  it('refuses what would make a file larger than any may be', async () => {
+    await using folder = await testFolder();
+    const overlay = await openTestOverlay(folder.path, testKey());
+    const file = await overlay.names.create(overlay.root, 'f', { how: 'guarded', attributes: {} });
+    const bytes = patternBytes('a', PAGE_BYTES);
+    for (const offsetBytes of [MAX_FILE_BYTES - PAGE_BYTES + 1, 2 ** 52]) {
+      expect(() => overlay.write(file, offsetBytes, bytes)).toThrow(
+        expect.objectContaining({ status: Nfs3Status.FBIG }) as Error,
+      );
+    }
+    await overlay.write(file, MAX_FILE_BYTES - PAGE_BYTES, bytes);
+    expect(file.sizeBytes).toBe(MAX_FILE_BYTES);
+    await overlay.close();
   });
 
   it('refuses a key that is not its own', async () => {

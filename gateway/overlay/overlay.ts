@@ -12,7 +12,7 @@ import { MAX_QUEUED_BYTES, MAX_RECORD_PAGES, PAGE_BYTES } from './limits.ts';
 import { ABSENT, ZERO } from './location.ts';
 import { Log } from './log.ts';
 import { Maintenance } from './maintenance.ts';
-import { Names } from './names.ts';
+import { assertSize, Names } from './names.ts';
 import { OverlayError } from './overlay-error.ts';
 import { type BaseReader, readContent } from './read-content.ts';
 import { type LogRecord, type PagesRecord } from './record.ts';
@@ -30,6 +30,8 @@ export interface OverlayOptions {
   readonly base: BaseReader;
   /** Lowest file id that may be given; for a root whose earlier files are gone. */
   readonly firstId?: number;
+  /** It was made before: where nothing is, all of it is lost, and none is made. */
+  readonly mustExist?: boolean;
   /** Told of errors that no request is answered with: the log gave up, a compaction met damage. */
   readonly onProblem: (error: Error) => void;
 }
@@ -107,6 +109,7 @@ export class Overlay {
       onRecord: (record, location) => applyRecord(tree, undefined, record, location),
     });
     await settle(tree, segments);
+    if (tree.inodes.size === 0 && options.mustExist === true) throw lost(storage);
     counting = true;
     const overlay = new Overlay(options, tree, segments, {
       end,
@@ -153,10 +156,11 @@ export class Overlay {
     return readContent(inode, offsetBytes, countBytes, this.#segments, this.#options.base);
   }
 
-  /** Resolves when the bytes are durable. They may not change until then. */
+  /** Resolves when the bytes are durable. They may not change until then. Throws FBIG. */
   write(inode: Inode, offsetBytes: number, bytes: Uint8Array): Promise<void> {
     if (bytes.byteLength === 0) return Promise.resolve();
     const endBytes = offsetBytes + bytes.byteLength;
+    assertSize(endBytes);
     const aligned = offsetBytes % PAGE_BYTES === 0 && endBytes % PAGE_BYTES === 0;
     if (
       !aligned ||
@@ -385,6 +389,14 @@ function isZeroPage(bytes: Uint8Array, page: number): boolean {
   // Most pages that are not zero differ in their first or last byte: only then is a whole page compared.
   if (bytes[at] !== 0 || bytes[at + PAGE_BYTES - 1] !== 0) return false;
   return zeroPage.equals(bytes.subarray(at, at + PAGE_BYTES));
+}
+
+function lost(storage: Storage): OverlayError {
+  return new OverlayError(
+    'Corrupt',
+    `${storage.path} is empty, and the session’s changes were in it. Nothing else is served in their place. Mount the disk ` +
+      'that they lie on, or restore the folder from a copy, then start the gateway again; or stop the session to discard its changes.',
+  );
 }
 
 /** What a durable record does to the tree, at run time and at replay. Locations are counted where `segments` is given. */
