@@ -107,6 +107,41 @@ it("leaves the datastore where somebody's own VM lies on it", async () => {
   expect(answer.reason).toContain('theirs');
 });
 
+it("leaves the datastore where somebody's template has a disk on it", async () => {
+  const { target, deps } = site();
+  await insist(deps, 'mount', 'a');
+  const disks = [{ key: 1, fileName: '[rundirect-main] a/gold.vmdk', capacityBytes: 1, parents: [] }];
+  const { moref } = target.add({ name: 'gold', vmPathName: '[local] gold/gold.vmx', disks });
+  target.templates.add(moref);
+  expect(await insist(deps, 'unmount', 'a')).toMatchObject({ unmounted: false });
+});
+
+it('unmounts from its host, whatever runs from there on another one', async () => {
+  const { target, deps } = site();
+  await insist(deps, 'mount', 'a');
+  target.add({ name: 'other', vmPathName: '[rundirect-main] b/other.vmx', host: 'host-2' });
+  expect(await insist(deps, 'unmount', 'a')).toMatchObject({ unmounted: true });
+  expect(target.mounts.size).toBe(0);
+});
+
+it("unmounts nothing that is somebody else's and has the name of ours", async () => {
+  const { target, gateway, deps } = site();
+  const theirs = { name: 'rundirect-main', remoteHost: '127.0.0.1', remotePath: '/rundirect/another-target' };
+  target.mounts.set(theirs.name, theirs);
+  await expect(insist(deps, 'mount', 'a')).rejects.toMatchObject({ type: 'DatastoreConflict' });
+  await insist(deps, 'unmount', 'a');
+  expect([...target.mounts.values()]).toEqual([theirs]);
+  expect(gateway.held).toEqual([]);
+});
+
+it('unmounts its own datastore by whatever name', async () => {
+  const { target, deps } = site();
+  await insist(deps, 'mount', 'a');
+  target.renameDatastore('rundirect-main', 'backup');
+  expect(await insist(deps, 'unmount', 'a')).toMatchObject({ unmounted: true });
+  expect(target.mounts.size).toBe(0);
+});
+
 it.each(['before the mount', 'before the register', 'within the register', 'after the register'])(
   'survives the removal that a dead worker sent, carried out %s of the next session',
   async (when) => {

@@ -73,22 +73,43 @@ export async function mayBeMountedOn(
 export const releaseLease = (gateway: Gateway, place: MountPlace): Promise<readonly Lease[]> =>
   gateway.releaseLease(leaseOf(place));
 
-/** RemoveDatastore, with the mark around it for as long as its outcome is unknown. Call it under the lock. */
+/**
+ * RemoveDatastore, with the mark around it for as long as its outcome is unknown. By what is mounted and not by its name
+ * alone: that may stand for somebody else's datastore, and ours may have been renamed. Call it under the lock.
+ */
 export async function removeMarked(
   gateway: Gateway,
   vsphere: Vsphere,
   place: MountPlace,
   step: Step,
 ): Promise<void> {
-  const { host, datastore } = place.placement;
+  const { moref: host } = place.placement.host;
   await gateway.takeLease(leaseOf(place, UNMOUNTING));
   try {
-    await vsphere.removeDatastore(host.moref, datastore, { signal: step.signal });
+    const ours = await mountOf(vsphere, place, step);
+    if (ours !== undefined) await vsphere.removeDatastore(host, ours, { signal: step.signal });
   } catch (error) {
     if (isAnswer(error)) await gateway.releaseLease(leaseOf(place, UNMOUNTING));
     throw error;
   }
   await gateway.releaseLease(leaseOf(place, UNMOUNTING));
+}
+
+/**
+ * What the session's host has mounted of the session's share, by moref, whatever it is called. Of a host that the target
+ * does not show any more nothing is known: that is left to the call to say.
+ */
+async function mountOf(
+  vsphere: Vsphere,
+  { placement: { host, datastore }, exported: { remoteHost, remotePath } }: MountPlace,
+  { signal }: Step,
+): Promise<string | undefined> {
+  const { hosts, datastores } = await vsphere.inventory({ signal });
+  if (!hosts.some(({ moref }) => moref === host.moref)) return datastore;
+  return datastores.find(
+    ({ hosts: mountedOn, nas }) =>
+      mountedOn.includes(host.moref) && nas?.remoteHost === remoteHost && nas.remotePath === remotePath,
+  )?.moref;
 }
 
 async function settleUnmount(

@@ -89,8 +89,8 @@ describe('keeping a session', () => {
   });
 
   it.each([
-    ['that was migrated by hand', '[vmfs01] web01/web01.vmdk', '[vmfs01] web01/web01.vmx', 'VmMoved'],
-    ['with a disk elsewhere', '[vmfs01] web01/web01.vmdk', undefined, 'NotOurs'],
+    ['that was migrated by hand', '[prod] web01/web01.vmdk', '[prod] web01/web01.vmx', 'VmMoved'],
+    ['with a disk elsewhere', '[prod] web01/web01.vmdk', undefined, 'NotOurs'],
   ] as const)('leaves a VM %s alone', async (_, fileName, vmPathName, type) => {
     const input = await running();
     const before = await jobs();

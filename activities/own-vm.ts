@@ -4,7 +4,7 @@ import { guestRunsWords, type VmStepInput } from '../contract/index.ts';
 import type { Vm, Vsphere } from '../vsphere/index.ts';
 import { failureFor } from './failures.ts';
 import type { Step } from './step.ts';
-import { hasMark, standingOf, vmxOf } from './vm-standing.ts';
+import { hasMark, standingAt, vmxOf } from './vm-standing.ts';
 
 /** Throws VmMoved or NotOurs rather than hand out a VM that is not, or not any more, the session's. */
 export async function ownVm(vsphere: Vsphere, input: VmStepInput, step: Step): Promise<Vm | undefined> {
@@ -12,9 +12,9 @@ export async function ownVm(vsphere: Vsphere, input: VmStepInput, step: Step): P
   const moref = input.moref ?? (await vsphere.findVmByPath(vmxOf(input), { signal }))?.moref;
   const vm = moref === undefined ? undefined : await vsphere.readVm(moref, { signal });
   if (vm === undefined) return undefined;
-  const { standing, detail } = standingOf(vm, input);
+  const { standing, detail, wayOut } = await standingAt(vsphere, vm, input, step);
   if (standing === 'ours' || neverStarted(vm, input)) return vm;
-  const way = 'It is not touched; whoever changed it has to decide what becomes of it';
+  const way = `It is not touched; ${wayOut ?? 'whoever changed it has to decide what becomes of it'}`;
   throw failureFor(
     standing === 'moved' ? 'VmMoved' : 'NotOurs',
     `${vm.name} (${vm.moref}): ${detail}. ${way}`,

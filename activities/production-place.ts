@@ -26,7 +26,7 @@ export function diskInVmx(place: ProductionPlace, disk: string): string {
 
 /** `[datastore] folder/file` as hosts read it from anywhere. */
 export function absolute(file: string): string {
-  return file.replace(/^\[([^\]]+)\] ?/, '/vmfs/volumes/$1/');
+  return file.replace(/^\[(.+?)\] /, '/vmfs/volumes/$1/');
 }
 
 /** Answers where the folders are for good. Throws NameTaken where one is somebody else's; those before it stay claimed. */

@@ -22,7 +22,7 @@ export async function unmount(
       await releaseLease(gateway, input);
       const others = await otherLeases(gateway, input);
       if (others.length > 0) return stays(`${others.length} other session(s) use it`);
-      const guest = await vmOn(vsphere, input.placement.datastore, step);
+      const guest = await vmOn(vsphere, input.placement, step);
       if (guest !== undefined) return stays(`VM ${guest} lies on it and is no session's`);
       await removeMarked(gateway, vsphere, input, step);
       return { unmounted: true, reason: undefined };
@@ -32,9 +32,16 @@ export async function unmount(
 
 const stays = (reason: string): UnmountResult => ({ unmounted: false, reason });
 
-async function vmOn(vsphere: Vsphere, datastore: string, step: Step): Promise<string | undefined> {
-  for await (const { name, vmPathName } of vsphere.listVms({ signal: step.signal })) {
-    if (vmPathName.startsWith(`[${datastore}] `)) return name;
+/** A VM or a template of this host with a file there; what other hosts have on it, they have by their own mount. */
+async function vmOn(
+  vsphere: Vsphere,
+  { datastore, host }: UnmountInput['placement'],
+  { signal }: Step,
+): Promise<string | undefined> {
+  for await (const vm of vsphere.listVms({ templates: true, signal })) {
+    if (vm.host !== undefined && vm.host !== host.moref) continue;
+    const files = [vm.vmPathName, ...vm.diskFiles];
+    if (files.some((file) => file.startsWith(`[${datastore}] `))) return vm.name;
   }
   return undefined;
 }

@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { expect, it } from 'vitest';
 import type { RunningVmInput, SiteActivities, VmStanding } from '../contract/index.ts';
 import { activityDeps } from '../test/activity-deps.ts';
-import { FakeTarget } from '../test/fake-target.ts';
+import { FakeTarget, fakeDatastore } from '../test/fake-target.ts';
 import { fakePlacement } from '../test/fake-world.ts';
 import { runActivity } from '../test/run-activity.ts';
 import { SESSION_KEY } from '../vm-folder/index.ts';
@@ -141,6 +141,7 @@ const apart: [string, Partial<Vm>, VmStanding][] = [
 
 it.each(apart)('takes a VM whose changes lie apart, %s (%j), for %s', async (_, change, standing) => {
   const target = new FakeTarget();
+  target.production.push(fakeDatastore('vmfs02'));
   target.add({ ...ours, ...change });
   const placement = { ...fakePlacement, changes };
   expect(await run(target, 'inspectVm', 'vm-7', { placement })).toMatchObject({ standing });
@@ -168,6 +169,50 @@ it.each<[string, string, VmStanding]>([
     expect(await run(target, 'inspectVm', 'vm-7', { placement, exported })).toMatchObject({ standing });
   },
 );
+
+const share = { remoteHost: 'gw', remotePath: '/rundirect/lab-1' };
+const under = (name: string): Partial<Vm> => ({
+  vmPathName: `[${name}] web01-x1/web01.vmx`,
+  disks: [disk(`[${name}] web01-x1/web01.vmdk`)],
+});
+
+it.each<[string, Partial<Vm>, string]>([
+  ['whose datastore was renamed', under('backup'), 'Rename datastore backup to rundirect-main again'],
+  [
+    'whose datastore was renamed, with changes elsewhere',
+    { ...under('backup'), disks: [disk(delta, ['[backup] web01-x1/web01.vmdk'])] },
+    'Rename datastore backup to rundirect-main again',
+  ],
+  [
+    'whose datastore its host has lost',
+    { vmPathName: '[] /vmfs/volumes/1f2e/web01-x1/web01.vmx', disks: [disk('[] /vmfs/volumes/1f2e/w.vmdk')] },
+    'See that the datastore is mounted',
+  ],
+  ['on a datastore that nobody sees', under('hidden'), 'See that the datastore is mounted'],
+  ["on a datastore of another host's", under('theirs'), 'See that the datastore is mounted'],
+])('takes a VM %s for none that has moved, and leaves it alone', async (_, change, wayOut) => {
+  const target = new FakeTarget();
+  target.mounts.set('backup', { name: 'backup', ...share });
+  target.production.push(fakeDatastore('vmfs02'), fakeDatastore('theirs', { hosts: ['host-2'] }));
+  target.add({ ...ours, ...change });
+  const more = { placement: { ...fakePlacement, changes } };
+  expect(await run(target, 'inspectVm', 'vm-7', more)).toMatchObject({
+    standing: 'partlyMoved',
+    wayOut: expect.stringContaining(wayOut) as string,
+  });
+  await expect(run(target, 'handOverVm', 'vm-7', more)).rejects.toMatchObject({ type: 'NotOurs' });
+  await expect(run(target, 'powerOffVm', 'vm-7', more)).rejects.toThrow(wayOut);
+  expect(target.vms.get('vm-7')).toMatchObject({ powerState: 'poweredOn', extraConfig: ours.extraConfig });
+});
+
+it('sees a VM that somebody registered anew while its datastore has another name', async () => {
+  const target = new FakeTarget();
+  target.mounts.set('backup', { name: 'backup', ...share });
+  target.add({ ...ours, ...under('backup'), moref: 'vm-99' });
+  const seen = await run(target, 'inspectVm');
+  expect(seen).toMatchObject({ standing: 'partlyMoved', powerState: 'poweredOn' });
+  expect(seen).toHaveProperty('detail', expect.stringContaining('vm-99'));
+});
 
 it('says that a VM is gone, and what is gone is undone', async () => {
   const target = new FakeTarget();

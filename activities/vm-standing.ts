@@ -1,9 +1,9 @@
 // Whose is this VM? A session may touch a VM only where its mark and every file are the session's: somebody may
 // have migrated, cloned or re-registered it by hand, and then it is theirs.
 import path from 'node:path';
-import type { TargetStepInput, VmSighting } from '../contract/index.ts';
+import type { TargetStepInput, VmSighting, VmStanding } from '../contract/index.ts';
 import { SESSION_KEY } from '../vm-folder/index.ts';
-import type { Vm, Vsphere } from '../vsphere/index.ts';
+import type { Datastore, Vm, Vsphere } from '../vsphere/index.ts';
 import { hostQuestion } from './host-question.ts';
 import type { Step } from './step.ts';
 
@@ -53,7 +53,10 @@ function foreignFiles(vm: Pick<Vm, 'vmPathName' | 'disks'>, place: Place): reado
 const isHere = (file: string, place: Place): boolean =>
   file.startsWith(`[${place.placement.datastore}] `) || isApart(file, place);
 
-export function standingOf(vm: Vm, place: Place): Pick<VmSighting, 'standing' | 'detail'> {
+type Standing = Pick<VmSighting, 'standing' | 'detail' | 'wayOut'>;
+
+/** By the names of its files alone, which is enough to say that it is the session's. */
+export function standingOf(vm: Vm, place: Place): Standing {
   const foreign = foreignFiles(vm, place);
   if (!filesOf(vm).some((file) => isHere(file, place))) return { standing: 'moved', detail: vm.vmPathName };
   if (isCrossing(vm, place)) {
@@ -64,6 +67,42 @@ export function standingOf(vm: Vm, place: Place): Pick<VmSighting, 'standing' | 
     return { standing: 'partlyMoved', detail: `its mark ${SESSION_KEY} is not ${place.sessionId}` };
   }
   return { standing: 'ours', detail: vm.vmPathName };
+}
+
+/**
+ * As `standingOf`, and sure of it: that a VM shows no file here proves nothing. Anybody can rename a datastore, and a host
+ * that has lost one calls it `[]`. So a VM has moved only where each of its files is seen on a datastore of production.
+ */
+export async function standingAt(
+  vsphere: Pick<Vsphere, 'inventory'>,
+  vm: Vm,
+  place: Place,
+  { signal }: Pick<Step, 'signal'>,
+): Promise<Standing> {
+  const seen = standingOf(vm, place);
+  if (seen.standing !== 'moved' && seen.standing !== 'crossing') return seen;
+  const { datastores } = await vsphere.inventory({ signal });
+  const there = datastores.filter(({ hosts }) => vm.host === undefined || hosts.includes(vm.host));
+  for (const file of filesOf(vm).filter((each) => !isHere(each, place))) {
+    const datastore = there.find(({ name }) => file.startsWith(`[${name}] `));
+    if (datastore === undefined) return unknownPlace(file);
+    if (isServedBy(datastore, place)) return renamedPlace(datastore, place);
+  }
+  return seen;
+}
+
+const isServedBy = ({ nas }: Datastore, { exported }: Place): boolean =>
+  nas?.remoteHost === exported.remoteHost && nas.remotePath === exported.remotePath;
+
+function renamedPlace({ name }: Datastore, { placement: { datastore } }: Place): Standing {
+  const detail = `datastore ${datastore} is called ${name} now`;
+  return { standing: 'partlyMoved', detail, wayOut: `Rename datastore ${name} to ${datastore} again` };
+}
+
+function unknownPlace(file: string): Standing {
+  const detail = `${file} is on no datastore that its host shows`;
+  const wayOut = 'See that the datastore is mounted and accessible, and that the account may see it';
+  return { standing: 'partlyMoved', detail, wayOut };
 }
 
 /**
@@ -83,20 +122,26 @@ function isCrossing(vm: Vm, place: Place): boolean {
 export async function findCrossing(
   vsphere: Vsphere,
   place: Place,
-  { signal }: Pick<Step, 'signal'>,
+  step: Pick<Step, 'signal'>,
 ): Promise<Vm | undefined> {
+  return (await findMarked(vsphere, place, step, 'crossing'))?.vm;
+}
+
+/** A VM with the session's mark that stands so, under whatever moref. */
+async function findMarked(
+  vsphere: Vsphere,
+  place: Place,
+  step: Pick<Step, 'signal'>,
+  ...standings: readonly VmStanding[]
+): Promise<{ readonly vm: Vm; readonly seen: Standing } | undefined> {
+  const { signal } = step;
   for (const { moref } of await vsphere.findVmsByExtraConfig(SESSION_KEY, place.sessionId, { signal })) {
     const vm = await vsphere.readVm(moref, { signal });
-    if (vm !== undefined && standingOf(vm, place).standing === 'crossing') return vm;
+    const seen = vm === undefined ? undefined : await standingAt(vsphere, vm, place, step);
+    if (vm !== undefined && seen !== undefined && standings.includes(seen.standing)) return { vm, seen };
   }
   return undefined;
 }
-
-const sightingOf = (vm: Vm, place: Place): VmSighting => ({
-  ...standingOf(vm, place),
-  powerState: vm.powerState,
-  question: hostQuestion(vm),
-});
 
 /** Looks at the VM by its moref; a VM that was registered anew has another one, and is somebody else's now. */
 export async function sightVm(
@@ -105,16 +150,31 @@ export async function sightVm(
   moref: string,
   step: Pick<Step, 'signal'>,
 ): Promise<VmSighting> {
-  const vm = await vsphere.readVm(moref, { signal: step.signal });
-  if (vm !== undefined) return sightingOf(vm, place);
-  const other = await vsphere.findVmByPath(vmxOf(place), { signal: step.signal });
-  if (other === undefined) {
-    const crossing = await findCrossing(vsphere, place, step);
-    if (crossing !== undefined) return sightingOf(crossing, place);
+  const { signal } = step;
+  const sighting = (vm: Vm, seen: Standing): VmSighting => ({
+    ...{ ...seen, powerState: vm.powerState, question: hostQuestion(vm) },
+  });
+  const vm = await vsphere.readVm(moref, { signal });
+  if (vm !== undefined) return sighting(vm, await standingAt(vsphere, vm, place, step));
+  const other = await vsphere.findVmByPath(vmxOf(place), { signal });
+  if (other !== undefined) return registeredAnew(other, {});
+  const marked = await findMarked(vsphere, place, step, 'crossing', 'partlyMoved');
+  if (marked === undefined) {
     return { standing: 'gone', powerState: undefined, detail: `${moref} is not known to the target` };
   }
-  const detail = `somebody registered it anew, as ${other.name} (${other.moref})`;
-  return { standing: 'partlyMoved', powerState: other.powerState, detail };
+  const { seen } = marked;
+  return seen.standing === 'crossing' ? sighting(marked.vm, seen) : registeredAnew(marked.vm, seen);
+}
+
+function registeredAnew(
+  { name, moref, powerState }: Pick<Vm, 'name' | 'moref' | 'powerState'>,
+  { detail, wayOut }: Partial<Standing>,
+): VmSighting {
+  const how = detail === undefined ? '' : `, ${detail}`;
+  return {
+    ...{ standing: 'partlyMoved', powerState, wayOut },
+    detail: `somebody registered it anew, as ${name} (${moref})${how}`,
+  };
 }
 
 /** Name of a file's datastore; empty for what is no such path. */

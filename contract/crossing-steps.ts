@@ -17,13 +17,18 @@ export interface CrossingPlan {
   readonly whileRunning: boolean;
   /** The guest's changes lie apart already: without a snapshot, what they stand on is copied, and they stay apart. */
   readonly isFrozen?: boolean | undefined;
-  /** What it is called there, and morefs of where it is registered. */
-  readonly place: {
-    readonly name: string;
-    readonly folder: string;
-    readonly resourcePool: string;
-    readonly host: string;
-  };
+  /** Where it is registered there. */
+  readonly place: InventoryPlace;
+  /** Where it is registered now: a person may have renamed or moved it since its start. */
+  readonly from: InventoryPlace;
+}
+
+/** What a VM is called, and morefs of where it stands in the inventory. */
+export interface InventoryPlace {
+  readonly name: string;
+  readonly folder: string;
+  readonly resourcePool: string;
+  readonly host: string;
 }
 
 /** Paths are `[datastore] folder/name.vmdk`. */

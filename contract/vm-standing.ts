@@ -13,6 +13,8 @@ export interface VmSighting {
   readonly powerState: SessionStatus['powerState'];
   /** Where it lies and what is odd about it, in words; for people. */
   readonly detail: string;
+  /** How a person settles what is odd, where that is known; in words. */
+  readonly wayOut?: string | undefined;
   /** What the host asks about it; absent where it asks nothing. */
   readonly question?: HostQuestion | undefined;
 }

@@ -72,6 +72,8 @@ export class FakeTarget {
   /** NICs of the next registered VM. */
   nicsOfNext: Vm['nics'] = [];
   readonly vms = new Map<string, Vm>();
+  /** Morefs of those that are templates. */
+  readonly templates = new Set<string>();
   /** Files that lie about: by their folder, `[datastore] name`. */
   readonly files = new Map<string, string[]>();
   /** What folders of a vSAN are called by the VMs in them. */
@@ -116,8 +118,17 @@ export class FakeTarget {
     hook?.();
   }
 
+  renameDatastore(from: string, to: string): void {
+    const spec = this.mounts.get(from);
+    if (spec === undefined) throw new Error(`nothing is mounted as ${from}`);
+    this.mounts.delete(from);
+    this.mounts.set(to, { ...spec, name: to });
+  }
+
   #remove(name: string): void {
-    const onIt = [...this.vms.values()].find(({ vmPathName }) => vmPathName.startsWith(`[${name}] `));
+    const onIt = [...this.vms.values()].find(
+      ({ vmPathName, host }) => vmPathName.startsWith(`[${name}] `) && host === fakeHost.moref,
+    );
     if (onIt !== undefined) throw new VsphereError('ResourceInUse', `${onIt.name} lies on ${name}`);
     this.mounts.delete(name);
   }
@@ -163,7 +174,7 @@ export class FakeTarget {
     },
     inventory: async () => this.#inventory(),
     licence: async () => ({ allowsWrites: this.allowsWrites, edition: 'fake' }),
-    listVms: () => this.#list(),
+    listVms: (options) => this.#list(options?.templates),
     createNasDatastore: async (_host, spec) => {
       this.#arrive('createNasDatastore');
       const there = this.mounts.get(spec.name);
@@ -173,7 +184,8 @@ export class FakeTarget {
       this.mounts.set(spec.name, spec);
       return `ds-${spec.name}`;
     },
-    removeDatastore: async (_host, name) => {
+    removeDatastore: async (_host, nameOrMoref) => {
+      const name = nameOrMoref.replace(/^ds-/, '');
       this.#arrive('removeDatastore');
       if (this.#loseNext) {
         this.#loseNext = false;
@@ -337,8 +349,8 @@ export class FakeTarget {
     };
   }
 
-  async *#list(): AsyncGenerator<VmSummary> {
-    for (const vm of this.vms.values()) yield summary(vm);
+  async *#list(templates = false): AsyncGenerator<VmSummary> {
+    for (const vm of this.vms.values()) if (templates || !this.templates.has(vm.moref)) yield summary(vm);
   }
 }
 

@@ -228,7 +228,7 @@ export class FakeWorld {
     return {
       mode,
       ...(isOn && mode !== 'live' ? { guestAway: away } : {}),
-      ...(crosses ? { crossing: { folder, whileRunning, place, ...frozen } } : {}),
+      ...(crosses ? { crossing: { folder, whileRunning, place, from: place, ...frozen } } : {}),
       ...(vmotion === 'auto' && this.fallbacks !== undefined ? { fallbacks: this.fallbacks } : {}),
     };
   }

@@ -125,7 +125,8 @@ async function findStanding(
   }
   const sameBacking = mounted.find((each) => isBackedBy(each, spec));
   if (sameBacking === undefined) return undefined;
-  throw conflict(host, spec, `it is mounted as ${sameBacking.name} already`);
+  const way = `Rename datastore ${sameBacking.name} to ${spec.name}, or unmount it.`;
+  throw conflict(host, spec, `it is mounted as ${sameBacking.name} already`, way);
 }
 
 function isBackedBy(datastore: Datastore, spec: NasDatastoreSpec): boolean {
@@ -137,11 +138,15 @@ function describe(datastore: Datastore): string {
   return nas === undefined ? `a ${datastore.type} datastore` : `${nas.remoteHost}:${nas.remotePath}`;
 }
 
-function conflict(host: string, spec: NasDatastoreSpec, why: string): VsphereError {
+function conflict(
+  host: string,
+  spec: NasDatastoreSpec,
+  why: string,
+  way = 'Unmount that one, or use another name.',
+): VsphereError {
   return new VsphereError(
     'DatastoreConflict',
-    `${spec.remoteHost}:${spec.remotePath} can't be mounted on ${host} as datastore ${spec.name}: ${why}. ` +
-      'Unmount that one, or use another name.',
+    `${spec.remoteHost}:${spec.remotePath} can't be mounted on ${host} as datastore ${spec.name}: ${why}. ${way}`,
   );
 }
 

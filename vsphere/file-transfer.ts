@@ -47,9 +47,9 @@ async function transfer(
   options: FileOptions,
   fetch: Fetch,
 ): Promise<Uint8Array> {
-  const { full, datacenter } = await locate(session, path, options);
-  const above = await datacenterAbove(session, datacenter, options);
-  const url = folderUrl(full, above?.path ?? '');
+  const place = await locate(session, path, options);
+  const above = await datacenterAbove(session, place.datacenter, options);
+  const url = folderUrl(place, above?.path ?? '');
   return session.repeatable(async () => {
     const answer = await fetch(url, { signal: options.signal, answerWithinMs: TRANSFER_TIMEOUT_MS, what });
     if (answer.status >= 200 && answer.status < 300) return answer.body;

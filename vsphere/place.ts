@@ -30,9 +30,12 @@ export async function locate(
   full: string,
   options: CallOptions & { readonly datacenter?: string | undefined } = {},
 ): Promise<Place> {
-  const { datastoreName, path } = parsePath(full);
+  // What is no path whatever the datastores are called is not asked about.
+  splitPath(full, []);
   const datacenters = await listAll(session, 'Datacenter', ['datastore'], options);
   const datastores = await listAll(session, 'Datastore', ['name', 'browser'], options);
+  const names = datastores.map(({ read }) => decodeName(read.name ?? ''));
+  const { datastoreName, path } = splitPath(full, names);
   const found = datastores
     .filter(({ read }) => decodeName(read.name ?? '') === datastoreName)
     .flatMap(({ ref, read }) => {
@@ -52,16 +55,26 @@ export async function locate(
   if (another !== undefined) {
     throw new VsphereError(
       'InvalidInput',
-      `${session.address} has ${found.length} datastores ${datastoreName}, as in ${full}: name the datacenter.`,
+      `${session.address} has ${found.length} datastores ${datastoreName}, as in ${full}, in several datacenters, and can't tell which is meant. Rename one of them.`,
     );
   }
   const { ref: datastore, browser, datacenter } = one;
   return { datastore, datastoreName, browser, datacenter, path, full: `[${datastoreName}] ${path}` };
 }
 
-function parsePath(full: string): { readonly datastoreName: string; readonly path: string } {
-  const parts = /^\[([^\]]+)\] ?(.+)$/.exec(full);
-  const [datastoreName, inside] = [parts?.[1], parts?.[2]];
+/**
+ * Throws `InvalidInput`.
+ * @param names are those of the datastores that there are: where a name has a bracket, they alone say where it ends.
+ */
+export function splitPath(
+  full: string,
+  names: readonly string[],
+): { readonly datastoreName: string; readonly path: string } {
+  const [known] = names
+    .filter((name) => full.startsWith(`[${name}]`))
+    .sort((one, other) => other.length - one.length);
+  const datastoreName = known ?? /^\[([^\]]+)\]/.exec(full)?.[1];
+  const inside = /^ ?(.+)$/.exec(full.slice(`[${datastoreName ?? ''}]`.length))?.[1];
   const path = inside?.replace(/^\/+|\/+$/g, '') ?? '';
   // Blanks stand for nothing at a host: `[datastore] ` is the whole datastore, and deleting that is never meant.
   const leadsAstray = path.split('/').some((each) => ['', '.', '..'].includes(each.trim()));
@@ -75,8 +88,10 @@ function parsePath(full: string): { readonly datastoreName: string; readonly pat
 }
 
 /** The path of a file under `/folder`, by names from the root folder down to the datacenter. */
-export function folderUrl(full: string, datacenterPath: string): string {
-  const { datastoreName, path } = parsePath(full);
+export function folderUrl(
+  { datastoreName, path }: Pick<Place, 'datastoreName' | 'path'>,
+  datacenterPath: string,
+): string {
   const query = new URLSearchParams({ dcPath: datacenterPath, dsName: datastoreName });
   return `/folder/${path.split('/').map(encodeURIComponent).join('/')}?${query.toString()}`;
 }

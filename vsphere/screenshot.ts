@@ -1,7 +1,7 @@
 // A picture of a VM's console. `/screen` makes one at once and leaves nothing behind; where it is not served,
 // the host writes a file into the VM's folder, which is fetched and deleted.
 import { VsphereError } from './errors.ts';
-import { datacenterAbove, folderUrl } from './place.ts';
+import { datacenterAbove, folderUrl, locate } from './place.ts';
 import { readObject } from './property-collector.ts';
 import type { Session } from './session.ts';
 import { runTask } from './tasks.ts';
@@ -36,7 +36,8 @@ async function screenshotByFile(session: Session, vm: string, options: CallOptio
     throw new VsphereError('NotFound', `The datacenter of VM ${vm} at ${session.address} can't be seen.`);
   }
   try {
-    const picture = await fetchPng(session, folderUrl(file, datacenter.path), options);
+    const place = await locate(session, file, { ...options, datacenter: datacenter.ref.value });
+    const picture = await fetchPng(session, folderUrl(place, datacenter.path), options);
     if (picture !== undefined) return picture;
     throw new VsphereError(
       'Unexpected',

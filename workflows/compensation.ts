@@ -22,6 +22,8 @@ export interface CompensationListener {
 
 const FIRST_WAIT_MS = 2_000;
 const MAX_WAIT_MS = 600_000;
+/** A target locks an account that is refused a few times in a quarter of an hour, for everybody who uses it. */
+const LOGIN_WAIT_MS = 1_200_000;
 /** Together about three days. */
 const MAX_ROUNDS = 450;
 /** To go on would touch what is not ours, or end a guest that nobody gave up. */
@@ -64,6 +66,10 @@ export function compensations(): Compensations {
 
 const anythingButHarm = (reason: Reason): boolean => !hopeless.has(reason.type);
 
+/** As long as is usual, or until the target has forgotten that it refused the account. */
+export const waitAfter = ({ type }: Reason, usualMs: number): number =>
+  type === 'InvalidLogin' ? LOGIN_WAIT_MS : usualMs;
+
 /** Tries until it is done; answers the reason when it never will be, or is not worth waiting for. */
 export async function insist(
   compensation: Compensation,
@@ -77,7 +83,8 @@ export async function insist(
     } catch (error) {
       const reason = reasonOf(error, compensation.name);
       if (!worthWaiting(reason) || round === MAX_ROUNDS) return reason;
-      const waitMs = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(round - 1, 16));
+      const backoffMs = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(round - 1, 16));
+      const waitMs = waitAfter(reason, backoffMs);
       listener.onWaiting(compensation.name, reason, waitMs);
       await sleep(waitMs, { summary: `try again to ${compensation.name}` });
     }

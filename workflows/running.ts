@@ -20,6 +20,7 @@ import type {
 } from '../contract/index.ts';
 import { longSteps, watchSteps } from './activities-of.ts';
 import { type AnswerDesk, tellQuestion } from './answer-desk.ts';
+import { waitAfter } from './compensation.ts';
 import { cancelled, type Reason, reasonOf } from './failure.ts';
 import type { FinalizeDesk } from './finalize/finalize-desk.ts';
 import type { FinalizeOutcome } from './finalize/finalize-end.ts';
@@ -33,9 +34,9 @@ import type { ThrottleDesk } from './throttle-desk.ts';
 import { verifyBeside } from './verify.ts';
 
 /** After the target could not be watched, for want of a login for example. */
-const WATCH_AGAIN_AFTER = '10m';
+const WATCH_AGAIN_AFTER_MS = 600_000;
 /** After an ordered stop was refused: a person has to settle why. */
-const STOP_AGAIN_AFTER = '1m';
+const STOP_AGAIN_AFTER_MS = 60_000;
 
 export interface Desks {
   readonly stop: OrderableStopDesk;
@@ -125,7 +126,9 @@ async function stop(
   record.update({ state: 'running', step: 'running' });
   record.say(`Not stopped, the session runs on: ${outcome.reason.message}`, 'error');
   desk.answer({ failure: outcome.reason });
-  if (desk.isOrdered()) await sleep(STOP_AGAIN_AFTER, { summary: 'stop the session again' });
+  if (desk.isOrdered()) {
+    await sleep(waitAfter(outcome.reason, STOP_AGAIN_AFTER_MS), { summary: 'stop the session again' });
+  }
   return undefined;
 }
 
@@ -272,8 +275,9 @@ async function watch(
       known = { standing: seen.standing, powerState: seen.powerState, question: seen.question };
     } catch (error) {
       if (cancelled(error)) throw error;
-      record.say(`The VM can't be watched: ${reasonOf(error, 'watching the VM').message}`, 'warning');
-      await sleep(WATCH_AGAIN_AFTER, { summary: 'watch the VM again' });
+      const reason = reasonOf(error, 'watching the VM');
+      record.say(`The VM can't be watched: ${reason.message}`, 'warning');
+      await sleep(waitAfter(reason, WATCH_AGAIN_AFTER_MS), { summary: 'watch the VM again' });
     }
   }
 }
@@ -292,8 +296,10 @@ function tellChange(
   // While it is being finalized it moves because we move it.
   if (seen.standing === known.standing || record.status().state === 'finalizing') return;
   if (seen.standing === 'ours') record.say(`${vm.name} is back where the session left it`);
-  else record.say(`${standingWords[seen.standing]} (${seen.detail})`, 'warning');
+  else record.say(`${standingWords[seen.standing]} (${seen.detail})${wayOutOf(seen)}`, 'warning');
 }
+
+const wayOutOf = ({ wayOut }: VmSighting): string => (wayOut === undefined ? '' : `. ${wayOut}`);
 
 /** A guest whose VM is off is not up; one whose VM was powered on again has to show it again. */
 function guestAfter(

@@ -66,10 +66,11 @@ function halfWay({ vm }: RunningSession, { detail }: VmSighting): Reason {
   return { type: 'VmMoved', message, details: [] };
 }
 
-function partlyMoved({ vm }: RunningSession, { detail }: VmSighting): Reason {
+function partlyMoved({ vm }: RunningSession, { detail, wayOut }: VmSighting): Reason {
+  const way = wayOut ?? 'Move the rest to production storage or unregister it';
   const message =
     `${vm.name} is not touched: somebody moved or changed it, and some of it still lies on ${vm.datastore} ` +
-    `(${detail}). Move the rest to production storage or unregister it, then stop the session again`;
+    `(${detail}). ${way}, then stop the session again`;
   return { type: 'VmMoved', message, details: [] };
 }
 

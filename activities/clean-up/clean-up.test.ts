@@ -4,7 +4,7 @@ import { beforeEach, expect, it } from 'vitest';
 import type { Traces } from '../../contract/index.ts';
 import { activityDeps } from '../../test/activity-deps.ts';
 import { FakeGateway } from '../../test/fake-gateway.ts';
-import { FakeTarget, fakeHost } from '../../test/fake-target.ts';
+import { FakeTarget, fakeDatastore, fakeHost } from '../../test/fake-target.ts';
 import { runActivity } from '../../test/run-activity.ts';
 import { SESSION_KEY } from '../../vm-folder/index.ts';
 import type { Step } from '../step.ts';
@@ -72,6 +72,7 @@ it('asks for the target where there is one', async () => {
 
 it('finds the VM by its mark, and by its path where the mark is gone', async () => {
   await publish(SESSION);
+  host.production.push(fakeDatastore('local'));
   host.add({ name: 'elsewhere', extraConfig: { [SESSION_KEY]: SESSION }, powerState: 'poweredOn' });
   host.add({ name: 'unmarked', vmPathName: `[rundirect-main] ${SESSION}/web01.vmx` });
   host.add({ name: 'stranger', extraConfig: { [SESSION_KEY]: 'web01-x2' } });

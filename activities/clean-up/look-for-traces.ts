@@ -20,7 +20,7 @@ import { mayBeMountedOn } from '../host-mount.ts';
 import { targetIdOf } from '../preflight/target-look.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
-import { standingOf, vmxOf } from '../vm-standing.ts';
+import { standingAt, vmxOf } from '../vm-standing.ts';
 
 const NOTHING: Traces = { place: undefined, hosts: [], vms: [] };
 
@@ -98,8 +98,9 @@ async function vmsOf(
   vsphere: Vsphere,
   sessionId: string,
   place: NonNullable<Traces['place']>,
-  { signal }: Step,
+  step: Step,
 ): Promise<readonly TracedVm[]> {
+  const { signal } = step;
   const whole = { sessionId, ...place };
   const marked = await vsphere.findVmsByExtraConfig(SESSION_KEY, sessionId, { signal });
   const there = await vsphere.findVmByPath(vmxOf(whole), { signal });
@@ -108,7 +109,8 @@ async function vmsOf(
   for (const moref of morefs) {
     const vm = await vsphere.readVm(moref, { signal });
     if (vm === undefined) continue;
-    vms.push({ moref, name: vm.name, powerState: vm.powerState, ...standingOf(vm, whole) });
+    const seen = await standingAt(vsphere, vm, whole, step);
+    vms.push({ moref, name: vm.name, powerState: vm.powerState, ...seen });
   }
   return vms;
 }

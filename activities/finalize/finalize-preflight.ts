@@ -16,7 +16,7 @@ import { parsed } from '../parsed.ts';
 import { type Findings, failureForFindings, findings } from '../preflight/findings.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
-import { standingOf } from '../vm-standing.ts';
+import { standingAt } from '../vm-standing.ts';
 import { lookAtCrossing, lookAtTools } from './crossing/crossing-look.ts';
 import { lookAtLocation, type Mover } from './location.ts';
 import { disksOf } from './recognise-original.ts';
@@ -62,7 +62,7 @@ async function look(
     found.error('NotFound', `The session's VM ${input.moref} is not in the target's inventory any more`);
     return undefined;
   }
-  lookAtVm(vm, input, found);
+  await lookAtVm(vsphere, vm, input, step, found);
   const inventory = await vsphere.inventory({ signal });
   const host = inventory.hosts.find(({ moref }) => moref === vm.host);
   if (host === undefined) {
@@ -139,12 +139,19 @@ async function lookAtWay(
   return { ...chosen, guestAway: 'shutDown' };
 }
 
-function lookAtVm(vm: Vm, input: FinalizeStepInput, found: Findings): void {
-  const { standing, detail } = standingOf(vm, input);
+async function lookAtVm(
+  vsphere: Vsphere,
+  vm: Vm,
+  input: FinalizeStepInput,
+  step: Step,
+  found: Findings,
+): Promise<void> {
+  const { standing, detail, wayOut } = await standingAt(vsphere, vm, input, step);
   if (standing !== 'ours') {
+    const way = wayOut === undefined ? '' : `. ${wayOut}`;
     found.error(
       'VmMoved',
-      `${vm.name} is not as the session made it: somebody moved or changed it (${detail})`,
+      `${vm.name} is not as the session made it: somebody moved or changed it (${detail})${way}`,
     );
   }
   lookAtPower(vm, input.request, found);

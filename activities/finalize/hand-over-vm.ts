@@ -7,7 +7,7 @@ import type { ActivityDeps } from '../deps.ts';
 import { failureFor } from '../failures.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
-import { hasMark, standingOf } from '../vm-standing.ts';
+import { hasMark, standingAt } from '../vm-standing.ts';
 
 const ACTION_KEY = 'uuid.action';
 /** What leads a VM's changes away from its own folder, where somebody migrated it with its configuration as it was. */
@@ -23,7 +23,7 @@ export async function handOverVm(
     const { signal } = step;
     const vm = await vsphere.readVm(input.moref, { signal });
     if (vm === undefined) return { location: undefined };
-    const { standing, detail } = standingOf(vm, input);
+    const { standing, detail } = await standingAt(vsphere, vm, input, step);
     if (standing !== 'moved') {
       throw failureFor('NotOurs', `${vm.name} still has files of the session: ${detail}`);
     }

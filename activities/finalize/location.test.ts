@@ -331,6 +331,25 @@ it('touches no VM that is another one by now', async () => {
   await expect(run(started, 'setOriginalAside', { plan })).rejects.toThrow('was started meanwhile');
 });
 
+it('ends no suspended state of an original that ran when it was looked at', async () => {
+  const plan = await preflight(withOriginal(), inPlace);
+  const target = withOriginal({ powerState: 'suspended' });
+  await expect(run(target, 'setOriginalAside', { plan })).rejects.toThrow('was suspended meanwhile');
+  expect(target.vms.get('vm-1')).toMatchObject({ name: 'web01', powerState: 'suspended' });
+});
+
+it('gives a long name back whole that is set aside under a shorter one', async () => {
+  const name = `x${'\u{1F980}'.repeat(39)}`;
+  const target = withOriginal({ name });
+  const plan = await preflight(target, inPlace);
+  const asideName = plan.original?.asideName ?? '';
+  expect(asideName.isWellFormed()).toBe(true);
+  expect(asideName.length).toBeLessThanOrEqual(80);
+  await run(target, 'setOriginalAside', { plan });
+  expect(target.vms.get('vm-1')?.name).toBe(asideName);
+  expect(await run(target, 'restoreOriginal', { plan })).toEqual({ standsAs: name });
+});
+
 it('deletes an original that is set aside and off, and whose disks are its own', async () => {
   const target = withOriginal({ powerState: 'poweredOff' });
   const plan = await preflight(target, { ...inPlace, removeOriginal: true });

@@ -23,6 +23,12 @@ export function setOriginalAside(deps: Deps, input: MigrateVmInput, step: Step):
       if (!original.wasPoweredOn) {
         throw failureFor('NotOurs', `The original ${vm.name} was started meanwhile: it is not powered off`);
       }
+      if (vm.powerState === 'suspended') {
+        throw failureFor(
+          'NotOurs',
+          `The original ${vm.name} was suspended meanwhile: resume it, or power it off`,
+        );
+      }
       await shutDown(vsphere, vm, step);
     }
     await vsphere.renameVm(vm.moref, original.asideName, { signal: step.signal });

@@ -45,7 +45,9 @@ export async function findOriginal(
 function namesOf(name: string, sessionId: string): Pick<OriginalPlan, 'name' | 'asideName'> {
   const ending = `${ASIDE}${sessionId}`;
   if (name.endsWith(ending)) return { name: name.slice(0, -ending.length), asideName: name };
-  return { name, asideName: `${name.slice(0, MAX_VM_NAME_CHARACTERS - ending.length)}${ending}` };
+  // A character of two halves is not cut in the middle: no target gives such a name back as it was sent.
+  const start = name.slice(0, MAX_VM_NAME_CHARACTERS - ending.length).replace(/[\uD800-\uDBFF]$/, '');
+  return { name, asideName: `${start}${ending}` };
 }
 
 function lookAtPower({ name, moref, powerState }: Vm, request: FinalizeRequest, found: Findings): void {

@@ -5,6 +5,7 @@ import type { NetworkCard } from '../../vm-folder/index.ts';
 import type { Host } from '../../vsphere/index.ts';
 import type { BackupLook } from './backup-look.ts';
 import type { Findings } from './findings.ts';
+import { severalWords } from './placement.ts';
 
 type Wanted = StartInput['placement'];
 
@@ -50,7 +51,15 @@ function planFor(
     return undefined;
   }
   if (wanted === undefined) return { node, network: undefined };
-  const network = host.networks.find(({ name, moref }) => name === wanted || moref === wanted);
+  const named = host.networks.filter(({ name, moref }) => name === wanted || moref === wanted);
+  if (named.length > 1) {
+    found.error(
+      'Ambiguous',
+      severalWords(`networks ${wanted}`, named, () => `on host ${host.name}`),
+    );
+    return undefined;
+  }
+  const [network] = named;
   if (network !== undefined) return { node, network };
   const known = host.networks.map(({ name }) => name);
   found.error('NotFound', `Host ${host.name} has no network ${wanted}; it has ${listOf(known)}`);

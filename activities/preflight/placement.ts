@@ -45,9 +45,28 @@ function chooseHost(
       found.error('NotFound', `The target has no host that can take a VM: ${listOf(hosts)}`);
     return host;
   }
-  const host = hosts.find(({ name, moref }) => name === wanted || moref === wanted);
+  const named = hosts.filter(({ name, moref }) => name === wanted || moref === wanted);
+  const [host] = named;
+  if (named.length > 1) {
+    found.error(
+      'Ambiguous',
+      severalWords(`hosts ${wanted}`, named, ({ datacenter }) => datacenter.name),
+    );
+    return undefined;
+  }
   if (host === undefined) {
     const members = hosts.filter((each) => isIn(each, wanted));
+    const clusters = new Map(
+      members.map(({ computeResource, datacenter }) => [computeResource.moref, datacenter.name]),
+    );
+    if (clusters.size > 1) {
+      const all = [...clusters].map(([moref, datacenter]) => ({ moref, datacenter }));
+      found.error(
+        'Ambiguous',
+        severalWords(`clusters ${wanted}`, all, ({ datacenter }) => datacenter),
+      );
+      return undefined;
+    }
     const member = best(usable.filter((each) => isIn(each, wanted)));
     if (member !== undefined) return member;
     if (members.length > 0) {
@@ -82,6 +101,16 @@ function clustersOf(hosts: readonly Host[]): string {
   return names.length === 0 ? '' : `, and the clusters ${names.join(', ')}`;
 }
 
+/** Whoever meant one of several by its name alone is not given another one. */
+export function severalWords<T extends { readonly moref: string }>(
+  what: string,
+  all: readonly T[],
+  whereOf: (one: T) => string,
+): string {
+  const each = all.map((one) => `${one.moref} (${whereOf(one)})`).join(', ');
+  return `The target has ${all.length} ${what}: ${each}. Say which one by its reference: ${all[0]?.moref ?? ''}, for one`;
+}
+
 const listOf = (hosts: readonly Host[]): string =>
   hosts.map((host) => `${host.name} (${unusable(host) ?? 'usable'})`).join(', ') ||
   'none that the account can see';
@@ -94,7 +123,15 @@ function chooseFolder(
 ): string | undefined {
   if (wanted === undefined) return host.datacenter.vmFolder;
   const here = folders.filter(({ datacenter }) => datacenter === host.datacenter.moref);
-  const folder = here.find(({ path, moref }) => path === wanted || moref === wanted);
+  const named = here.filter(({ path, moref }) => path === wanted || moref === wanted);
+  if (named.length > 1) {
+    found.error(
+      'Ambiguous',
+      severalWords(`VM folders ${wanted}`, named, ({ name }) => `its own name is ${name}`),
+    );
+    return undefined;
+  }
+  const [folder] = named;
   if (folder !== undefined) return folder.moref;
   const known = here.map(({ path }) => (path === '' ? '(the root)' : path)).join(', ');
   found.error('NotFound', `Datacenter ${host.datacenter.name} has no VM folder ${wanted}; it has ${known}`);
@@ -110,7 +147,15 @@ function choosePool(
   const { computeResource } = host;
   if (wanted === undefined) return computeResource.resourcePool;
   const here = resourcePools.filter((pool) => pool.computeResource === computeResource.moref);
-  const pool = here.find(({ path, moref }) => path === wanted || moref === wanted);
+  const named = here.filter(({ path, moref }) => path === wanted || moref === wanted);
+  if (named.length > 1) {
+    found.error(
+      'Ambiguous',
+      severalWords(`resource pools ${wanted}`, named, ({ name }) => `its own name is ${name}`),
+    );
+    return undefined;
+  }
+  const [pool] = named;
   if (pool !== undefined) return pool.moref;
   const known = here.map(({ path }) => (path === '' ? '(the root)' : path)).join(', ');
   found.error('NotFound', `${computeResource.name} has no resource pool ${wanted}; it has ${known}`);

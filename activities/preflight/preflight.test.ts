@@ -253,6 +253,40 @@ it('takes a cluster for a host: the best that is usable in it', async () => {
   expect((await refusal({ placement: { host: 'green' } })).message).toContain('and the clusters blue');
 });
 
+it('takes none of several that have one name, and says how each is called by its reference', async () => {
+  const clusterIn = (moref: string, dc: string) => ({
+    ...{ ...fakeHost, moref: `host-${moref}`, name: `esx-${moref}` },
+    computeResource: { ...fakeHost.computeResource, moref, name: 'blue', isCluster: true },
+    datacenter: { ...fakeHost.datacenter, moref: dc, name: dc },
+  });
+  target.hosts = [clusterIn('cl-1', 'dc-1'), clusterIn('cl-2', 'dc-2')];
+  const refused = await refusal({ placement: { host: 'blue' } });
+  expect(refused.message).toContain('2 clusters blue: cl-1 (dc-1), cl-2 (dc-2)');
+  expect((await preflight({ placement: { host: 'cl-2' } })).placement.host.name).toBe('esx-cl-2');
+
+  target.hosts = [fakeHost];
+  target.folders = ['Team/Web', 'Web'].map((name, at) => ({
+    ...{ moref: `folder-${at}`, name, path: 'Team/Web', datacenter: 'dc-1' },
+  }));
+  expect((await refusal({ placement: { folder: 'Team/Web' } })).message).toContain('2 VM folders Team/Web');
+  expect((await preflight({ placement: { folder: 'folder-1' } })).placement.folder).toBe('folder-1');
+
+  target.resourcePools = ['a/b', 'b'].map((name, at) => ({
+    ...{ moref: `pool-${at}`, name, path: 'a/b', computeResource: 'cr-1' },
+  }));
+  const pools = await refusal({ placement: { resourcePool: 'a/b' } });
+  expect(pools.message).toContain('2 resource pools a/b');
+
+  target.hosts = [{ ...fakeHost, networks: ['net-1', 'dvpg-1'].map((moref) => ({ moref, name: 'Test' })) }];
+  const cards = [{ node: 'ethernet0', network: 'Test' }];
+  expect((await refusal({ placement: { cards } })).message).toContain('2 networks Test');
+});
+
+it('tells a name that a template has', async () => {
+  target.templates.add(target.add({ name: 'web01' }).moref);
+  expect((await refusal()).type).toBe('NameTaken');
+});
+
 it("takes a name that is another folder's on a vCenter, and on no host alone", async () => {
   target.add({ name: 'web01', folder: 'folder-2' });
   expect((await refusal()).type).toBe('NameTaken');

@@ -51,7 +51,7 @@ export async function lookAtTarget(
       const datastore = datastoreName(deps.site);
       const place = choosePlace(inventory, input.placement, datastore, found);
       const scope = nameScope(vsphere, place);
-      await lookAtVms(vsphere.listVms({ signal }), input, others.backup, found, scope);
+      await lookAtVms(vsphere.listVms({ templates: true, signal }), input, others.backup, found, scope);
       if (place === undefined) return undefined;
       lookAtGatewayDatastore(inventory, place, datastore, others.gateway, found);
       lookAtNetworks(place, input, others.backup, found);

@@ -74,7 +74,7 @@ async function lookAtTarget(
   const datastore = datastoreName(deps.site);
   const place = choosePlace(inventory, input.placement, datastore, found);
   const scope = nameScope(vsphere, place);
-  await lookAtVms(vsphere.listVms({ signal }), besideOriginal(input), backup, found, scope);
+  await lookAtVms(vsphere.listVms({ templates: true, signal }), besideOriginal(input), backup, found, scope);
   if (place === undefined) return undefined;
   const { host, folder, resourcePool } = place;
   lookAtGatewayDatastore(inventory, place, datastore, gateway, found);

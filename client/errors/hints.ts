@@ -21,10 +21,13 @@ export const hints = {
   SourceInUse: 'Shut the VM down first; its disks must be closed.',
   SourceChanged: 'Something wrote to the disks during the backup. Shut the VM down and back it up again.',
   SecretRejected: "Compare the site's key with what its worker printed, and pin it: rundirect site pin",
-  InvalidLogin: "Check --user and the password of the target's account.",
+  InvalidLogin:
+    "Check --user and the password of the target's account. A session that runs keeps to those it was started with: " +
+    'give the account that password again until the session has ended.',
   CertificateMismatch:
     'Somebody may be in between. Compare what it shows now (rundirect target show) with the host itself, and only ' +
-    'then trust it: rundirect target pin HOST --fingerprint …',
+    'then trust it: rundirect target pin HOST --fingerprint … A session that runs keeps to the certificate that it was ' +
+    'started with: give the host that one again until the session has ended.',
   NoPermission: 'Give the account the privileges that the message names, or use another one.',
   LicenceRestricted: 'The free ESXi licence forbids changes over the network; a paid licence is needed.',
   NotSupported: "The target or the VM can't do this; the message says which part.",

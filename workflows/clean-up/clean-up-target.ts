@@ -8,7 +8,7 @@ import { type EndingSession, type SessionPlace, targetStep } from '../session.ts
 
 /** Why a VM is not touched; undefined where it may be. */
 export function refusalOf(traced: TracedVm, powerOff: boolean): Reason | undefined {
-  const { moref, name, standing, powerState, detail } = traced;
+  const { moref, name, standing, powerState, detail, wayOut } = traced;
   const vm = `${name} (${moref})`;
   if (standing === 'crossing') {
     const message =
@@ -19,7 +19,7 @@ export function refusalOf(traced: TracedVm, powerOff: boolean): Reason | undefin
   if (standing === 'partlyMoved') {
     const message =
       `${vm} is not touched: somebody moved or changed it, and some of it still lies with the session (${detail}). ` +
-      'Move the rest to production storage or unregister it, then clean up again';
+      `${wayOut ?? 'Move the rest to production storage or unregister it'}, then clean up again`;
     return { type: 'VmMoved', message, details: [] };
   }
   if (standing !== 'ours' || powerState !== 'poweredOn' || powerOff) return undefined;

@@ -59,16 +59,21 @@ export async function lookAtCrossing(
   const name = where.rename?.to ?? vm.name;
   const folder = await freePlace(vsphere, vm, name, where, step, found);
   if (folder === undefined) return undefined;
+  const from = {
+    name: vm.name,
+    folder: vm.folder ?? placement.folder,
+    resourcePool: vm.resourcePool ?? placement.resourcePool,
+    host: vm.host ?? placement.host.moref,
+  };
   const place = {
-    name,
-    folder: where.folder ?? vm.folder ?? placement.folder,
-    resourcePool: where.resourcePool ?? placement.resourcePool,
-    host: placement.host.moref,
+    ...{ name, host: from.host },
+    folder: where.folder ?? from.folder,
+    resourcePool: where.resourcePool ?? from.resourcePool,
   };
   return {
     guestAway,
     crossing: {
-      ...{ whileRunning, place, folder },
+      ...{ whileRunning, place, from, folder },
       ...(areApart && basesAlone ? { isFrozen: true } : {}),
     },
   };

@@ -31,6 +31,7 @@ const crossing: CrossingPlan = {
   folder: { datastore: 'prod', folder: 'web01' },
   whileRunning: true,
   place: { name: 'web01', folder: 'group-v1', resourcePool: 'resgroup-1', host: 'host-1' },
+  from: { name: 'web01', folder: 'group-v1', resourcePool: 'resgroup-1', host: 'host-1' },
 };
 const disk: CrossingDisk = {
   top: `${HERE}/web01-000001.vmdk`,
@@ -373,6 +374,33 @@ it('fences before it unregisters, again without a look, and no VM that runs', as
   expect([gateway.fences.get(SESSION), target.vms.size]).toEqual([['a'], 0]);
   expect(await run('returnOldVm')).toMatchObject({ name: 'web01', datastore: 'rundirect-main' });
   expect(gateway.fences.size).toBe(0);
+});
+
+it('brings a VM back to where people had moved it since its start, and under the name that they gave it', async () => {
+  running({ name: 'shop', folder: 'group-v9', resourcePool: 'resgroup-9' });
+  const { crossing: planned } = await preflight();
+  const from = { name: 'shop', folder: 'group-v9', resourcePool: 'resgroup-9', host: 'host-1' };
+  expect(planned).toMatchObject({ from, place: from });
+  const { registerVm } = target.vsphere;
+  const specs: object[] = [];
+  target.vsphere.registerVm = (spec) => {
+    specs.push(spec);
+    return registerVm(spec);
+  };
+  target.vms.clear();
+  expect(await run('returnOldVm', { crossing: planned })).toMatchObject({ name: 'shop' });
+  expect(specs).toMatchObject([{ name: 'shop', folder: 'group-v9', pool: 'resgroup-9', host: 'host-1' }]);
+});
+
+it('suspends no guest that somebody has taken to production by hand meanwhile', async () => {
+  addVm({
+    powerState: 'poweredOn',
+    vmPathName: `${THERE}/web01.vmx`,
+    disks: [{ ...plainDisk, fileName: disk.copy }],
+  });
+  const away = run('takeGuestAway', { how: 'suspend' });
+  await expect(away).rejects.toMatchObject({ type: 'NotOurs', nonRetryable: true });
+  expect(target.vms.get('vm-7')?.powerState).toBe('poweredOn');
 });
 
 it.each([

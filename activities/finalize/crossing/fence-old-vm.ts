@@ -26,7 +26,8 @@ export async function fenceOldVm(deps: Deps, input: FenceOldVmInput, step: Step)
 
 export async function returnOldVm(deps: Deps, input: CrossingStepInput, step: Step): Promise<RunningVm> {
   assertOwnSession(step, input.sessionId);
-  const { placement } = input;
+  const { placement, crossing } = input;
+  const { name, folder, resourcePool: pool, host } = crossing.from;
   return withTarget(deps, step, input.target, async (vsphere) => {
     const { signal } = step;
     const there = await vsphere.findVmByPath(vmxInProduction(input), { signal });
@@ -34,12 +35,9 @@ export async function returnOldVm(deps: Deps, input: CrossingStepInput, step: St
       throw failureFor('VmMoved', `${there.name} (${there.moref}) is registered in production still`);
     }
     await deps.gateway.liftFence(input.sessionId);
-    const spec = {
-      ...{ path: vmxOf(input), name: placement.vmName, folder: placement.folder },
-      ...{ pool: placement.resourcePool, host: placement.host.moref },
-    };
+    const spec = { path: vmxOf(input), name, folder, pool, host };
     const moref = await vsphere.registerVm(spec, { signal });
-    return { moref, name: placement.vmName, hostName: placement.host.name, datastore: placement.datastore };
+    return { moref, name, hostName: placement.host.name, datastore: placement.datastore };
   });
 }
 

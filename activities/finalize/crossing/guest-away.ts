@@ -7,6 +7,7 @@ import { failureFor, failureTypeOf, nonRetryable } from '../../failures.ts';
 import { bySession, powerOnAsMoved } from '../../power-on-vm.ts';
 import type { Step } from '../../step.ts';
 import { assertOwnSession, withTarget } from '../../target.ts';
+import { standingOf } from '../../vm-standing.ts';
 import { readVm } from './freeze-disks.ts';
 import { savedStateBytes } from './saved-state.ts';
 
@@ -22,8 +23,12 @@ export async function takeGuestAway(
 ): Promise<void> {
   assertOwnSession(step, input.sessionId);
   await withTarget(deps, step, input.target, async (vsphere) => {
-    const { powerState, name } = await readVm(vsphere, input, step);
+    const vm = await readVm(vsphere, input, step);
+    const { powerState, name } = vm;
     if (powerState !== 'poweredOn') return;
+    // Somebody may have taken it to production by hand while its disks were copied.
+    const { standing, detail } = standingOf(vm, input);
+    if (standing !== 'ours') throw failureFor('NotOurs', `${name} is not as the session made it: ${detail}`);
     if (input.how === 'suspend') {
       await makeRoom(deps.gateway, vsphere, input, step);
       await vsphere.suspendVm(input.moref, { signal: step.signal });
