@@ -168,7 +168,7 @@ export async function sightVm(
 
 function registeredAnew(
   { name, moref, powerState }: Pick<Vm, 'name' | 'moref' | 'powerState'>,
-  { detail, wayOut }: Partial<Standing>,
+  { detail, wayOut = `Take ${name} (${moref}) to production storage, or unregister it` }: Partial<Standing>,
 ): VmSighting {
   const how = detail === undefined ? '' : `, ${detail}`;
   return {

@@ -16,7 +16,7 @@ import { parsed } from '../parsed.ts';
 import { type Findings, failureForFindings, findings } from '../preflight/findings.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
-import { standingAt } from '../vm-standing.ts';
+import { sightVm, standingAt } from '../vm-standing.ts';
 import { lookAtCrossing, lookAtTools } from './crossing/crossing-look.ts';
 import { lookAtLocation, type Mover } from './location.ts';
 import { disksOf } from './recognise-original.ts';
@@ -59,7 +59,13 @@ async function look(
   const { signal } = step;
   const vm = await vsphere.readVm(input.moref, { signal });
   if (vm === undefined) {
-    found.error('NotFound', `The session's VM ${input.moref} is not in the target's inventory any more`);
+    const { standing, detail } = await sightVm(vsphere, input, input.moref, step);
+    const what = standing === 'gone' ? 'somebody unregistered or deleted it' : detail;
+    found.error(
+      'NotFound',
+      `The session's VM ${input.moref} is not in the target's inventory any more: ${what}. End the session with: rundirect ` +
+        `stop ${input.sessionId}`,
+    );
     return undefined;
   }
   await lookAtVm(vsphere, vm, input, step, found);

@@ -39,7 +39,9 @@ export const hints = {
     "A datastore of that name points elsewhere on this host. Unmount it, or change the site's gateway address.",
   ExportDropped: 'This session has ended and its changes are gone. Start a new one.',
   NotOurs: 'The VM there is not the one that this session made, so it was left alone.',
-  VmMoved: 'Somebody moved the VM to other storage; it is in production now and was left alone.',
+  VmMoved:
+    'Somebody moved or changed the VM in the vSphere Client, so it was left alone. Settle what the message says, then give ' +
+    'the command again.',
   PowerOnFailed: 'The message is what the host said. Start with --no-power-on to look at the VM first.',
   GuestRuns:
     'Shut it down in the vSphere Client, or say that it may be powered off: rundirect clean-up SESSION --power-off',
