@@ -64,6 +64,16 @@ test.each([
   );
 });
 
+test('names the privilege that an account lacks', () => {
+  const detail =
+    '<detail><NoPermissionFault xsi:type="NoPermission"><object type="Folder">group-v1</object>' +
+    '<privilegeId>VirtualMachine.Inventory.Register</privilegeId></NoPermissionFault></detail>';
+  const fault = `<soapenv:Fault><faultcode>x</faultcode><faultstring>Denied.</faultstring>${detail}</soapenv:Fault>`;
+  expect(() => decodeResponse('RemoveDatastore', envelope(fault), 'It')).toThrow(
+    'It failed: NoPermission: Denied. Give the account the privilege VirtualMachine.Inventory.Register, or use another',
+  );
+});
+
 test('a SOAP fault without a detail is the server talking about itself', () => {
   const fault = '<soapenv:Fault><faultcode>Client</faultcode><faultstring>Oops</faultstring></soapenv:Fault>';
   expect(() => decodeResponse('CurrentTime', envelope(fault), 'Asking')).toThrow(

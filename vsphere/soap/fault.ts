@@ -54,23 +54,36 @@ export function codeOfFault(fault: string): VsphereErrorCode {
   return 'Unexpected';
 }
 
-/** What a SOAP Fault, or a task's LocalizedMethodFault, says; `what` names the call and its object. */
-export function errorOfFault(fault: string, text: string, what: string): VsphereError {
+/**
+ * What a SOAP Fault, or a task's LocalizedMethodFault, says; `what` names the call and its object.
+ * @param privilege is the one that the account lacks, where the server names it.
+ */
+export function errorOfFault(fault: string, text: string, what: string, privilege?: string): VsphereError {
   const code = codeOfFault(fault);
   const said = text.trim() === '' ? fault : `${fault}: ${text.trim()}`;
-  return new VsphereError(code, `${what} failed: ${said}${wayOut[code] ?? ''}`, { fault });
+  const way = wayOut(code, privilege);
+  const message =
+    way === undefined ? `${what} failed: ${said}` : `${what} failed: ${said.replace(/\.$/, '')}. ${way}`;
+  return new VsphereError(code, message, { fault });
 }
 
 /** The error in a `soap:Fault` element. */
 export function errorOfSoapFault(element: XmlElement, what: string): VsphereError {
   const detail = child(element, 'detail')?.children[0];
   const fault = detail?.xsiType ?? detail?.name.replace(/Fault$/, '') ?? 'SystemError';
-  return errorOfFault(fault, childText(element, 'faultstring') ?? '', what);
+  const privilege = detail === undefined ? undefined : childText(detail, 'privilegeId');
+  return errorOfFault(fault, childText(element, 'faultstring') ?? '', what, privilege);
 }
 
-const wayOut: Partial<Record<VsphereErrorCode, string>> = {
-  InvalidLogin: '. Check the user name (with its domain) and the password.',
-  NoPermission: '. Give the account the privilege, or use another account.',
-  LicenceRestricted:
-    '. The licence of the host does not allow changes through the API; a free ESXi edition never does.',
-};
+function wayOut(code: VsphereErrorCode, privilege: string | undefined): string | undefined {
+  switch (code) {
+    case 'InvalidLogin':
+      return 'Check the user name (with its domain) and the password.';
+    case 'NoPermission':
+      return `Give the account the privilege${privilege === undefined ? '' : ` ${privilege}`}, or use another account.`;
+    case 'LicenceRestricted':
+      return 'The licence of the host does not allow changes through the API; a free ESXi edition never does.';
+    default:
+      return undefined;
+  }
+}
