@@ -76,14 +76,13 @@ export function errorOfSoapFault(element: XmlElement, what: string): VsphereErro
 }
 
 function wayOut(code: VsphereErrorCode, privilege: string | undefined): string | undefined {
-  switch (code) {
-    case 'InvalidLogin':
-      return 'Check the user name (with its domain) and the password.';
-    case 'NoPermission':
-      return `Give the account the privilege${privilege === undefined ? '' : ` ${privilege}`}, or use another account.`;
-    case 'LicenceRestricted':
-      return 'The licence of the host does not allow changes through the API; a free ESXi edition never does.';
-    default:
-      return undefined;
-  }
+  if (code !== 'NoPermission' || privilege === undefined) return waysOut[code];
+  return `Give the account the privilege ${privilege}, or use another account.`;
 }
+
+const waysOut: Partial<Record<VsphereErrorCode, string>> = {
+  InvalidLogin: 'Check the user name (with its domain) and the password.',
+  NoPermission: 'Give the account the privilege, or use another account.',
+  LicenceRestricted:
+    'The licence of the host does not allow changes through the API; a free ESXi edition never does.',
+};
