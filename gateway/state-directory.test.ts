@@ -1,5 +1,5 @@
 // Who may take a state folder, and what is said to whom that can't.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -25,6 +25,8 @@ it('is one gateway at a time', async () => {
   const refused = thrownBy(() => lockStateDirectory(folder));
   expect(refused).toMatchObject({ code: 'InvalidInput' });
   expect((refused as Error).message).toContain('another gateway runs on it');
+  // A disk without any room would have none for more than these.
+  expect(await readdir(folder)).toEqual(['dropped', 'gateway.lock', 'overlays']);
   held[Symbol.dispose]();
   lockStateDirectory(folder)[Symbol.dispose]();
 });

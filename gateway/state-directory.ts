@@ -64,7 +64,8 @@ export function lockStateDirectory(stateDirectory: string): Disposable {
   let lock: DatabaseSync | undefined;
   try {
     lock = new DatabaseSync(path);
-    lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
+    // Nothing is ever written: a journal would want room on a disk that may have none, where VMs wait for this gateway.
+    lock.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
   } catch (error) {
     lock?.close();
     const isHeld = error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
