@@ -101,7 +101,7 @@ it.each(['unregisterVm', 'unmount'] as const)(
 it("leaves the datastore where somebody's own VM lies on it", async () => {
   const { target, deps } = site();
   await insist(deps, 'mount', 'a');
-  target.add({ name: 'theirs', vmPathName: '[rundirect-main] a/theirs.vmx' });
+  target.add({ name: 'theirs', vmPathName: '[rundirect-main] theirs/theirs.vmx' });
   const answer = await insist(deps, 'unmount', 'a');
   expect(answer.unmounted).toBe(false);
   expect(answer.reason).toContain('theirs');
@@ -110,9 +110,30 @@ it("leaves the datastore where somebody's own VM lies on it", async () => {
 it("leaves the datastore where somebody's template has a disk on it", async () => {
   const { target, deps } = site();
   await insist(deps, 'mount', 'a');
-  const disks = [{ key: 1, fileName: '[rundirect-main] a/gold.vmdk', capacityBytes: 1, parents: [] }];
+  const disks = [{ key: 1, fileName: '[rundirect-main] gold/gold.vmdk', capacityBytes: 1, parents: [] }];
   const { moref } = target.add({ name: 'gold', vmPathName: '[local] gold/gold.vmx', disks });
   target.templates.add(moref);
+  expect(await insist(deps, 'unmount', 'a')).toMatchObject({ unmounted: false });
+});
+
+it("drops nothing that somebody else's VM stands on, on whatever host, and says which", async () => {
+  const { target, gateway, deps } = site();
+  await insist(deps, 'mount', 'a');
+  await insist(deps, 'mount', 'b');
+  const disks = [
+    {
+      key: 1,
+      fileName: '[local] clone/c.vmdk',
+      capacityBytes: 1,
+      parents: ['[rundirect-main] a/web01.vmdk'],
+    },
+  ];
+  const { moref } = target.add({ name: 'clone', disks, host: 'host-2' });
+  const unmounting = insist(deps, 'unmount', 'a');
+  await expect(unmounting).rejects.toMatchObject({ type: 'ResourceInUse' });
+  await expect(unmounting).rejects.toThrow('clone (vm-1) uses [rundirect-main] a/web01.vmdk');
+  expect(gateway.held).toHaveLength(2);
+  target.vms.delete(moref);
   expect(await insist(deps, 'unmount', 'a')).toMatchObject({ unmounted: false });
 });
 

@@ -3,10 +3,12 @@
 import type { UnmountInput, UnmountResult } from '../contract/index.ts';
 import type { Vsphere } from '../vsphere/index.ts';
 import type { ActivityDeps } from './deps.ts';
+import { failureFor } from './failures.ts';
 import { otherLeases, releaseLease, removeMarked, withHostLock } from './host-mount.ts';
 import { removeOwnVm } from './own-vm.ts';
 import type { Step } from './step.ts';
 import { assertOwnSession, withTarget } from './target.ts';
+import { isOfSession } from './vm-standing.ts';
 
 export async function unmount(
   deps: Pick<ActivityDeps, 'siteKey' | 'targets' | 'gateway'>,
@@ -19,10 +21,10 @@ export async function unmount(
     withHostLock(gateway, input, step, async () => {
       // A registration of ours that was still under way when it was undone has arrived by now.
       await removeOwnVm(vsphere, { ...input, moref: undefined }, step);
+      const guest = await vmOn(vsphere, input, step);
       await releaseLease(gateway, input);
       const others = await otherLeases(gateway, input);
       if (others.length > 0) return stays(`${others.length} other session(s) use it`);
-      const guest = await vmOn(vsphere, input.placement, step);
       if (guest !== undefined) return stays(`VM ${guest} lies on it and is no session's`);
       await removeMarked(gateway, vsphere, input, step);
       return { unmounted: true, reason: undefined };
@@ -32,16 +34,25 @@ export async function unmount(
 
 const stays = (reason: string): UnmountResult => ({ unmounted: false, reason });
 
-/** A VM or a template of this host with a file there; what other hosts have on it, they have by their own mount. */
-async function vmOn(
-  vsphere: Vsphere,
-  { datastore, host }: UnmountInput['placement'],
-  { signal }: Step,
-): Promise<string | undefined> {
+/**
+ * A VM or a template of this host with a file there; what other hosts have on it, they have by their own mount. Throws
+ * ResourceInUse for one that has a file of the session's own, on whatever host: that goes with the export.
+ */
+async function vmOn(vsphere: Vsphere, input: UnmountInput, { signal }: Step): Promise<string | undefined> {
+  const { datastore, host } = input.placement;
+  let guest: string | undefined;
   for await (const vm of vsphere.listVms({ templates: true, signal })) {
-    if (vm.host !== undefined && vm.host !== host.moref) continue;
     const files = [vm.vmPathName, ...vm.diskFiles];
-    if (files.some((file) => file.startsWith(`[${datastore}] `))) return vm.name;
+    const ours = files.find((file) => isOfSession(file, input));
+    if (ours !== undefined) {
+      throw failureFor(
+        'ResourceInUse',
+        `${vm.name} (${vm.moref}) uses ${ours}, which goes with the session's changes. Take that disk off it, migrate it, ` +
+          'or unregister it',
+      );
+    }
+    const isHere = vm.host === undefined || vm.host === host.moref;
+    if (isHere && files.some((file) => file.startsWith(`[${datastore}] `))) guest ??= vm.name;
   }
-  return undefined;
+  return guest;
 }

@@ -67,7 +67,8 @@ function halfWay({ vm }: RunningSession, { detail }: VmSighting): Reason {
 }
 
 function partlyMoved({ vm }: RunningSession, { detail, wayOut }: VmSighting): Reason {
-  const way = wayOut ?? 'Move the rest to production storage or unregister it';
+  const way =
+    wayOut ?? 'Move the rest to production storage, take what is not its own off it, or unregister it';
   const message =
     `${vm.name} is not touched: somebody moved or changed it, and some of it still lies on ${vm.datastore} ` +
     `(${detail}). ${way}, then stop the session again`;

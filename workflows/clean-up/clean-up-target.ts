@@ -19,7 +19,7 @@ export function refusalOf(traced: TracedVm, powerOff: boolean): Reason | undefin
   if (standing === 'partlyMoved') {
     const message =
       `${vm} is not touched: somebody moved or changed it, and some of it still lies with the session (${detail}). ` +
-      `${wayOut ?? 'Move the rest to production storage or unregister it'}, then clean up again`;
+      `${wayOut ?? 'Move the rest to production storage, take what is not its own off it, or unregister it'}, then clean up again`;
     return { type: 'VmMoved', message, details: [] };
   }
   if (standing !== 'ours' || powerState !== 'poweredOn' || powerOff) return undefined;
