@@ -5,7 +5,7 @@ import type { SiteActivities, TargetStepInput, UnmountInput } from '../contract/
 import type { SiteKey } from '../secrets/index.ts';
 import { activityDeps } from '../test/activity-deps.ts';
 import { FakeGateway } from '../test/fake-gateway.ts';
-import { FakeTarget } from '../test/fake-target.ts';
+import { FakeTarget, fakeHost } from '../test/fake-target.ts';
 import { fakePlacement } from '../test/fake-world.ts';
 import { runActivity } from '../test/run-activity.ts';
 import type { ActivityDeps } from './index.ts';
@@ -143,6 +143,18 @@ it('unmounts from its host, whatever runs from there on another one', async () =
   target.add({ name: 'other', vmPathName: '[rundirect-main] b/other.vmx', host: 'host-2' });
   expect(await insist(deps, 'unmount', 'a')).toMatchObject({ unmounted: true });
   expect(target.mounts.size).toBe(0);
+});
+
+it('tells of another host that somebody mounted it on, and of none where a session is', async () => {
+  const { target, gateway, deps } = site();
+  target.hosts = [fakeHost, { ...fakeHost, moref: 'host-2', name: 'esx02' }];
+  target.alsoMountedOn = ['host-2'];
+  await insist(deps, 'mount', 'a');
+  const told = await insist(deps, 'unmount', 'a');
+  expect(told).toMatchObject({ unmounted: true, reason: expect.stringContaining('esx02 has it') as string });
+  await insist(deps, 'mount', 'a');
+  await gateway.takeLease({ host: 'lab-1/host-2', datastore: 'rundirect-main', sessionId: 'b' });
+  expect(await insist(deps, 'unmount', 'a')).toEqual({ unmounted: true, reason: undefined });
 });
 
 it("unmounts nothing that is somebody else's and has the name of ours", async () => {

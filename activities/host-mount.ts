@@ -10,7 +10,7 @@
 // the host refuses to unmount, makes sure of the mount once more under the same lock.
 import type { TargetStepInput } from '../contract/index.ts';
 import type { Lease } from '../gateway/index.ts';
-import { type Vsphere, VsphereError } from '../vsphere/index.ts';
+import { type Host, type Vsphere, VsphereError } from '../vsphere/index.ts';
 import type { Gateway } from './deps.ts';
 import { failureFor } from './failures.ts';
 import type { Step } from './step.ts';
@@ -73,26 +73,32 @@ export async function mayBeMountedOn(
 export const releaseLease = (gateway: Gateway, place: MountPlace): Promise<readonly Lease[]> =>
   gateway.releaseLease(leaseOf(place));
 
+type NamedHost = Pick<Host, 'moref' | 'name'>;
+
 /**
  * RemoveDatastore, with the mark around it for as long as its outcome is unknown. By what is mounted and not by its name
  * alone: that may stand for somebody else's datastore, and ours may have been renamed. Call it under the lock.
+ * Answers which other hosts have the same mounted.
  */
 export async function removeMarked(
   gateway: Gateway,
   vsphere: Vsphere,
   place: MountPlace,
   step: Step,
-): Promise<void> {
+): Promise<readonly NamedHost[]> {
   const { moref: host } = place.placement.host;
+  let others: readonly NamedHost[] = [];
   await gateway.takeLease(leaseOf(place, UNMOUNTING));
   try {
-    const ours = await mountOf(vsphere, place, step);
-    if (ours !== undefined) await vsphere.removeDatastore(host, ours, { signal: step.signal });
+    const found = await mountOf(vsphere, place, step);
+    if (found !== undefined) await vsphere.removeDatastore(host, found.datastore, { signal: step.signal });
+    others = found?.others ?? [];
   } catch (error) {
     if (isAnswer(error)) await gateway.releaseLease(leaseOf(place, UNMOUNTING));
     throw error;
   }
   await gateway.releaseLease(leaseOf(place, UNMOUNTING));
+  return others;
 }
 
 /**
@@ -103,13 +109,16 @@ async function mountOf(
   vsphere: Vsphere,
   { placement: { host, datastore }, exported: { remoteHost, remotePath } }: MountPlace,
   { signal }: Step,
-): Promise<string | undefined> {
+): Promise<{ readonly datastore: string; readonly others: readonly NamedHost[] } | undefined> {
   const { hosts, datastores } = await vsphere.inventory({ signal });
-  if (!hosts.some(({ moref }) => moref === host.moref)) return datastore;
-  return datastores.find(
+  if (!hosts.some(({ moref }) => moref === host.moref)) return { datastore, others: [] };
+  const found = datastores.find(
     ({ hosts: mountedOn, nas }) =>
       mountedOn.includes(host.moref) && nas?.remoteHost === remoteHost && nas.remotePath === remotePath,
-  )?.moref;
+  );
+  if (found === undefined) return undefined;
+  const others = hosts.filter(({ moref }) => moref !== host.moref && found.hosts.includes(moref));
+  return { datastore: found.moref, others };
 }
 
 async function settleUnmount(

@@ -2,9 +2,9 @@
 // somebody put there. Not mounted is done.
 import type { UnmountInput, UnmountResult } from '../contract/index.ts';
 import type { Vsphere } from '../vsphere/index.ts';
-import type { ActivityDeps } from './deps.ts';
+import type { ActivityDeps, Gateway } from './deps.ts';
 import { failureFor } from './failures.ts';
-import { otherLeases, releaseLease, removeMarked, withHostLock } from './host-mount.ts';
+import { mayBeMountedOn, otherLeases, releaseLease, removeMarked, withHostLock } from './host-mount.ts';
 import { removeOwnVm } from './own-vm.ts';
 import type { Step } from './step.ts';
 import { assertOwnSession, withTarget } from './target.ts';
@@ -26,10 +26,23 @@ export async function unmount(
       const others = await otherLeases(gateway, input);
       if (others.length > 0) return stays(`${others.length} other session(s) use it`);
       if (guest !== undefined) return stays(`VM ${guest} lies on it and is no session's`);
-      await removeMarked(gateway, vsphere, input, step);
-      return { unmounted: true, reason: undefined };
+      const elsewhere = await removeMarked(gateway, vsphere, input, step);
+      return { unmounted: true, reason: await strayWords(gateway, input, elsewhere) };
     }),
   );
+}
+
+/** Of hosts that somebody mounted it on by hand: no session takes it away from there. */
+async function strayWords(
+  gateway: Gateway,
+  { sessionId, placement: { targetId, datastore } }: UnmountInput,
+  hosts: Awaited<ReturnType<typeof removeMarked>>,
+): Promise<string | undefined> {
+  const morefs = hosts.map(({ moref }) => moref);
+  const { free } = await mayBeMountedOn(gateway, { targetId, datastore, sessionId }, morefs);
+  if (free.length === 0) return undefined;
+  const names = hosts.filter(({ moref }) => free.includes(moref)).map(({ name }) => name);
+  return `${names.join(', ')} has it mounted, too, and no session there: unmount it by hand`;
 }
 
 const stays = (reason: string): UnmountResult => ({ unmounted: false, reason });

@@ -89,7 +89,7 @@ export interface VmStepInput extends UnmountInput {
 }
 export interface UnmountResult {
   readonly unmounted: boolean;
-  /** Why it stays mounted, in words. */
+  /** Why it stays mounted, there or on another host, in words. */
   readonly reason: string | undefined;
 }
 

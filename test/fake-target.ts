@@ -67,6 +67,8 @@ export class FakeTarget {
   folders: Folder[] = [];
   resourcePools: ResourcePool[] = [];
   readonly mounts = new Map<string, NasDatastoreSpec>();
+  /** Morefs of further hosts that have the same. */
+  alsoMountedOn: string[] = [];
   /** Port groups without uplink, with their vSwitches. */
   readonly isolated = new Map<string, string>();
   /** NICs of the next registered VM. */
@@ -338,7 +340,7 @@ export class FakeTarget {
         accessible: true,
         inMaintenanceMode: false,
         nas: { remoteHost, remotePath },
-        hosts: ['host-1'],
+        hosts: ['host-1', ...this.alsoMountedOn],
       }),
     );
     return {

@@ -45,7 +45,7 @@ export function unmount(
     const { datastore, host } = place.placement;
     record.say(
       unmounted
-        ? `Datastore ${datastore} is unmounted from host ${host.name}`
+        ? `Datastore ${datastore} is unmounted from host ${host.name}${reason === undefined ? '' : `; ${reason}`}`
         : `Datastore ${datastore} stays on host ${host.name}: ${reason ?? 'it is in use'}`,
     );
   });
