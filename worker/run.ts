@@ -7,6 +7,7 @@ import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { type SiteActivities, siteTaskQueue, WORKFLOW_TASK_QUEUE } from '../contract/index.ts';
 import type { TemporalSettings } from './config.ts';
+import { requireNamespace } from './require-namespace.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
 import { loadWorkflowBundle } from './workflow-bundle.ts';
 
@@ -36,7 +37,7 @@ export async function runWorker(run: WorkerRun): Promise<void> {
   const connection = await connectWhenThere(run);
   if (connection === undefined) return;
   try {
-    if (!run.activitiesOnly) await prepareNamespace(run);
+    await prepareNamespace(run);
     const workers = await createWorkers(run, connection);
     run.onReady(workers.map(({ options: { taskQueue } }) => taskQueue));
     await runAll(workers, run.signal);
@@ -63,7 +64,7 @@ async function connectWhenThere({ temporal, log, signal }: WorkerRun): Promise<N
   return undefined;
 }
 
-async function prepareNamespace({ temporal, log }: WorkerRun): Promise<void> {
+async function prepareNamespace({ temporal, activitiesOnly, log }: WorkerRun): Promise<void> {
   const { namespace, address, tls, apiKey, metadata } = temporal;
   const connection = await Connection.connect({
     address,
@@ -72,6 +73,8 @@ async function prepareNamespace({ temporal, log }: WorkerRun): Promise<void> {
     ...(metadata === undefined ? {} : { metadata }),
   });
   try {
+    await requireNamespace(connection, { address, namespace });
+    if (activitiesOnly) return;
     const outcome = await ensureSearchAttributes(connection, namespace);
     if (outcome.kind === 'registered') log.info('registered the search attributes of sessions');
     if (outcome.kind === 'unknown') {

@@ -3,6 +3,7 @@ import {
   ActivityFailure,
   ApplicationFailure,
   CancelledFailure,
+  NamespaceNotFoundError,
   RetryState,
   TerminatedFailure,
   TimeoutFailure,
@@ -96,6 +97,17 @@ it('names the way to search attributes that are missing', () => {
   });
   expect(explain(error)).toMatchObject({ type: 'TemporalMisconfigured' });
   expect(explain(error).hint).toContain('search-attribute create');
+});
+
+it.each([
+  ['the client', new NamespaceNotFoundError('ghost')],
+  ['the server', new Error('5 NOT_FOUND: Namespace ghost is not found.')],
+])('names a namespace that is not there, whether told by %s', (_, error) => {
+  const explanation = explain(new Error('asking', { cause: error }));
+  expect(explanation).toMatchObject({
+    type: 'TemporalMisconfigured',
+    message: 'Temporal has no namespace ghost',
+  });
 });
 
 it('shows the deepest reason of anything else, and of what is no error at all', () => {

@@ -98,6 +98,16 @@ function explainClientError(error: ClientError): Explanation {
   };
 }
 
+const NAMESPACE_MISSING = /^5 NOT_FOUND: Namespace (\S+) is not found/;
+
+/** Some calls have an error of their own for it; the others are told as Temporal's server says it. */
+function missingNamespace(chain: readonly unknown[]): string | undefined {
+  const told = chain.find((link) => link instanceof NamespaceNotFoundError);
+  if (told !== undefined) return told.namespace;
+  const messages = chain.flatMap((link) => (link instanceof Error ? [link.message] : []));
+  return messages.map((message) => NAMESPACE_MISSING.exec(message)?.[1]).find((name) => name !== undefined);
+}
+
 const SEARCH_ATTRIBUTES_MISSING = /search attribute/i;
 
 /** What Temporal itself answered, where it was neither the site nor us. */
@@ -124,11 +134,11 @@ function explainAny(error: unknown): Explanation {
   const chain = chainOf(error);
   const own = chain.find((link) => link instanceof ClientError);
   if (own !== undefined) return explainClientError(own);
-  const namespace = chain.find((link) => link instanceof NamespaceNotFoundError);
+  const namespace = missingNamespace(chain);
   if (namespace !== undefined) {
     return failed(
       'TemporalMisconfigured',
-      `Temporal has no namespace ${namespace.namespace}`,
+      `Temporal has no namespace ${namespace}`,
       'Name the right one with TEMPORAL_NAMESPACE or a profile, or create it.',
     );
   }
