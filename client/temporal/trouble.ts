@@ -15,6 +15,9 @@ const LOOK_TIMEOUT_MS = 5_000;
  */
 const TAKEN_UP_WITHIN_MS = 8_000;
 
+/** An attempt that lasts for longer is past what ended the one before it: a worker that was restarted, for one. */
+const AT_WORK_AFTER_MS = 30_000;
+
 type PendingActivity = proto.temporal.api.workflow.v1.IPendingActivityInfo;
 type Timestamp = proto.google.protobuf.ITimestamp;
 const { PendingActivityState, PendingWorkflowTaskState } = proto.temporal.api.enums.v1;
@@ -31,19 +34,21 @@ export async function pendingTroubles(temporal: Temporal, handle: WorkflowHandle
   const task = pendingWorkflowTask;
   const isWaiting = task?.state === PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED;
   const troubles = (pendingActivities ?? []).flatMap((activity) => troubleOf(activity) ?? []);
-  if (isWaiting && isOverdue(task.scheduledTime)) {
+  if (isWaiting && isOlder(task.scheduledTime, TAKEN_UP_WITHIN_MS)) {
     return [`no worker takes up the Workflow; start one: rundirect worker`, ...troubles];
   }
   return troubles;
 }
 
-function troubleOf(activity: PendingActivity): string | undefined {
+/** Undefined for a step that is on its way, whatever became of its earlier attempts. */
+export function troubleOf(activity: PendingActivity): string | undefined {
   const step = activity.activityType?.name ?? 'a step';
   const isWaiting = activity.state === PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED;
-  if (isWaiting && isOverdue(activity.scheduledTime)) {
+  if (isWaiting && isOlder(activity.scheduledTime, TAKEN_UP_WITHIN_MS)) {
     const site = siteOf(activity.activityOptions?.taskQueue?.name ?? '');
     return `no worker of site ${site} takes up ${step}; start one there: rundirect worker --site ${site}`;
   }
+  if (!isWaiting && isOlder(activity.lastStartedTime, AT_WORK_AFTER_MS)) return undefined;
   const message = activity.lastFailure?.message ?? '';
   return message === '' ? undefined : `${step} failed and is tried again: ${message}`;
 }
@@ -53,9 +58,9 @@ const siteOf = (queue: string): string => {
   return queue.startsWith(prefix) ? queue.slice(prefix.length) : 'NAME';
 };
 
-function isOverdue(scheduled: Timestamp | null | undefined): boolean {
-  if (scheduled === null || scheduled === undefined) return false;
-  return Date.now() - Number(scheduled.seconds ?? 0) * 1_000 > TAKEN_UP_WITHIN_MS;
+function isOlder(time: Timestamp | null | undefined, ageMs: number): boolean {
+  if (time === null || time === undefined) return false;
+  return Date.now() - Number(time.seconds ?? 0) * 1_000 > ageMs;
 }
 
 export interface Troubles extends Disposable {
