@@ -118,7 +118,8 @@ export function unseal(
     throw new SecretsError(
       'SecretRejected',
       `the ${binding.purpose} was sealed to the site key ${sealed.sealedTo}, but this site has ${own}. ` +
-        'Check that the right site was named, and pin its key anew with: rundirect site pin',
+        'Of a new command: check that the right site was named, and pin its key anew with: rundirect site pin. Of what runs ' +
+        'already: bring the earlier key back, the file site-key in the state folder of the site, and start its worker again',
     );
   }
   try {

@@ -13,13 +13,15 @@ export interface Engines extends AsyncDisposable {
   readonly deps: ActivityDeps;
 }
 
-/** Throws SecretsError KeyUnavailable when the site's key can't be used. */
+/** Throws SecretsError KeyUnavailable when the site's key can't be used, GatewayError InvalidInput for too long a path. */
 export async function composeEngines({
   site,
   stateDirectory,
   allow,
   parallelMigrations,
 }: Pick<WorkerConfig, 'site' | 'stateDirectory' | 'allow' | 'parallelMigrations'>): Promise<Engines> {
+  // Before anything is made in a folder that can't be one.
+  const gateway = new GatewayClient(controlSocketPath(stateDirectory));
   const targets = targetSessions({ connect, readFingerprint });
   return {
     deps: {
@@ -27,7 +29,7 @@ export async function composeEngines({
       siteKey: await loadSiteKey(stateDirectory),
       vaults: { init: initVault, open: openVault },
       vmFolders: { open: openVmFolder },
-      gateway: new GatewayClient(controlSocketPath(stateDirectory)),
+      gateway,
       targets,
       allow,
       parallelMigrations,

@@ -20,7 +20,9 @@ export const hints = {
     "Settle what the message says; the folder to name is the one that holds the VM's .vmx, as the site sees it.",
   SourceInUse: 'Shut the VM down first; its disks must be closed.',
   SourceChanged: 'Something wrote to the disks during the backup. Shut the VM down and back it up again.',
-  SecretRejected: "Compare the site's key with what its worker printed, and pin it: rundirect site pin",
+  SecretRejected:
+    "A new command: compare the site's key with what its worker printed, and pin it: rundirect site pin. A session that " +
+    "runs needs the key that it was started with: bring back the file site-key in its site's state folder.",
   InvalidLogin:
     "Check --user and the password of the target's account. A session that runs keeps to those it was started with: " +
     'give the account that password again until the session has ended.',
