@@ -7,7 +7,7 @@ import type { ActivityDeps } from '../deps.ts';
 import { failureFor } from '../failures.ts';
 import type { Step } from '../step.ts';
 import { assertOwnSession, withTarget } from '../target.ts';
-import { namesOf, usersOf, whyInUse } from './leftover-files.ts';
+import { namesOf, usersOf, whyForeign, whyInUse } from './leftover-files.ts';
 
 export async function clearFolders(
   deps: Pick<ActivityDeps, 'siteKey' | 'targets'>,
@@ -35,12 +35,9 @@ export async function clearFolders(
         );
       }
       const files = (await vsphere.listFolder(folder, { signal, datacenter })) ?? [];
-      const inUse = whyInUse(
-        folder,
-        files.map(({ path }) => path),
-        input.sessionId,
-      );
-      if (inUse !== undefined) throw failureFor('NotOurs', `Nothing is removed: ${inUse}`);
+      const paths = files.map(({ path }) => path);
+      const kept = whyInUse(folder, paths, input.sessionId) ?? whyForeign(folder, files);
+      if (kept !== undefined) throw failureFor('NotOurs', `Nothing is removed: ${kept}`);
       await vsphere.deleteDatastoreFile(folder, { signal, datacenter });
     }
   });

@@ -2,7 +2,13 @@
 // (`web01_1`), so nothing is ever written over; but files that nobody uses are more likely a VM that somebody lost
 // sight of than nothing, and whoever wants them gone says so.
 import type { FinalizeRequest } from '../../contract/index.ts';
-import { type FileOptions, type VmSummary, type Vsphere, VsphereError } from '../../vsphere/index.ts';
+import {
+  type DatastoreFile,
+  type FileOptions,
+  type VmSummary,
+  type Vsphere,
+  VsphereError,
+} from '../../vsphere/index.ts';
 import { othersClaims } from '../owned-folder.ts';
 import type { Findings } from '../preflight/findings.ts';
 import type { Step } from '../step.ts';
@@ -11,6 +17,9 @@ import type { FoundOriginal } from './original.ts';
 
 /** What shows that a host has a VM's files open, whoever's inventory it is in. */
 const IN_USE = /\.(?:lck|vswp)$|\/\.lck-/;
+/** What a VM has in its folder: configuration, disks, state, logs, dumps and pictures of its screen. */
+const OF_A_VM =
+  /(?:\.(?:vmxf?~?|vmtx|vmdk|nvram|vmsd|vmsn|vmss|vmem|vswp|log|scoreboard|hlog|lck|png)|\/\.[^/]*|-zdump\.\d+|vmmcores\.gz)$/i;
 const NAMED_FILES = 5;
 
 export interface Arrival {
@@ -72,20 +81,25 @@ async function lookAtFolder(
   }
   if (all.length > 0) return false;
   const listed = (await vsphere.listFolder(folder, options)) ?? [];
-  const files = listed.filter(({ isFolder }) => !isFolder).map(({ path }) => path);
-  return lookAtFiles(folder, files, arrival, found);
+  return lookAtFiles(folder, listed, arrival, found);
 }
 
 function lookAtFiles(
   folder: string,
-  files: readonly string[],
+  listed: readonly DatastoreFile[],
   { request: { overwrite }, sessionId }: Pick<Arrival, 'request' | 'sessionId'>,
   found: Findings,
 ): boolean {
+  const files = listed.filter(({ isFolder }) => !isFolder).map(({ path }) => path);
   if (files.length === 0) return false;
   const inUse = whyInUse(folder, files, sessionId);
   if (inUse !== undefined) {
     found.error('FilesInUse', inUse);
+    return false;
+  }
+  const foreign = whyForeign(folder, listed);
+  if (overwrite === true && foreign !== undefined) {
+    found.error('FilesExist', foreign);
     return false;
   }
   if (overwrite === true) return true;
@@ -112,6 +126,16 @@ export function whyInUse(folder: string, files: readonly string[], sessionId: st
   return (
     `${claim} shows that another session is bringing its VM to ${folder}. Wait for its end (rundirect sessions), or give ` +
     'another name with --name. Where that session is over, and only its file is left, delete that file'
+  );
+}
+
+/** In words, why a folder is not removed that holds more than a VM's files; undefined where it does not. */
+export function whyForeign(folder: string, listed: readonly DatastoreFile[]): string | undefined {
+  const foreign = listed.find(({ path, isFolder }) => isFolder || !OF_A_VM.test(path));
+  if (foreign === undefined) return undefined;
+  return (
+    `${foreign.path} in ${folder} is no file of a VM, so the folder is not removed: move it away, or give another name ` +
+    'with --name'
   );
 }
 

@@ -223,6 +223,21 @@ it('removes no files that a host has open', async () => {
   );
 });
 
+it('removes no folder that holds more than the files of a VM', async () => {
+  const target = vCenter();
+  const files = ['web02.vmx', 'web02-flat.vmdk', 'web02.vmx~', 'vmware-1.log', 'vmx-zdump.000', '.sdd.sf'];
+  target.files.set('[prod] web02', files);
+  const request = { datastore: 'prod', name: 'web02', overwrite: true };
+  const plan = await preflight(target, request);
+  expect(plan.overwrite).toEqual(['[prod] web02']);
+  target.files.set('[prod] web02', [...files, 'installer.iso']);
+  await expect(preflight(target, request)).rejects.toThrow(
+    'web02/installer.iso in [prod] web02 is no file of a VM',
+  );
+  await expect(run(target, 'clearFolders', { plan })).rejects.toMatchObject({ type: 'NotOurs' });
+  expect(target.files.size).toBe(1);
+});
+
 it('removes no folder of a vSAN that a VM has its files in, by the UUID that it is called by', async () => {
   const target = vCenter();
   target.files.set('[prod] web02', ['web02.vmx']);
