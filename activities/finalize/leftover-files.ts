@@ -97,12 +97,11 @@ function lookAtFiles(
     found.error('FilesInUse', inUse);
     return false;
   }
-  const foreign = whyForeign(folder, listed);
-  if (overwrite === true && foreign !== undefined) {
-    found.error('FilesExist', foreign);
-    return false;
+  if (overwrite === true) {
+    const foreign = whyForeign(folder, listed);
+    if (foreign !== undefined) found.error('FilesExist', foreign);
+    return foreign === undefined;
   }
-  if (overwrite === true) return true;
   const more = files.length > NAMED_FILES ? ` and ${files.length - NAMED_FILES} more` : '';
   found.error(
     'FilesExist',

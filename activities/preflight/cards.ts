@@ -5,7 +5,7 @@ import type { NetworkCard } from '../../vm-folder/index.ts';
 import type { Host } from '../../vsphere/index.ts';
 import type { BackupLook } from './backup-look.ts';
 import type { Findings } from './findings.ts';
-import { severalWords } from './placement.ts';
+import { areSeveral } from './several-named.ts';
 
 type Wanted = StartInput['placement'];
 
@@ -52,13 +52,7 @@ function planFor(
   }
   if (wanted === undefined) return { node, network: undefined };
   const named = host.networks.filter(({ name, moref }) => name === wanted || moref === wanted);
-  if (named.length > 1) {
-    found.error(
-      'Ambiguous',
-      severalWords(`networks ${wanted}`, named, () => `on host ${host.name}`),
-    );
-    return undefined;
-  }
+  if (areSeveral(named, `networks ${wanted}`, () => `on host ${host.name}`, found)) return undefined;
   const [network] = named;
   if (network !== undefined) return { node, network };
   const known = host.networks.map(({ name }) => name);

@@ -2,6 +2,7 @@
 import type { StartInput } from '../../contract/index.ts';
 import type { Host, Inventory } from '../../vsphere/index.ts';
 import type { Findings } from './findings.ts';
+import { areSeveral } from './several-named.ts';
 
 type Wanted = Pick<StartInput['placement'], 'host' | 'folder' | 'resourcePool'>;
 
@@ -46,25 +47,11 @@ function chooseHost(
     return host;
   }
   const named = hosts.filter(({ name, moref }) => name === wanted || moref === wanted);
+  if (areSeveral(named, `hosts ${wanted}`, ({ datacenter }) => datacenter.name, found)) return undefined;
   const [host] = named;
-  if (named.length > 1) {
-    found.error(
-      'Ambiguous',
-      severalWords(`hosts ${wanted}`, named, ({ datacenter }) => datacenter.name),
-    );
-    return undefined;
-  }
   if (host === undefined) {
     const members = hosts.filter((each) => isIn(each, wanted));
-    const clusters = new Map(
-      members.map(({ computeResource, datacenter }) => [computeResource.moref, datacenter.name]),
-    );
-    if (clusters.size > 1) {
-      const all = [...clusters].map(([moref, datacenter]) => ({ moref, datacenter }));
-      found.error(
-        'Ambiguous',
-        severalWords(`clusters ${wanted}`, all, ({ datacenter }) => datacenter),
-      );
+    if (areSeveral(clustersOf(members), `clusters ${wanted}`, ({ datacenter }) => datacenter, found)) {
       return undefined;
     }
     const member = best(usable.filter((each) => isIn(each, wanted)));
@@ -74,7 +61,7 @@ function chooseHost(
     } else {
       found.error(
         'NotFound',
-        `The target has no host ${wanted}; it has ${listOf(hosts)}${clustersOf(hosts)}`,
+        `The target has no host ${wanted}; it has ${listOf(hosts)}${clusterNames(hosts)}`,
       );
     }
     return undefined;
@@ -95,20 +82,28 @@ function unusable(host: Host): string | undefined {
 export const isIn = ({ computeResource: { isCluster, name, moref } }: Host, cluster: string): boolean =>
   isCluster && (name === cluster || moref === cluster);
 
-function clustersOf(hosts: readonly Host[]): string {
-  const clusters = hosts.map(({ computeResource }) => computeResource).filter(({ isCluster }) => isCluster);
-  const names = [...new Set(clusters.map(({ name }) => name))];
-  return names.length === 0 ? '' : `, and the clusters ${names.join(', ')}`;
+interface Cluster {
+  readonly moref: string;
+  readonly name: string;
+  /** Its name. */
+  readonly datacenter: string;
 }
 
-/** Whoever meant one of several by its name alone is not given another one. */
-export function severalWords<T extends { readonly moref: string }>(
-  what: string,
-  all: readonly T[],
-  whereOf: (one: T) => string,
-): string {
-  const each = all.map((one) => `${one.moref} (${whereOf(one)})`).join(', ');
-  return `The target has ${all.length} ${what}: ${each}. Say which one by its reference: ${all[0]?.moref ?? ''}, for one`;
+/** Each once. */
+function clustersOf(hosts: readonly Host[]): readonly Cluster[] {
+  const clusters = hosts
+    .filter(({ computeResource }) => computeResource.isCluster)
+    .map(({ computeResource: { moref, name }, datacenter }) => ({
+      moref,
+      name,
+      datacenter: datacenter.name,
+    }));
+  return [...new Map(clusters.map((cluster) => [cluster.moref, cluster])).values()];
+}
+
+function clusterNames(hosts: readonly Host[]): string {
+  const names = [...new Set(clustersOf(hosts).map(({ name }) => name))];
+  return names.length === 0 ? '' : `, and the clusters ${names.join(', ')}`;
 }
 
 const listOf = (hosts: readonly Host[]): string =>
@@ -117,47 +112,40 @@ const listOf = (hosts: readonly Host[]): string =>
 
 function chooseFolder(
   { folders }: Inventory,
-  host: Host,
+  { datacenter: { moref, name, vmFolder } }: Host,
   wanted: string | undefined,
   found: Findings,
 ): string | undefined {
-  if (wanted === undefined) return host.datacenter.vmFolder;
-  const here = folders.filter(({ datacenter }) => datacenter === host.datacenter.moref);
-  const named = here.filter(({ path, moref }) => path === wanted || moref === wanted);
-  if (named.length > 1) {
-    found.error(
-      'Ambiguous',
-      severalWords(`VM folders ${wanted}`, named, ({ name }) => `its own name is ${name}`),
-    );
-    return undefined;
-  }
-  const [folder] = named;
-  if (folder !== undefined) return folder.moref;
-  const known = here.map(({ path }) => (path === '' ? '(the root)' : path)).join(', ');
-  found.error('NotFound', `Datacenter ${host.datacenter.name} has no VM folder ${wanted}; it has ${known}`);
-  return undefined;
+  if (wanted === undefined) return vmFolder;
+  const here = folders.filter(({ datacenter }) => datacenter === moref);
+  const lacks = `Datacenter ${name} has no VM folder ${wanted}`;
+  return chooseByPath(here, wanted, { several: `VM folders ${wanted}`, lacks }, found);
 }
 
 function choosePool(
   { resourcePools }: Inventory,
-  host: Host,
+  { computeResource: { moref, name, resourcePool } }: Host,
   wanted: string | undefined,
   found: Findings,
 ): string | undefined {
-  const { computeResource } = host;
-  if (wanted === undefined) return computeResource.resourcePool;
-  const here = resourcePools.filter((pool) => pool.computeResource === computeResource.moref);
+  if (wanted === undefined) return resourcePool;
+  const here = resourcePools.filter(({ computeResource }) => computeResource === moref);
+  const lacks = `${name} has no resource pool ${wanted}`;
+  return chooseByPath(here, wanted, { several: `resource pools ${wanted}`, lacks }, found);
+}
+
+/** By its path from the root or its moref. Answers the moref. */
+function chooseByPath(
+  here: readonly { readonly path: string; readonly name: string; readonly moref: string }[],
+  wanted: string,
+  words: { readonly several: string; readonly lacks: string },
+  found: Findings,
+): string | undefined {
   const named = here.filter(({ path, moref }) => path === wanted || moref === wanted);
-  if (named.length > 1) {
-    found.error(
-      'Ambiguous',
-      severalWords(`resource pools ${wanted}`, named, ({ name }) => `its own name is ${name}`),
-    );
-    return undefined;
-  }
-  const [pool] = named;
-  if (pool !== undefined) return pool.moref;
+  if (areSeveral(named, words.several, ({ name }) => `its own name is ${name}`, found)) return undefined;
+  const [one] = named;
+  if (one !== undefined) return one.moref;
   const known = here.map(({ path }) => (path === '' ? '(the root)' : path)).join(', ');
-  found.error('NotFound', `${computeResource.name} has no resource pool ${wanted}; it has ${known}`);
+  found.error('NotFound', `${words.lacks}; it has ${known}`);
   return undefined;
 }

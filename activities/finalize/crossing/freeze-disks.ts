@@ -10,6 +10,7 @@ import { failureFor } from '../../failures.ts';
 import { diskPath } from '../../production-place.ts';
 import type { Step } from '../../step.ts';
 import { assertOwnSession, withTarget } from '../../target.ts';
+import { standingOf } from '../../vm-standing.ts';
 import { nameOf } from './place.ts';
 
 type Deps = Pick<ActivityDeps, 'siteKey' | 'targets'>;
@@ -87,6 +88,12 @@ export async function assertUnchanged(
       `Somebody ran the VM while its disks were copied: ${top} was written to since. Finalize it again`,
     );
   }
+}
+
+/** Throws NotOurs. */
+export function assertOurs(vm: Vm, input: RunningVmInput): void {
+  const { standing, detail } = standingOf(vm, input);
+  if (standing !== 'ours') throw failureFor('NotOurs', `${vm.name} is not as the session made it: ${detail}`);
 }
 
 export async function readVm(vsphere: Vsphere, { moref }: RunningVmInput, { signal }: Step): Promise<Vm> {

@@ -7,8 +7,7 @@ import { failureFor, failureTypeOf, nonRetryable } from '../../failures.ts';
 import { bySession, powerOnAsMoved } from '../../power-on-vm.ts';
 import type { Step } from '../../step.ts';
 import { assertOwnSession, withTarget } from '../../target.ts';
-import { standingOf } from '../../vm-standing.ts';
-import { readVm } from './freeze-disks.ts';
+import { assertOurs, readVm } from './freeze-disks.ts';
 import { savedStateBytes } from './saved-state.ts';
 
 type Deps = Pick<ActivityDeps, 'siteKey' | 'targets'>;
@@ -27,8 +26,7 @@ export async function takeGuestAway(
     const { powerState, name } = vm;
     if (powerState !== 'poweredOn') return;
     // Somebody may have taken it to production by hand while its disks were copied.
-    const { standing, detail } = standingOf(vm, input);
-    if (standing !== 'ours') throw failureFor('NotOurs', `${name} is not as the session made it: ${detail}`);
+    assertOurs(vm, input);
     if (input.how === 'suspend') {
       await makeRoom(deps.gateway, vsphere, input, step);
       await vsphere.suspendVm(input.moref, { signal: step.signal });

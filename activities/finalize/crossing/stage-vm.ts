@@ -9,8 +9,8 @@ import { failureFor } from '../../failures.ts';
 import { absolute, diskInVmx } from '../../production-place.ts';
 import type { Step } from '../../step.ts';
 import { assertOwnSession, withTarget } from '../../target.ts';
-import { changesPath, standingOf } from '../../vm-standing.ts';
-import { assertFrozen, readVm } from './freeze-disks.ts';
+import { changesPath } from '../../vm-standing.ts';
+import { assertFrozen, assertOurs, readVm } from './freeze-disks.ts';
 import { nameOf, productionFolder, sessionFolder, vmxInProduction, vmxNameOf } from './place.ts';
 
 const NVRAM = /\.nvram$/i;
@@ -41,8 +41,7 @@ export async function stageVm(
 /** The guest is away, and the VM what was frozen: the last look at it while it can be turned back for nothing. */
 async function assertReady(vsphere: Vsphere, input: CrossingDisksInput, step: Step): Promise<void> {
   const vm = await readVm(vsphere, input, step);
-  const { standing, detail } = standingOf(vm, input);
-  if (standing !== 'ours') throw failureFor('NotOurs', `${vm.name} is not as the session made it: ${detail}`);
+  assertOurs(vm, input);
   if (vm.powerState === 'poweredOn') {
     throw failureFor('MigrationFailed', `Somebody powered ${vm.name} on while it was taken to production`);
   }
