@@ -25,10 +25,10 @@ import {
   type Throttle,
   targetSubject,
 } from '../contract/index.ts';
-import { paced } from './pace.ts';
+import { leftOfFinalize, leftOfRestore, paced } from './pace.ts';
 import { percentAt, startWeights, type Weights } from './progress.ts';
 import { newsTeller } from './session-news.ts';
-import { leftOfFinalize, sessionReports } from './session-reports.ts';
+import { sessionReports } from './session-reports.ts';
 
 /** Lines of the log in the web page's current details, the newest first: its box is small. */
 const DETAILS_LOG_LINES = 15;
@@ -144,8 +144,6 @@ export function sessionRecord(
       }),
   };
 }
-
-const leftOfRestore = ({ totalBytes = 0, copiedBytes }: RestoreStatus): number => totalBytes - copiedBytes;
 
 function firstStatus(input: Recorded): SessionStatus {
   const state: SessionState = 'preflight';

@@ -2,7 +2,7 @@
 // when its step is over, must not undo what is known by then. One of a kind that this version does not know, from a
 // site that was upgraded first, is passed over: a Workflow that throws here stands still.
 import type { FinalizeStatus, LogEntry, SessionReport, SessionStatus } from '../contract/index.ts';
-import { paced } from './pace.ts';
+import { leftOfFinalize, paced } from './pace.ts';
 import { migrationPercent, percentAt, type Weights } from './progress.ts';
 
 /** Steps whose reports tell how far a finalize is. */
@@ -87,7 +87,3 @@ function hearVerify(
     record.say(`Verify found damage: ${finding}`, 'error');
   }
 }
-
-/** Bytes. */
-export const leftOfFinalize = ({ totalBytes = 0, percent }: FinalizeStatus): number =>
-  totalBytes * (1 - Math.min(100, percent) / 100);

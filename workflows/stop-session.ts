@@ -6,6 +6,7 @@
 import type { VmSighting } from '../contract/index.ts';
 import { startSteps, undoSteps } from './activities-of.ts';
 import { mayPass, type Reason, reasonOf } from './failure.ts';
+import { notTouched } from './not-touched.ts';
 import { removeTraces, take } from './remove-traces.ts';
 import { type RunningSession, runningVmStep, type Session } from './session.ts';
 
@@ -31,8 +32,10 @@ export async function stopSession(
   record.update({ state: 'stopping', step: 'stop' });
   const seen = await inspect(session, running);
   if ('reason' in seen) return { kind: 'refused', reason: seen.reason };
-  if (seen.standing === 'crossing') return { kind: 'refused', reason: halfWay(running, seen) };
-  if (seen.standing === 'partlyMoved') return { kind: 'refused', reason: partlyMoved(running, seen) };
+  const half = notTouched(seen, {
+    ...{ vm: running.vm.name, where: `on ${running.vm.datastore}`, then: 'stop the session again' },
+  });
+  if (half !== undefined) return { kind: 'refused', reason: half };
   onVmOurs();
   if (seen.standing === 'ours') {
     const reason = await removeVm(session, running);
@@ -57,22 +60,6 @@ async function inspect(
   } catch (error) {
     return { reason: reasonOf(error, 'looking at the VM') };
   }
-}
-
-function halfWay({ vm }: RunningSession, { detail }: VmSighting): Reason {
-  const message =
-    `${vm.name} is not touched: it was taken half way to production, where it stands on its changes in the session ` +
-    `(${detail}). Consolidate its disks in the vSphere Client, or unregister it there, then stop the session again`;
-  return { type: 'VmMoved', message, details: [] };
-}
-
-function partlyMoved({ vm }: RunningSession, { detail, wayOut }: VmSighting): Reason {
-  const way =
-    wayOut ?? 'Move the rest to production storage, take what is not its own off it, or unregister it';
-  const message =
-    `${vm.name} is not touched: somebody moved or changed it, and some of it still lies on ${vm.datastore} ` +
-    `(${detail}). ${way}, then stop the session again`;
-  return { type: 'VmMoved', message, details: [] };
 }
 
 function leftAlone({ vm }: RunningSession, { standing, detail }: VmSighting): string {

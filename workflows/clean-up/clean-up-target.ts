@@ -3,25 +3,16 @@
 import { drillOfSession, guestRunsWords, type TracedVm, type Traces } from '../../contract/index.ts';
 import { undoSteps } from '../activities-of.ts';
 import { mayPass, type Reason } from '../failure.ts';
+import { notTouched } from '../not-touched.ts';
 import { removeChanges, take, unmount } from '../remove-traces.ts';
 import { type EndingSession, type SessionPlace, targetStep } from '../session.ts';
 
 /** Why a VM is not touched; undefined where it may be. */
 export function refusalOf(traced: TracedVm, powerOff: boolean): Reason | undefined {
-  const { moref, name, standing, powerState, detail, wayOut } = traced;
-  const vm = `${name} (${moref})`;
-  if (standing === 'crossing') {
-    const message =
-      `${vm} is not touched: it was taken half way to production, where it stands on its changes in the session ` +
-      `(${detail}). Consolidate its disks in the vSphere Client, or unregister it there, then clean up again`;
-    return { type: 'VmMoved', message, details: [] };
-  }
-  if (standing === 'partlyMoved') {
-    const message =
-      `${vm} is not touched: somebody moved or changed it, and some of it still lies with the session (${detail}). ` +
-      `${wayOut ?? 'Move the rest to production storage, take what is not its own off it, or unregister it'}, then clean up again`;
-    return { type: 'VmMoved', message, details: [] };
-  }
+  const { moref, name, standing, powerState } = traced;
+  const words = { vm: `${name} (${moref})`, where: 'with the session', then: 'clean up again' };
+  const half = notTouched(traced, words);
+  if (half !== undefined) return half;
   if (standing !== 'ours' || powerState !== 'poweredOn' || powerOff) return undefined;
   return { type: 'GuestRuns', message: guestRunsWords(traced), details: [] };
 }
