@@ -61,25 +61,11 @@ export function startInput(options: StartOptions, facts: StartFacts, sessionId: 
 function filledIn(
   options: StartOptions,
   facts: Pick<StartFacts, 'commandedAtMs' | 'fingerprint'>,
-  { passphrase, password }: Sealed,
+  sealed: Sealed,
   sessionId: string,
 ): StartInput {
   const parsed = startInputSchema.safeParse({
-    sessionId,
-    site: options.site,
-    commandedAtMs: facts.commandedAtMs,
-    source: {
-      vault: options.vault,
-      backupSet: options.set,
-      jobId: options.job,
-      vmName: options.vm,
-      passphrase,
-    },
-    target: {
-      ...addressOf(options),
-      fingerprint: facts.fingerprint,
-      password,
-    },
+    ...baseInput(options, facts, sealed, sessionId),
     placement: {
       name: options.name,
       host: options.host,
@@ -100,6 +86,24 @@ function filledIn(
   if (!parsed.success) throw new ClientError('Usage', flagProblems(parsed.error), { cause: parsed.error });
   return parsed.data;
 }
+
+/** What is said of every session: its name, who works for it, where its VM comes from, and to which target it goes. */
+export const baseInput = (
+  options: Pick<StartOptions, 'site' | 'vault' | 'set' | 'job' | 'vm' | 'target' | 'user'>,
+  { commandedAtMs, fingerprint }: Pick<StartFacts, 'commandedAtMs' | 'fingerprint'>,
+  { passphrase, password }: Sealed,
+  sessionId: string,
+) => ({
+  ...{ sessionId, site: options.site, commandedAtMs },
+  source: {
+    vault: options.vault,
+    backupSet: options.set,
+    jobId: options.job,
+    vmName: options.vm,
+    passphrase,
+  },
+  target: { ...addressOf(options), fingerprint, password },
+});
 
 /** Throws ClientError Usage where the flags can't make a session, whatever the secrets are. */
 function checkFlags(options: Omit<StartOptions, 'vm'>): void {
@@ -127,7 +131,7 @@ export function sealedSecrets(
   };
 }
 
-export const addressOf = ({ target, user }: Pick<StartOptions, 'target' | 'user'>) => ({
+const addressOf = ({ target, user }: Pick<StartOptions, 'target' | 'user'>) => ({
   host: target.host,
   port: target.port,
   user,

@@ -22,7 +22,7 @@ import {
 } from '../../options/arguments.ts';
 import { addSource, addTarget, type SourceOptions } from '../../options/session-options.ts';
 import type { SessionSecretOptions } from '../../options/session-secrets.ts';
-import { addressOf, askFacts, type StartFacts, sealedSecrets } from '../../options/start-input.ts';
+import { askFacts, baseInput, type StartFacts, sealedSecrets } from '../../options/start-input.ts';
 import { randomLetters } from '../../random-id.ts';
 import { printable } from '../../views/table.ts';
 import { runRestore } from './run-restore.ts';
@@ -41,19 +41,10 @@ interface Options extends SourceOptions, SessionSecretOptions {
 
 /** The Workflow's input from the command line. Throws ClientError Usage where they don't make one. */
 function diskInput(options: Options, facts: StartFacts, sessionId: string): RestoreDiskInput {
-  const { disk, toVm, datastore, verify, throttle, site } = options;
-  const { passphrase, password } = sealedSecrets(options, facts, sessionId);
+  const { disk, toVm, datastore, verify, throttle } = options;
   const parsed = restoreDiskInputSchema.safeParse({
-    ...{ sessionId, site, verify, disk, toVm, datastore, throttle },
-    commandedAtMs: facts.commandedAtMs,
-    source: {
-      vault: options.vault,
-      backupSet: options.set,
-      jobId: options.job,
-      vmName: options.vm,
-      passphrase,
-    },
-    target: { ...addressOf(options), fingerprint: facts.fingerprint, password },
+    ...baseInput(options, facts, sealedSecrets(options, facts, sessionId), sessionId),
+    ...{ verify, disk, toVm, datastore, throttle },
   });
   if (!parsed.success) throw new ClientError('Usage', flagProblems(parsed.error), { cause: parsed.error });
   return parsed.data;

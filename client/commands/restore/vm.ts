@@ -32,7 +32,7 @@ import {
   type SourceOptions,
 } from '../../options/session-options.ts';
 import type { SessionSecretOptions } from '../../options/session-secrets.ts';
-import { addressOf, askFacts, type StartFacts, sealedSecrets } from '../../options/start-input.ts';
+import { askFacts, baseInput, type StartFacts, sealedSecrets } from '../../options/start-input.ts';
 import { randomLetters } from '../../random-id.ts';
 import { printable } from '../../views/table.ts';
 import { runRestore } from './run-restore.ts';
@@ -55,19 +55,8 @@ interface Options extends SourceOptions, SessionSecretOptions, PlacementOptions 
 /** The Workflow's input from the command line. Throws ClientError Usage where they don't make one. */
 function restoreInput(options: Options, facts: StartFacts, sessionId: string): RestoreInput {
   const { name, host, folder, resourcePool, network } = options;
-  const { passphrase, password } = sealedSecrets(options, facts, sessionId);
   const parsed = restoreInputSchema.safeParse({
-    sessionId,
-    site: options.site,
-    commandedAtMs: facts.commandedAtMs,
-    source: {
-      vault: options.vault,
-      backupSet: options.set,
-      jobId: options.job,
-      vmName: options.vm,
-      passphrase,
-    },
-    target: { ...addressOf(options), fingerprint: facts.fingerprint, password },
+    ...baseInput(options, facts, sealedSecrets(options, facts, sessionId), sessionId),
     placement: { name, host, folder, resourcePool, network },
     datastore: options.datastore,
     disks: options.disk,
